@@ -1,0 +1,245 @@
+"""The one module a backend imports.
+
+Names are loaded when first used, so that a backend on the hot path pays for what it touches.
+What is listed here keeps its meaning as long as API_VERSION stays the same; the entry-point
+groups (``plugrun.storage.v1`` ...) carry that number.
+
+The modules ``libc``, ``mounting``, ``beneath``, ``process`` and ``filesystem`` of
+``plugrun.linux`` are names here too.
+"""
+
+from __future__ import annotations
+
+API_VERSION = 1
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.errors import AlreadyExists as AlreadyExists
+    from plugrun.errors import BackendUnavailable as BackendUnavailable
+    from plugrun.errors import CommandNotExecutable as CommandNotExecutable
+    from plugrun.errors import CommandNotFound as CommandNotFound
+    from plugrun.errors import ConfigError as ConfigError
+    from plugrun.errors import Conflict as Conflict
+    from plugrun.errors import Corrupt as Corrupt
+    from plugrun.errors import DigestMismatch as DigestMismatch
+    from plugrun.errors import HostileArchive as HostileArchive
+    from plugrun.errors import ImageNotFound as ImageNotFound
+    from plugrun.errors import Interrupted as Interrupted
+    from plugrun.errors import InvalidArgument as InvalidArgument
+    from plugrun.errors import IsolationError as IsolationError
+    from plugrun.errors import NoMatchingPlatform as NoMatchingPlatform
+    from plugrun.errors import NoSpace as NoSpace
+    from plugrun.errors import NoSuchContainer as NoSuchContainer
+    from plugrun.errors import NoSuchImage as NoSuchImage
+    from plugrun.errors import NoSuchSnapshot as NoSuchSnapshot
+    from plugrun.errors import NotFound as NotFound
+    from plugrun.errors import NotRoot as NotRoot
+    from plugrun.errors import PluginError as PluginError
+    from plugrun.errors import PlugrunError as PlugrunError
+    from plugrun.errors import TransportError as TransportError
+    from plugrun.errors import Unauthorized as Unauthorized
+    from plugrun.errors import Unreachable as Unreachable
+    from plugrun.errors import UsageError as UsageError
+    from plugrun.interfaces.backend import Backend as Backend
+    from plugrun.interfaces.backend import Probe as Probe
+    from plugrun.interfaces.isolation import CREATED as CREATED
+    from plugrun.interfaces.isolation import DEVICE_FENCE as DEVICE_FENCE
+    from plugrun.interfaces.isolation import EXEC as EXEC
+    from plugrun.interfaces.isolation import HOST_NETWORK as HOST_NETWORK
+    from plugrun.interfaces.isolation import LIMIT_CPU as LIMIT_CPU
+    from plugrun.interfaces.isolation import LIMIT_MEMORY as LIMIT_MEMORY
+    from plugrun.interfaces.isolation import LIMIT_PIDS as LIMIT_PIDS
+    from plugrun.interfaces.isolation import PAUSED as PAUSED
+    from plugrun.interfaces.isolation import RUNNING as RUNNING
+    from plugrun.interfaces.isolation import STOPPED as STOPPED
+    from plugrun.interfaces.isolation import Isolation as Isolation
+    from plugrun.interfaces.isolation import Stdio as Stdio
+    from plugrun.interfaces.isolation import Task as Task
+    from plugrun.interfaces.network import OUTBOUND as OUTBOUND
+    from plugrun.interfaces.network import Attachment as Attachment
+    from plugrun.interfaces.network import Network as Network
+    from plugrun.interfaces.storage import ACTIVE as ACTIVE
+    from plugrun.interfaces.storage import COMMITTED as COMMITTED
+    from plugrun.interfaces.storage import INDEPENDENT_LAYERS as INDEPENDENT_LAYERS
+    from plugrun.interfaces.storage import MOUNTLESS as MOUNTLESS
+    from plugrun.interfaces.storage import VIEW as VIEW
+    from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS as WHITEOUT_OVERLAYFS
+    from plugrun.interfaces.storage import WHITEOUT_UNLINK as WHITEOUT_UNLINK
+    from plugrun.interfaces.storage import LayerTree as LayerTree
+    from plugrun.interfaces.storage import Snapshot as Snapshot
+    from plugrun.interfaces.storage import Storage as Storage
+    from plugrun.interfaces.storage import Usage as Usage
+    from plugrun.interfaces.transport import OFFLINE as OFFLINE
+    from plugrun.interfaces.transport import PULL as PULL
+    from plugrun.interfaces.transport import RESUME as RESUME
+    from plugrun.interfaces.transport import Resolved as Resolved
+    from plugrun.interfaces.transport import Transport as Transport
+    from plugrun.linux import beneath as beneath
+    from plugrun.linux import filesystem as filesystem
+    from plugrun.linux import libc as libc
+    from plugrun.linux import mounting as mounting
+    from plugrun.linux import process as process
+    from plugrun.model.container import Container as Container
+    from plugrun.model.descriptor import Descriptor as Descriptor
+    from plugrun.model.descriptor import Platform as Platform
+    from plugrun.model.descriptor import host_platform as host_platform
+    from plugrun.model.descriptor import normal_platform as normal_platform
+    from plugrun.model.descriptor import parse_digest as parse_digest
+    from plugrun.model.descriptor import parse_platform as parse_platform
+    from plugrun.model.descriptor import platform_order as platform_order
+    from plugrun.model.event import Event as Event
+    from plugrun.model.image import CONFIG_DOCKER as CONFIG_DOCKER
+    from plugrun.model.image import CONFIG_OCI as CONFIG_OCI
+    from plugrun.model.image import INDEX_DOCKER as INDEX_DOCKER
+    from plugrun.model.image import INDEX_OCI as INDEX_OCI
+    from plugrun.model.image import INDEXES as INDEXES
+    from plugrun.model.image import LAYER_DOCKER as LAYER_DOCKER
+    from plugrun.model.image import LAYER_GZIP as LAYER_GZIP
+    from plugrun.model.image import LAYER_TAR as LAYER_TAR
+    from plugrun.model.image import LAYER_ZSTD as LAYER_ZSTD
+    from plugrun.model.image import MANIFEST_DOCKER as MANIFEST_DOCKER
+    from plugrun.model.image import MANIFEST_OCI as MANIFEST_OCI
+    from plugrun.model.image import MANIFESTS as MANIFESTS
+    from plugrun.model.jsontext import dumps as dumps
+    from plugrun.model.jsontext import loads as loads
+    from plugrun.model.mount import Mount as Mount
+    from plugrun.model.option import Option as Option
+    from plugrun.model.record import as_json as as_json
+    from plugrun.model.record import record as record
+    from plugrun.model.record import replace as replace
+    from plugrun.model.reference import Reference as Reference
+    from plugrun.model.reference import parse_reference as parse_reference
+    from plugrun.model.reference import split_address as split_address
+    from plugrun.model.spec import Process as Process
+    from plugrun.model.spec import RuntimeSpec as RuntimeSpec
+
+_HOMES = {
+    "plugrun.errors": (
+        "AlreadyExists",
+        "BackendUnavailable",
+        "CommandNotExecutable",
+        "CommandNotFound",
+        "ConfigError",
+        "Conflict",
+        "Corrupt",
+        "DigestMismatch",
+        "HostileArchive",
+        "ImageNotFound",
+        "Interrupted",
+        "InvalidArgument",
+        "IsolationError",
+        "NoMatchingPlatform",
+        "NoSpace",
+        "NoSuchContainer",
+        "NoSuchImage",
+        "NoSuchSnapshot",
+        "NotFound",
+        "NotRoot",
+        "PluginError",
+        "PlugrunError",
+        "TransportError",
+        "Unauthorized",
+        "Unreachable",
+        "UsageError",
+    ),
+    "plugrun.interfaces.backend": (
+        "Backend",
+        "Probe",
+    ),
+    "plugrun.interfaces.storage": (
+        "ACTIVE",
+        "COMMITTED",
+        "INDEPENDENT_LAYERS",
+        "MOUNTLESS",
+        "VIEW",
+        "WHITEOUT_OVERLAYFS",
+        "WHITEOUT_UNLINK",
+        "LayerTree",
+        "Snapshot",
+        "Storage",
+        "Usage",
+    ),
+    "plugrun.interfaces.isolation": (
+        "CREATED",
+        "DEVICE_FENCE",
+        "EXEC",
+        "HOST_NETWORK",
+        "LIMIT_CPU",
+        "LIMIT_MEMORY",
+        "LIMIT_PIDS",
+        "PAUSED",
+        "RUNNING",
+        "STOPPED",
+        "Isolation",
+        "Stdio",
+        "Task",
+    ),
+    "plugrun.interfaces.transport": (
+        "OFFLINE",
+        "PULL",
+        "RESUME",
+        "Resolved",
+        "Transport",
+    ),
+    "plugrun.interfaces.network": (
+        "OUTBOUND",
+        "Attachment",
+        "Network",
+    ),
+    "plugrun.model.container": ("Container",),
+    "plugrun.model.descriptor": (
+        "Descriptor",
+        "Platform",
+        "host_platform",
+        "normal_platform",
+        "parse_digest",
+        "parse_platform",
+        "platform_order",
+    ),
+    "plugrun.model.event": ("Event",),
+    "plugrun.model.image": (
+        "CONFIG_DOCKER",
+        "CONFIG_OCI",
+        "INDEXES",
+        "INDEX_DOCKER",
+        "INDEX_OCI",
+        "LAYER_DOCKER",
+        "LAYER_GZIP",
+        "LAYER_TAR",
+        "LAYER_ZSTD",
+        "MANIFESTS",
+        "MANIFEST_DOCKER",
+        "MANIFEST_OCI",
+    ),
+    "plugrun.model.jsontext": (
+        "dumps",
+        "loads",
+    ),
+    "plugrun.model.mount": ("Mount",),
+    "plugrun.model.option": ("Option",),
+    "plugrun.model.record": (
+        "as_json",
+        "record",
+        "replace",
+    ),
+    "plugrun.model.reference": (
+        "Reference",
+        "parse_reference",
+        "split_address",
+    ),
+    "plugrun.linux": ("beneath", "filesystem", "libc", "mounting", "process"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            module = __import__(home, fromlist=(name,))
+            value: object = getattr(module, name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"plugrun.api has no {name!r} in version {API_VERSION}")
+
+
+def __dir__() -> list[str]:
+    return sorted({"API_VERSION"}.union(*_HOMES.values()))

@@ -1,0 +1,140 @@
+"""Storage: how layers become a root file system.
+
+Vocabulary
+----------
+A *snapshot* is a file tree with a *key* and at most one *parent*. It is *active* (may be
+written, has one owner), a *view* (read only), or *committed* (never changes again, may be a
+parent). Keys are chosen by the core: committed ones are named by ChainID
+(``sha256:…``, image-spec config.md), active ones by container ID or by a name for unpacking.
+A key is at most 128 characters of ``[A-Za-z0-9:._-]``.
+
+Life of an image's layer::
+
+    prepare("unpack-1", parent=chain_0)          active
+    tree = layer_tree("unpack-1")                the core fills tree.path through directory fds
+    commit(chain_1, "unpack-1")                  committed; the key "unpack-1" is gone
+
+Life of a container::
+
+    prepare(container_id, parent=top_chain)      active
+    mounts(container_id)                         data; isolation performs them
+    remove(container_id)
+
+Promises
+--------
+- Every verb is atomic: killed at any moment it has happened or it has not, and a half-made
+  snapshot is invisible to ``stat`` and ``walk``; ``sweep`` frees what it left.
+- ``prepare``, ``view`` and ``commit`` to a taken key or name raise AlreadyExists and change
+  nothing. Any verb on a missing key raises NoSuchSnapshot. ``remove`` of a parent raises
+  Conflict.
+- ``mounts`` is pure: it may be asked any number of times, and it touches nothing.
+- A mount made from ``mounts`` stays right until its snapshot is removed. Two active snapshots
+  of one parent never see each other's writes.
+- Ownership, modes with setuid, times to the nanosecond, xattrs, hard links, devices and holes
+  survive commit.
+- All state lies under the ``root`` the hook received, readable by root alone. It stays valid
+  when another backend, or another version of this one, works beside it.
+
+Capabilities
+------------
+``independent-layers``
+    ``prepare`` accepts a parent that is not committed yet, ``layer_tree`` holds one layer's own
+    entries only, and whiteouts are stored in it as overlayfs has them; the parent must be
+    committed by the time of ``commit``. Lets all layers of an image unpack at once.
+``mountless``
+    ``mounts`` are plain binds; nothing needs to be mounted by the kernel's file systems.
+"""
+
+from __future__ import annotations
+
+from plugrun.interfaces.backend import Backend
+from plugrun.model.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Protocol
+
+    from plugrun.model.mount import Mount
+else:
+    Protocol = object
+
+INDEPENDENT_LAYERS = "independent-layers"
+MOUNTLESS = "mountless"
+
+ACTIVE = "active"
+VIEW = "view"
+COMMITTED = "committed"
+
+# How a deletion in a layer is written into a LayerTree.
+WHITEOUT_UNLINK = "unlink"  # the tree holds the parent's entries too: remove them
+WHITEOUT_OVERLAYFS = "overlayfs"  # char device 0:0, and xattr trusted.overlay.opaque=y
+
+
+@record
+class Snapshot:
+    """What ``stat`` and ``walk`` tell: ``kind`` is active, view or committed."""
+
+    key: str
+    kind: str
+    parent: str | None
+    created_ns: int
+
+
+@record
+class Usage:
+    """Disk space a snapshot itself takes, without its parents."""
+
+    bytes: int
+    inodes: int
+
+
+@record
+class LayerTree:
+    """Where a layer's entries go while it is unpacked, and how deletions are written there.
+
+    ``lower`` are the folders beneath, nearest first, each like ``path``; empty unless the
+    storage has independent layers. A folder that a layer's tar leaves out takes its attributes
+    from there.
+    """
+
+    path: str
+    whiteouts: str
+    lower: tuple[str, ...] = ()
+
+
+class Storage(Backend, Protocol):
+    """Nine verbs over snapshots; see the module's text for the promises."""
+
+    def prepare(self, key: str, parent: str | None) -> None:
+        """Make an active snapshot over ``parent``, or an empty one."""
+
+    def view(self, key: str, parent: str) -> None:
+        """Make a read-only snapshot of ``parent``."""
+
+    def mounts(self, key: str) -> tuple[Mount, ...]:
+        """Return what to mount, in order, to see an active snapshot or a view."""
+
+    def layer_tree(self, key: str) -> LayerTree:
+        """Return where to unpack a layer into an active snapshot."""
+
+    def commit(self, name: str, key: str) -> None:
+        """Turn an active snapshot into the committed ``name``; ``key`` is gone afterwards."""
+
+    def remove(self, key: str) -> None:
+        """Free a snapshot that is nobody's parent."""
+
+    def stat(self, key: str) -> Snapshot:
+        """Return what is known of one snapshot."""
+
+    def walk(self) -> Iterator[Snapshot]:
+        """Yield every snapshot, parents before children."""
+
+    def usage(self, key: str) -> Usage:
+        """Measure a snapshot's own files."""
+
+    def sweep(self) -> int:
+        """Free what killed commands left half-made; return how many pieces.
+
+        Called while no other command works on this root.
+        """

@@ -1,0 +1,1 @@
+"""Layers: tar streams with whiteouts, applied beneath a root."""

@@ -1,0 +1,64 @@
+"""Files: syncfs(2), statfs magic numbers, names made in one piece."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from plugrun.linux.libc import LIBC, check
+
+# include/uapi/linux/magic.h
+EXT_MAGIC = 0xEF53
+XFS_MAGIC = 0x58465342
+BTRFS_MAGIC = 0x9123683E
+OVERLAY_MAGIC = 0x794C7630
+NFS_MAGIC = 0x6969
+TMPFS_MAGIC = 0x01021994
+CGROUP2_MAGIC = 0x63677270
+FUSE_MAGIC = 0x65735546
+
+
+def syncfs(fd: int) -> None:
+    """Write all of a file system's dirty data: syncfs(2)."""
+    check(LIBC.syncfs(fd))
+
+
+def filesystem_magic(path: str) -> int:
+    """Return the file system's type at a path, as statfs(2) has it in ``f_type``."""
+    buffer = (ctypes.c_long * 32)()
+    check(LIBC.statfs(os.fsencode(path), buffer), path)
+    return buffer[0] & 0xFFFFFFFF
+
+
+def write_whole(path: str, data: bytes, *, mode: int = 0o600, durable: bool = False) -> None:
+    """Write a file so that it is never seen in part: written aside, then renamed.
+
+    With ``durable`` the bytes and the name survive a power failure (fsync of file and folder);
+    without it they survive the death of this process.
+    """
+    aside = f"{path}.tmp-{os.getpid()}"
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(aside, path)
+    except BaseException:
+        os.unlink(aside)
+        raise
+    if durable:
+        sync_folder(os.path.dirname(path))
+
+
+def sync_folder(path: str) -> None:
+    """Make a folder's names durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,84 @@
+"""Processes: pidfds, start times, prctl(2), namespaces."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from plugrun.linux.libc import LIBC, SYS_CLOSE_RANGE, check, syscall
+
+CLONE_NEWTIME = 0x00000080
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_KEEPCAPS = 8
+PR_SET_NAME = 15
+PR_CAPBSET_READ = 23
+PR_CAPBSET_DROP = 24
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+
+def prctl(option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 0) -> int:
+    """prctl(2)."""
+    rest = [ctypes.c_ulong(a) for a in (arg2, arg3, arg4, arg5)]
+    return check(LIBC.prctl(option, *rest))
+
+
+def unshare(flags: int) -> None:
+    """Leave namespaces for new ones: unshare(2)."""
+    check(LIBC.unshare(flags))
+
+
+def setns(fd: int, kind: int = 0) -> None:
+    """Join the namespace, or with a pidfd the namespaces, behind a descriptor: setns(2)."""
+    check(LIBC.setns(fd, kind))
+
+
+def close_range(first: int, last: int = 0x7FFFFFFF) -> None:
+    """Close all descriptors from ``first`` to ``last``: close_range(2)."""
+    syscall(SYS_CLOSE_RANGE, first, last, 0)
+
+
+def start_time(pid: int) -> int:
+    """Return when a process started, in clock ticks after boot, or 0 if there is none.
+
+    With the PID it names a process for good: PIDs come round again. Field 22 of
+    /proc/PID/stat (proc_pid_stat(5)); a zombie still counts.
+    """
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    try:
+        text = os.read(fd, 4096)
+    except ProcessLookupError:
+        return 0
+    finally:
+        os.close(fd)
+    return int(text[text.rindex(b")") + 2 :].split()[19])
+
+
+def is_alive(pid: int, started: int) -> bool:
+    """Whether the process named by PID and start time exists and is no zombie."""
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    try:
+        text = os.read(fd, 4096)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(fd)
+    fields = text[text.rindex(b")") + 2 :].split()
+    return int(fields[19]) == started and fields[0] not in (b"Z", b"X")

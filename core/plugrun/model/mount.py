@@ -1,0 +1,20 @@
+"""A mount as data: storage hands it over, isolation performs it."""
+
+from __future__ import annotations
+
+from plugrun.model.record import record
+
+
+@record
+class Mount:
+    """What one mount(2) call will do, in the words of /proc/mounts.
+
+    ``options`` holds flags and file-system data alike (``ro``, ``nosuid``, ``lowerdir=…``), as
+    fstab(5) and the OCI runtime spec write them. ``target`` is relative to the root that the
+    mount helps to make; the empty string is that root itself. Paths are absolute.
+    """
+
+    type: str
+    source: str
+    options: tuple[str, ...] = ()
+    target: str = ""

@@ -1,0 +1,1 @@
+"""The small process that watches one container."""

@@ -1,0 +1,1 @@
+"""Content by digest, metadata in SQLite, locks: what survives a command."""

@@ -1,0 +1,1 @@
+"""Transport: images made of this machine's own programs."""

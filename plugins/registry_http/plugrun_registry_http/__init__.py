@@ -1,0 +1,1 @@
+"""Transport: registries by the OCI distribution protocol."""
