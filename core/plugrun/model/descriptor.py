@@ -13,9 +13,9 @@ def parse_digest(text: object) -> str:
 
     The one gate for digests from outside: they become file names.
     """
-    if isinstance(text, str) and len(text) == 71 and text.startswith("sha256:"):
-        if _HEX.issuperset(text[7:]):
-            return text
+    shaped = isinstance(text, str) and len(text) == 71 and text.startswith("sha256:")
+    if isinstance(text, str) and shaped and _HEX.issuperset(text[7:]):
+        return text
     shown = repr(text)[:100]
     raise InvalidArgument(f"{shown} is not a digest this version knows (sha256:<64 hex digits>)")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 else:
 
-    def record(cls):
+    def record(cls: Any) -> Any:
         """Make a class a frozen record of its annotated fields."""
         inherited = getattr(cls, "__record_fields__", ())
         own = [n for n, a in cls.__dict__.get("__annotations__", {}).items() if "ClassVar" not in a]
@@ -70,8 +70,7 @@ def _repr(self: Any) -> str:
 def _eq(self: Any, other: object) -> bool:
     if type(self) is not type(other):
         return NotImplemented
-    same: bool = _values(self) == _values(other)
-    return same
+    return bool(_values(self) == _values(other))
 
 
 def _hash(self: Any) -> int:
