@@ -1,0 +1,73 @@
+"""What a failure looks like: Docker's wording and exit codes, one line and a hint."""
+
+from __future__ import annotations
+
+from plugrun.cli import output
+from plugrun.cli.fastparse import ArgumentCount, FlagError
+from plugrun.errors import PlugrunError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.cli.options import Command
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+_ENGINE_FAILED = 125
+_OWN_CODES = frozenset((126, 127, INTERRUPTED))
+# Commands that make a container: whatever fails before its command runs is 125, as in Docker.
+_MAKERS = frozenset(("run", "container run"))
+
+
+def usage_failure(error: FlagError | ArgumentCount, command: Command, path: str) -> int:
+    """Print that a command line is wrong, and how it is used; return the exit code."""
+    full = f"plugrun {path}".rstrip()
+    message = error.message
+    if isinstance(error, ArgumentCount):
+        message = f"plugrun: '{full}' {message}"
+    usage = f"Usage:  {full} {command.usage}".rstrip()
+    output.error(f"{message}\n\n{usage}\n\n{more_help(path)}")
+    return error.exit_code
+
+
+def more_help(path: str) -> str:
+    """The line that says where to read on."""
+    full = f"plugrun {path}".rstrip()
+    return f"Run '{full} --help' for more information"
+
+
+def command_failure(error: PlugrunError, path: str) -> int:
+    """Print that a command failed; return the exit code."""
+    maker = path in _MAKERS
+    shown = describe(error, "plugrun" if maker else "Error")
+    if maker and error.exit_code != INTERRUPTED:
+        shown += f"\n\n{more_help(path)}"
+    if error.message:
+        output.error(shown)
+    return exit_code(error.exit_code, path)
+
+
+def exit_code(code: int, path: str) -> int:
+    """Return the code a failed command ends with."""
+    return _ENGINE_FAILED if path in _MAKERS and code not in _OWN_CODES else code
+
+
+def describe(error: PlugrunError, prefix: str = "Error") -> str:
+    """Return an error and its hint as lines."""
+    hint = f"\nhint: {error.hint}" if error.hint else ""
+    return f"{prefix}: {error.message}{hint}"
+
+
+def internal_failure(error: BaseException, path: str) -> int:
+    """Print that this program has a fault; return the exit code."""
+    what = f"{type(error).__name__}: {error}".rstrip(": ")
+    output.error(
+        f"plugrun: internal error: {what}\nhint: run it again as plugrun --debug … to see where"
+    )
+    return exit_code(1, path)
+
+
+def show_traceback(error: BaseException) -> None:
+    """Print where an error came from, for ``--debug``."""
+    import traceback
+
+    output.error("".join(traceback.format_exception(error)).rstrip())

@@ -1,0 +1,107 @@
+"""The entrance: what stands before the command, then the hot path or click, then the exit code."""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.cli import failure, output
+from plugrun.cli.fastparse import ArgumentCount, FlagError, fast_parse, parse
+from plugrun.cli.options import HOT, ROOT
+from plugrun.engine.request import GlobalOptions
+from plugrun.errors import PlugrunError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+_DEFAULTS = {"root": "/var/lib/plugrun", "run_root": "/run/plugrun", "config": "", "profile": ""}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code; nothing is raised."""
+    try:
+        code = _run(argv)
+        output.flush()
+    except KeyboardInterrupt:
+        return failure.INTERRUPTED
+    except BrokenPipeError:
+        output.discard()
+        return failure.BROKEN_PIPE
+    return code
+
+
+def _run(argv: Sequence[str]) -> int:
+    if "_PLUGRUN_COMPLETE" in os.environ:
+        from plugrun.cli.tree import complete
+
+        return complete()
+    try:
+        found = parse(ROOT, argv)
+    except (FlagError, ArgumentCount) as error:
+        return failure.usage_failure(error, ROOT, "")
+    if found.help or not found.args:
+        return _without_command(found.values["version"] if not found.help else False)
+    if found.values["version"]:
+        return _without_command(True)
+    return _guarded(global_options(found.values, os.environ), found.args)
+
+
+def _without_command(version: bool) -> int:
+    if version:
+        from plugrun import __version__
+
+        output.line(f"plugrun version {__version__}")
+        return 0
+    from plugrun.cli.help import root_help
+
+    output.write(root_help())
+    return 0
+
+
+def global_options(values: Mapping[str, Any], environ: Mapping[str, str]) -> GlobalOptions:
+    """Return the options before the command; what is not said comes from the environment."""
+    said = {
+        name: values[name] or environ.get(f"PLUGRUN_{name.upper()}", "") or default
+        for name, default in _DEFAULTS.items()
+    }
+    return GlobalOptions(
+        root=os.path.abspath(said["root"]),
+        run_root=os.path.abspath(said["run_root"]),
+        config=os.path.abspath(said["config"]) if said["config"] else "",
+        profile=said["profile"],
+        debug=values["debug"],
+    )
+
+
+def _guarded(options: GlobalOptions, words: tuple[str, ...]) -> int:
+    """Dispatch; turn every error into its lines and its code."""
+    try:
+        return _dispatch(options, words)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001  (the last door: beyond it is a traceback)
+        if options.debug:
+            failure.show_traceback(error)
+        path = words[0] if words[0] != "container" else " ".join(words[:2])
+        if isinstance(error, PlugrunError):
+            return failure.command_failure(error, path)
+        return failure.internal_failure(error, path)
+
+
+def _dispatch(options: GlobalOptions, words: tuple[str, ...]) -> int:
+    for length in (1, 2):
+        table = HOT.get(words[:length])
+        parsed = None if table is None else fast_parse(table, words[length:])
+        if table is None or parsed is None:
+            continue
+        if table.verb == "run":
+            from plugrun.cli.verbs.run import main as run
+
+            return run(options, parsed)
+        from plugrun.cli.verbs.exec import main as execute
+
+        return execute(options, parsed)
+    from plugrun.cli.tree import invoke
+
+    return invoke(options, words)

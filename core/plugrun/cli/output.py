@@ -1,0 +1,38 @@
+"""Where the command line writes: standard output and standard error, and nowhere else."""
+
+from __future__ import annotations
+
+import sys
+
+
+def write(text: str) -> None:
+    """Write to standard output as it is."""
+    sys.stdout.write(text)
+
+
+def line(text: str) -> None:
+    """Write one line to standard output, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def error(text: str) -> None:
+    """Write one or more lines to standard error, after what stands before it elsewhere."""
+    sys.stdout.flush()
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def flush() -> None:
+    """Hand everything over; BrokenPipeError if nobody reads it any more."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def discard() -> None:
+    """Send what is still buffered nowhere, so that the interpreter ends without complaint."""
+    import os
+
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)

@@ -1,0 +1,137 @@
+"""From parsed options to what the engine is asked: RunRequest and ExecRequest."""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.cli.values import check_cpus, check_hostname, check_memory, check_name
+from plugrun.engine.request import ExecRequest, RunRequest
+from plugrun.errors import InvalidArgument
+from plugrun.model.container import Limits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from plugrun.cli.options import Parsed
+    from plugrun.model.container import Bind
+    from plugrun.model.descriptor import Platform
+
+_NETWORKS = ("none", "host", "default")
+_PULL = ("always", "missing", "never")
+
+
+def run_request(parsed: Parsed) -> RunRequest:
+    """Return what ``run`` asks; raise InvalidArgument or UsageError in Docker's words."""
+    v = parsed.values
+    return RunRequest(
+        image=parsed.args[0],
+        args=parsed.args[1:],
+        name=check_name(v["name"]) if v["name"] else "",
+        detach=v["detach"],
+        interactive=v["interactive"],
+        tty=v["tty"],
+        auto_remove=v["rm"],
+        env=_environment(v),
+        user=v["user"],
+        workdir=_workdir(v["workdir"]),
+        binds=_binds(v["volume"]),
+        hostname=check_hostname(v["hostname"]) if v["hostname"] else "",
+        entrypoint=None if v["entrypoint"] is None else (v["entrypoint"],),
+        limits=_limits(v),
+        platform=platform(v["platform"]),
+        network=_network(v["network"]),
+        read_only=v["read_only"],
+        init=v["init"],
+        labels=tuple(_label(text) for text in v["label"]),
+        pull=_pull(v["pull"]),
+        quiet=v["quiet"],
+        cidfile=v["cidfile"],
+        stop_signal=v["stop_signal"],
+        stop_timeout=-1 if v["stop_timeout"] is None else v["stop_timeout"],
+    )
+
+
+def exec_request(parsed: Parsed) -> ExecRequest:
+    """Return what ``exec`` asks."""
+    v = parsed.values
+    return ExecRequest(
+        container=parsed.args[0],
+        args=parsed.args[1:],
+        interactive=v["interactive"],
+        tty=v["tty"],
+        env=_environment(v),
+        user=v["user"],
+        workdir=_workdir(v["workdir"]),
+    )
+
+
+def platform(text: str) -> Platform | None:
+    """Return the platform named, None if there is none."""
+    if not text:
+        return None
+    from plugrun.model.descriptor import parse_platform
+
+    return parse_platform(text)
+
+
+def _environment(values: Mapping[str, Any]) -> tuple[str, ...]:
+    given: tuple[str, ...] = values["env"]
+    if not values["env_file"]:
+        return given
+    from plugrun.cli.envfile import environment
+
+    return environment(values["env_file"], given)
+
+
+def _binds(texts: tuple[str, ...]) -> tuple[Bind, ...]:
+    if not texts:
+        return ()
+    from plugrun.cli.binds import parse_bind
+
+    binds = tuple(parse_bind(text) for text in texts)
+    for number, bind in enumerate(binds):
+        if any(bind.target == other.target for other in binds[:number]):
+            raise InvalidArgument(f"Duplicate mount point: {bind.target}")
+    return binds
+
+
+def _limits(values: Mapping[str, Any]) -> Limits:
+    nano = values["cpus"]
+    return Limits(
+        memory=check_memory(values["memory"]),
+        nano_cpus=check_cpus(nano, len(os.sched_getaffinity(0))) if nano else 0,
+        pids=max(values["pids_limit"], 0),
+    )
+
+
+def _network(name: str) -> str:
+    if name and name not in _NETWORKS:
+        raise InvalidArgument(
+            f"network {name} not found", hint=f"choose one of {', '.join(_NETWORKS)}"
+        )
+    return name
+
+
+def _pull(policy: str) -> str:
+    if not policy:
+        return "missing"
+    if policy not in _PULL:
+        raise InvalidArgument(
+            f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"'
+        )
+    return policy
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    return key, value
+
+
+def _workdir(path: str) -> str:
+    if path and not path.startswith("/"):
+        raise InvalidArgument(
+            f"the working directory '{path}' is invalid, it needs to be an absolute path"
+        )
+    return path

@@ -1,0 +1,1 @@
+"""One command a file: ``main(options, parsed)`` calls the engine, prints, returns the exit code."""

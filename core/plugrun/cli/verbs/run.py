@@ -1,0 +1,42 @@
+"""``plugrun run``."""
+
+from __future__ import annotations
+
+from plugrun.cli import output
+from plugrun.cli.requests import run_request
+from plugrun.cli.terminal import check_terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.cli.options import Parsed
+    from plugrun.engine.pull import PullObserver
+    from plugrun.engine.request import GlobalOptions, RunRequest
+
+
+def main(options: GlobalOptions, parsed: Parsed) -> int:
+    """Make a container and run a command in it; return the command's exit code."""
+    request = run_request(parsed)
+    if parsed.values["explain"]:
+        return _explain(options, request)
+    check_terminal(request.interactive and not request.detach, request.tty)
+    from plugrun.engine.engine import open_engine
+    from plugrun.engine.run import run
+
+    outcome = run(open_engine(options), request, lambda: _observer(request))
+    if request.detach:
+        output.line(outcome.container_id)
+    return outcome.exit_code
+
+
+def _explain(options: GlobalOptions, request: RunRequest) -> int:
+    from plugrun.engine.engine import open_engine
+    from plugrun.engine.run import explain
+
+    output.line(explain(open_engine(options), request).rstrip("\n"))
+    return 0
+
+
+def _observer(request: RunRequest) -> PullObserver:
+    from plugrun.cli.progress import run_observer
+
+    return run_observer(request.image, request.quiet)
