@@ -1,0 +1,25 @@
+"""What every kind of test may ask for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+# So that test modules can say `from tests.registry import …` however pytest was started.
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from tests.registry import Registry, running_registry  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A real registry on loopback, for the whole session: use a repository name of your own."""
+    program = shutil.which("docker-registry") or shutil.which("registry")
+    if program is None:
+        pytest.skip("no registry here: install docker-registry")
+    with running_registry(str(tmp_path_factory.mktemp("registry")), program) as running:
+        yield running
