@@ -67,7 +67,7 @@ def _repr(self: Any) -> str:
     return f"{type(self).__name__}({body})"
 
 
-def _eq(self: Any, other: object) -> bool:
+def _eq(self: Any, other: object) -> Any:
     if type(self) is not type(other):
         return NotImplemented
     return bool(_values(self) == _values(other))

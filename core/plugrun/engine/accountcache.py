@@ -1,0 +1,62 @@
+"""The account files of each image, kept aside so that a start need not mount twice to read them.
+
+A container begins as its image's tree, and that never changes under its ChainID.
+"""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.engine.accounts import Accounts, read_accounts
+from plugrun.engine.peek import inside_tree
+from plugrun.linux.filesystem import write_whole
+from plugrun.model.jsontext import dumps, loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.engine import Engine
+    from plugrun.interfaces.storage import Storage
+
+
+def image_accounts(engine: Engine, storage: Storage, chain: str) -> Accounts:
+    """Return the account files of the tree that a ChainID names; "" is the empty tree."""
+    if not chain:
+        return Accounts(b"", b"")
+    path = f"{engine.root}/accounts/{chain.removeprefix('sha256:')}"
+    try:
+        with open(path, "rb") as file:
+            return _decode(file.read())
+    except FileNotFoundError:
+        found = _look(engine, storage, chain)
+    os.makedirs(f"{engine.root}/accounts", 0o700, exist_ok=True)
+    write_whole(path, found)
+    return _decode(found)
+
+
+def forget_accounts(engine: Engine, chain: str) -> None:
+    """Drop what is kept of a tree that has been removed."""
+    try:
+        os.unlink(f"{engine.root}/accounts/{chain.removeprefix('sha256:')}")
+    except FileNotFoundError:
+        return
+
+
+def _look(engine: Engine, storage: Storage, chain: str) -> bytes:
+    key = f"accounts-{os.getpid()}-{os.urandom(4).hex()}"
+    storage.view(key, chain)
+    try:
+        return inside_tree(storage.mounts(key), f"{engine.run_root}/mnt", _encode)
+    finally:
+        storage.remove(key)
+
+
+def _encode(root_fd: int) -> bytes:
+    found = read_accounts(root_fd)
+    return dumps(
+        {"passwd": found.passwd.decode("latin-1"), "group": found.group.decode("latin-1")}
+    ).encode()
+
+
+def _decode(data: bytes) -> Accounts:
+    found = loads(data)
+    return Accounts(found["passwd"].encode("latin-1"), found["group"].encode("latin-1"))

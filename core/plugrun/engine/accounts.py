@@ -1,0 +1,126 @@
+"""Who a container runs as: USER resolved against the image's own passwd and group.
+
+Never through NSS: the host's accounts are not the image's, and a lookup inside the container's
+root would run the image's code. The formats are passwd(5) and group(5).
+"""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.errors import InvalidArgument
+from plugrun.linux.beneath import open_in_root
+from plugrun.model.record import record
+
+_LIMIT = 4 << 20
+_MAX_ID = 0xFFFFFFFE
+
+
+@record
+class Accounts:
+    """The two files, as bytes; empty if the image has none."""
+
+    passwd: bytes
+    group: bytes
+
+
+@record
+class Identity:
+    """User, group, further groups in ascending order, and home folder."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str
+
+
+def read_accounts(root_fd: int) -> Accounts:
+    """Read both files beneath a root; what is no regular file counts as missing."""
+    return Accounts(_read(root_fd, "etc/passwd"), _read(root_fd, "etc/group"))
+
+
+def _read(root_fd: int, path: str) -> bytes:
+    try:
+        fd = open_in_root(root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:
+        # Missing, a loop, or through a file: to the container there is no such file.
+        return b""
+    try:
+        if not os.path.isfile(f"/proc/self/fd/{fd}"):
+            return b""
+        found = b""
+        while len(found) < _LIMIT and (chunk := os.read(fd, 65536)):
+            found += chunk
+        return found
+    finally:
+        os.close(fd)
+
+
+def identify(user: str, accounts: Accounts) -> Identity:
+    """Resolve ``name|uid[:name|gid]`` (image-spec config.md) against an image's files.
+
+    A number needs no entry. Further groups are those that list the user, unless a group is given,
+    as Docker has it. Raise InvalidArgument, in Docker's words, for a name that is not there.
+    """
+    wanted, colon, wanted_group = user.partition(":")
+    entry = _user_entry(wanted or "0", accounts.passwd)
+    if colon and wanted_group:
+        gid = _group_id(wanted_group, accounts.group)
+        return Identity(entry.uid, gid, (), entry.home)
+    groups = _groups_of(entry.name, accounts.group) if entry.name else ()
+    return Identity(entry.uid, entry.gid, groups, entry.home)
+
+
+@record
+class _Entry:
+    name: str
+    uid: int
+    gid: int
+    home: str
+
+
+def _user_entry(wanted: str, passwd: bytes) -> _Entry:
+    number = _number(wanted)
+    for line in _lines(passwd, 7):
+        uid, gid = _number(line[2]), _number(line[3])
+        if uid is None or gid is None:
+            continue
+        if line[0] == wanted or (number is not None and uid == number):
+            return _Entry(line[0], uid, gid, line[5] or "/")
+    if number is None:
+        raise InvalidArgument(f"unable to find user {wanted}: no matching entries in passwd file")
+    return _Entry("", number, 0, "/")
+
+
+def _group_id(wanted: str, group: bytes) -> int:
+    number = _number(wanted)
+    for line in _lines(group, 4):
+        gid = _number(line[2])
+        if gid is not None and line[0] == wanted:
+            return gid
+    if number is None:
+        raise InvalidArgument(f"unable to find group {wanted}: no matching entries in group file")
+    return number
+
+
+def _groups_of(name: str, group: bytes) -> tuple[int, ...]:
+    found = {
+        gid
+        for line in _lines(group, 4)
+        if name in line[3].split(",") and (gid := _number(line[2])) is not None
+    }
+    return tuple(sorted(found))
+
+
+def _lines(data: bytes, fields: int) -> list[list[str]]:
+    split = (line.split(":") for line in data.decode("utf-8", "replace").splitlines())
+    return [line for line in split if len(line) >= fields]
+
+
+def _number(text: str) -> int | None:
+    if not (text.isascii() and text.isdigit()):
+        return None
+    value = int(text)
+    if value > _MAX_ID:
+        raise InvalidArgument(f"uids and gids must be in range 0-{_MAX_ID}, not {text}")
+    return value

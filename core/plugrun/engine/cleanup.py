@@ -1,0 +1,18 @@
+"""What a lean monitor becomes when its container has ended; run by its command line only."""
+
+from __future__ import annotations
+
+import sys
+
+from plugrun.engine.engine import open_engine
+from plugrun.engine.request import GlobalOptions
+from plugrun.engine.supervise import tidy
+
+
+def main() -> None:
+    """Clean up after the container that argv names."""
+    _, _, root, run_root, config, profile, id = sys.argv
+    engine = open_engine(GlobalOptions(root, run_root, config, profile))
+    container = engine.metadata.container(id)
+    if container is not None:
+        tidy(engine, container)

@@ -1,0 +1,207 @@
+"""Whoever is attached: keys and input in, signals on, the terminal's size after it.
+
+Output does not pass through here: the monitor writes it to the descriptors it inherited.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+
+from plugrun.engine.terminal import copy_window_size
+from plugrun.linux.signals import raw as signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHUNK = 65536
+
+# What is not passed on: these speak of the command itself, or cannot be caught.
+_OWN = frozenset(
+    (
+        signals.SIGKILL,
+        signals.SIGSTOP,
+        signals.SIGCHLD,
+        signals.SIGPIPE,
+        signals.SIGURG,
+        signals.SIGTSTP,
+        signals.SIGTTIN,
+        signals.SIGTTOU,
+        signals.SIGCONT,
+        signals.SIGWINCH,
+        signals.SIGSEGV,
+        signals.SIGBUS,
+        signals.SIGFPE,
+        signals.SIGILL,
+        signals.SIGABRT,
+        signals.SIGTRAP,
+        signals.SIGSYS,
+        signals.SIGPROF,
+        signals.SIGVTALRM,
+        signals.SIGALRM,
+        signals.SIGIO,
+        signals.SIGXCPU,
+        signals.SIGXFSZ,
+    )
+)
+_PASSED = tuple(n for n in range(1, 32) if n not in _OWN and n not in (16, 30))
+
+# Ctrl-P Ctrl-Q, Docker's keys to leave a container without ending it.
+_DETACH = b"\x10\x11"
+
+
+class Signals:
+    """Signals as bytes of a pipe, so that one poll sees them beside everything else."""
+
+    def __init__(self) -> None:
+        self.fd, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._before = {
+            number: signals.signal(number, _noted) for number in (*_PASSED, signals.SIGWINCH)
+        }
+        signals.set_wakeup_fd(self._wake)
+
+    def take(self) -> bytes:
+        """Return the numbers of the signals that have come."""
+        try:
+            return os.read(self.fd, 512)
+        except BlockingIOError:
+            return b""
+
+    def restore(self) -> None:
+        """Let signals do what they did before."""
+        signals.set_wakeup_fd(-1)
+        for number, handler in self._before.items():
+            signals.signal(number, handler)
+        os.close(self.fd)
+        os.close(self._wake)
+
+
+def _noted(number: int, frame: object) -> None:
+    """Do nothing: the wakeup descriptor has the number already."""
+
+
+class Input:
+    """Copies descriptor 0 to a process's input without ever blocking on either."""
+
+    def __init__(self, target: int, *, terminal: bool) -> None:
+        self._target = target
+        self._terminal = terminal
+        self._waiting = b""
+        self._held = b""
+        self.detached = False
+        os.set_blocking(target, False)
+
+    def register(self, poll: select.poll) -> None:
+        """Say what this is waiting for now."""
+        if self._target >= 0 and self._waiting:
+            poll.register(self._target, select.POLLOUT)
+        elif self._target >= 0:
+            poll.register(0, select.POLLIN)
+
+    def owns(self, fd: int) -> bool:
+        """Whether an event on this descriptor is for ``step``."""
+        return self._target >= 0 and fd in (0, self._target)
+
+    def step(self) -> None:
+        """Read or write once."""
+        if not self._waiting:
+            self._read()
+        if self._waiting:
+            self._write()
+
+    def _read(self) -> None:
+        try:
+            data = os.read(0, CHUNK)
+        except OSError:
+            data = b""
+        if not data:
+            self._end()
+        elif self._terminal:
+            self._waiting = self._without_detach(data)
+        else:
+            self._waiting = data
+
+    def _without_detach(self, data: bytes) -> bytes:
+        data = self._held + data
+        if _DETACH in data:
+            self.detached = True
+            return data[: data.index(_DETACH)]
+        self._held = data[-1:] if data.endswith(_DETACH[:1]) else b""
+        return data[: len(data) - len(self._held)]
+
+    def _write(self) -> None:
+        try:
+            self._waiting = self._waiting[os.write(self._target, self._waiting) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._waiting = b""
+            self._end()
+
+    def _end(self) -> None:
+        """Pass the end of input on; a terminal has none, it is only let go of."""
+        if not self._terminal:
+            os.close(self._target)
+        self._target = -1
+
+
+class Attachment:
+    """One poll over events of a process, signals and input."""
+
+    def __init__(self, input: Input | None, terminal: int, target: int) -> None:
+        self._signals = Signals()
+        self._input = input
+        self._terminal = terminal
+        self._target = target
+        self._pidfd = -1
+        self._early = b""
+
+    def process(self, pid: int) -> None:
+        """Say which process signals are for; those that came before are passed on now."""
+        try:
+            self._pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        early, self._early = self._early, b""
+        self._pass_on(early)
+
+    def wait(self, fds: tuple[int, ...], handle: Callable[[int], bool]) -> bool:
+        """Serve until ``handle`` returns True for one of ``fds``; False if the user detached."""
+        while True:
+            poll = select.poll()
+            for fd in (*fds, self._signals.fd):
+                poll.register(fd, select.POLLIN)
+            if self._input is not None:
+                self._input.register(poll)
+            for fd, _ in poll.poll():
+                if fd == self._signals.fd:
+                    self._pass_on(self._signals.take())
+                elif self._input is not None and self._input.owns(fd):
+                    self._input.step()
+                    if self._input.detached:
+                        return False
+                elif handle(fd):
+                    return True
+
+    def close(self) -> None:
+        """Restore signals."""
+        self._signals.restore()
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+
+    def _pass_on(self, numbers: bytes) -> None:
+        for number in numbers:
+            if number == signals.SIGWINCH:
+                if self._terminal >= 0:
+                    copy_window_size(self._terminal, self._target)
+            elif self._pidfd < 0:
+                self._early += bytes((number,))
+            else:
+                self._send(number)
+
+    def _send(self, number: int) -> None:
+        try:
+            signals.pidfd_send_signal(self._pidfd, number)
+        except ProcessLookupError:
+            return

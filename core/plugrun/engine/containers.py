@@ -1,0 +1,83 @@
+"""Containers by name, ID or the start of an ID, and what they do now."""
+
+from __future__ import annotations
+
+from plugrun.engine.taskfile import read_task_file
+from plugrun.errors import Conflict, InvalidArgument, NoSuchContainer
+from plugrun.model.container import CREATED, EXITED, RUNNING, Status
+from plugrun.monitor.exitfile import ExitFile, read_exit_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.engine import Engine
+    from plugrun.model.container import Container
+
+_HEX = frozenset("0123456789abcdef")
+
+# What a container's end is called when its monitor died before it: nobody saw the exit code.
+UNSEEN = ExitFile(255, 0, 0, error="its monitor was killed, so its exit code was not seen")
+
+
+def find_container(engine: Engine, text: str) -> Container:
+    """Return the container that a user means: full ID, then name, then the start of an ID."""
+    name = text.removeprefix("/")
+    if not name:
+        raise InvalidArgument("a container's name or ID is missing")
+    found = engine.metadata.container(name) or engine.metadata.container_named(name)
+    if found is not None:
+        return found
+    if _HEX.issuperset(name):
+        matches = engine.metadata.containers_by_prefix(name)
+        if len(matches) > 1:
+            raise Conflict(
+                f"multiple containers have an ID that starts with {text}", hint="write more of it"
+            )
+        if matches:
+            return matches[0]
+    raise NoSuchContainer(f"No such container: {text}")
+
+
+def status(engine: Engine, container: Container) -> Status:
+    """Return what a container does now, from its processes and its exit file."""
+    return status_of(engine, container.id)
+
+
+def status_of(engine: Engine, id: str) -> Status:
+    """Return what the container of a full ID does now."""
+    task = read_task_file(engine.task_folder(id))
+    if task is not None and task.running:
+        return Status(RUNNING, task.pid, started_ns=task.started_ns)
+    ended = read_exit_file(engine.container_folder(id))
+    if ended is not None:
+        return _ended(ended)
+    if task is None or task.pid == 0:
+        return Status(CREATED)
+    if task.attended:
+        # The monitor is about to write the exit file.
+        return Status(RUNNING, task.pid, started_ns=task.started_ns)
+    # It may have written it and gone since the file was looked for above.
+    ended = read_exit_file(engine.container_folder(id))
+    return _ended(ended or UNSEEN, task.started_ns)
+
+
+def _ended(ended: ExitFile, started_ns: int = 0) -> Status:
+    never_ran = ended.started_ns == 0 and ended.error != "" and started_ns == 0
+    return Status(
+        CREATED if never_ran else EXITED,
+        exit_code=ended.exit_code,
+        started_ns=ended.started_ns or started_ns,
+        finished_ns=ended.finished_ns,
+        oom_killed=ended.oom_killed,
+        error=ended.error,
+    )
+
+
+def list_containers(engine: Engine, all: bool) -> list[tuple[Container, Status]]:
+    """Return containers with what they do, newest first; only running ones unless ``all``."""
+    found = [(c, status(engine, c)) for c in engine.metadata.containers()]
+    return [(c, s) for c, s in found if all or s.state == RUNNING]
+
+
+def is_running(engine: Engine, id: str) -> bool:
+    """Whether the container of a full ID runs."""
+    return status_of(engine, id).state == RUNNING

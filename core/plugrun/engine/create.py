@@ -1,0 +1,178 @@
+"""Make a container: its record, its snapshot and its bundle. A failure undoes all of it."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from plugrun.engine.accountcache import image_accounts
+from plugrun.engine.accounts import Identity, identify
+from plugrun.engine.etcfiles import write_etc_files
+from plugrun.engine.initprogram import find_init
+from plugrun.engine.manifests import parse_image_config
+from plugrun.engine.names import random_name
+from plugrun.engine.places import log_path
+from plugrun.engine.spec import runtime_spec
+from plugrun.engine.taskfile import own_task_file, write_task_file
+from plugrun.errors import AlreadyExists, InvalidArgument
+from plugrun.linux.filesystem import write_whole
+from plugrun.model.container import BackendChoice, Container
+from plugrun.model.jsontext import dumps
+from plugrun.model.record import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.engine import Engine
+    from plugrun.engine.request import RunRequest
+    from plugrun.model.image import Image, ImageConfig
+    from plugrun.model.spec import RuntimeSpec
+
+DEFAULT_STOP_TIMEOUT = 10
+_NAME_TRIES = 20
+
+
+def create(engine: Engine, request: RunRequest, image: Image) -> Container:
+    """Make a container of an image; it is on disk in full, or not at all."""
+    container = assemble(engine, request, image)
+    # Written first: what a killed command leaves behind is found by it.
+    write_task_file(engine.task_folder(container.id), own_task_file())
+    with engine.locks.shared("images"):
+        try:
+            container = _reserve(engine, container, given=bool(request.name))
+            _prepare(engine, container, image)
+        except BaseException:
+            from plugrun.engine.rm import discard
+
+            discard(engine, container)
+            raise
+    engine.emit_container("create", container)
+    return container
+
+
+def assemble(engine: Engine, request: RunRequest, image: Image) -> Container:
+    """Decide everything about a container; nothing is written."""
+    config = parse_image_config(engine.content.read(image.id))
+    id = os.urandom(32).hex()
+    entrypoint, cmd = command(request, config)
+    return Container(
+        id=id,
+        name=request.name or random_name(),
+        created_ns=time.time_ns(),
+        image=image.id,
+        image_name=request.image,
+        entrypoint=entrypoint,
+        cmd=cmd,
+        env=merge_environment(config.env, request.env),
+        user=request.user or config.user,
+        working_dir=_working_dir(request.workdir, config.working_dir),
+        hostname=_hostname(request, id),
+        tty=request.tty,
+        open_stdin=request.interactive,
+        auto_remove=request.auto_remove,
+        detached=request.detach,
+        read_only=request.read_only,
+        init=request.init,
+        network=request.network or "default",
+        binds=request.binds,
+        limits=request.limits,
+        labels=tuple({**config.labels, **dict(request.labels)}.items()),
+        stop_signal=request.stop_signal or config.stop_signal or "SIGTERM",
+        stop_timeout=request.stop_timeout if request.stop_timeout >= 0 else DEFAULT_STOP_TIMEOUT,
+        profile=engine.backends.profile.name,
+        storage=engine.storage_choice(),
+        isolation=engine.isolation_choice(),
+        net=_network_choice(engine, request.network),
+    )
+
+
+def _network_choice(engine: Engine, network: str) -> BackendChoice:
+    if network in ("none", "host"):
+        return BackendChoice("", "", f"--network {network} needs no backend")
+    return engine.network_choice()
+
+
+def command(request: RunRequest, config: ImageConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return entrypoint and command by Docker's rule: ``--entrypoint`` drops the image's CMD."""
+    if request.entrypoint is not None:
+        entrypoint = tuple(part for part in request.entrypoint if part)
+        cmd = request.args
+    else:
+        entrypoint = config.entrypoint
+        cmd = request.args or config.cmd
+    if not entrypoint and not cmd:
+        raise InvalidArgument("no command specified", hint="name one after the image")
+    return entrypoint, cmd
+
+
+def merge_environment(image: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
+    """Put the given variables over the image's, each in its place.
+
+    A name alone takes the caller's value, or removes the variable where the caller has none.
+    """
+    merged = {item.partition("=")[0]: item for item in image}
+    for item in given:
+        name, equals, _ = item.partition("=")
+        if equals:
+            merged[name] = item
+        elif name in os.environ:
+            merged[name] = f"{name}={os.environ[name]}"
+        else:
+            merged.pop(name, None)
+    return tuple(merged.values())
+
+
+def _working_dir(wanted: str, image: str) -> str:
+    path = wanted or image or "/"
+    if not path.startswith("/"):
+        raise InvalidArgument(
+            f"the working directory '{path}' is invalid, it needs to be an absolute path"
+        )
+    return os.path.normpath(path).replace("//", "/")
+
+
+def _hostname(request: RunRequest, id: str) -> str:
+    if request.hostname:
+        return request.hostname
+    return os.uname().nodename if request.network == "host" else id[:12]
+
+
+def _reserve(engine: Engine, container: Container, *, given: bool) -> Container:
+    for _ in range(_NAME_TRIES):
+        try:
+            engine.metadata.add_container(container)
+            return container
+        except AlreadyExists:
+            if given:
+                raise
+            container = replace(container, name=f"{random_name()}_{container.id[:4]}")
+    raise AlreadyExists("no free name was found", hint="give one with --name")
+
+
+def _prepare(engine: Engine, container: Container, image: Image) -> None:
+    storage = engine.storage_named(container.storage.name)
+    top = image.chain[-1] if image.chain else None
+    storage.prepare(container.id, top)
+    folder = engine.container_folder(container.id)
+    os.makedirs(f"{folder}/rootfs", 0o700)
+    write_etc_files(container, folder)
+    # There from the start, so that whoever follows it need not wait for it to appear.
+    write_whole(log_path(engine, container), b"")
+    spec = container_spec(engine, container, image, folder)
+    write_whole(f"{folder}/config.json", dumps(spec).encode())
+
+
+def container_spec(engine: Engine, container: Container, image: Image, folder: str) -> RuntimeSpec:
+    """Return the runtime spec of a container, as the profile's hooks leave it."""
+    identity = container_identity(engine, container, image)
+    init = find_init() if container.init else ""
+    spec = runtime_spec(container, identity, folder, init)
+    if engine.backends.profile.hooks:
+        engine.backends.adjust_spec(container, spec)
+    return spec
+
+
+def container_identity(engine: Engine, container: Container, image: Image) -> Identity:
+    """Return who a container runs as, by its image's files."""
+    storage = engine.storage_named(container.storage.name)
+    top = image.chain[-1] if image.chain else ""
+    return identify(container.user, image_accounts(engine, storage, top))

@@ -1,0 +1,74 @@
+"""Wait for containers to end, and make them."""
+
+from __future__ import annotations
+
+import os
+import select
+
+from plugrun.engine.containers import UNSEEN
+from plugrun.engine.taskfile import read_task_file
+from plugrun.errors import Conflict, NoSuchContainer
+from plugrun.linux.process import start_time
+from plugrun.linux.signals import raw as signals
+from plugrun.model.record import replace
+from plugrun.monitor.exitfile import read_exit_file, write_exit_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.engine import Engine
+    from plugrun.engine.taskfile import TaskFile
+    from plugrun.model.container import Container
+
+
+def send_signal(engine: Engine, container: Container, number: int) -> bool:
+    """Signal a container's first process; False if it has ended meanwhile."""
+    try:
+        engine.isolation_named(container.isolation.name).kill(container.id, number)
+    except (Conflict, NoSuchContainer):
+        return False
+    return True
+
+
+def wait_ended(task: TaskFile, seconds: float | None) -> bool:
+    """Wait until a container's first process has ended; False if time ran out before it."""
+    return _wait_process(task.pid, task.started, seconds)
+
+
+def wait_attended(engine: Engine, container: Container, task: TaskFile) -> None:
+    """Wait until the monitor has cleaned up after a container that has ended.
+
+    If the monitor died before that, do it here.
+    """
+    _wait_process(task.monitor, task.monitor_started, None)
+    if read_task_file(engine.task_folder(container.id)) is None:
+        return
+    from plugrun.engine.supervise import tidy
+
+    folder = engine.container_folder(container.id)
+    if task.pid and os.path.isdir(folder) and read_exit_file(folder) is None:
+        write_exit_file(folder, replace(UNSEEN, started_ns=task.started_ns))
+    tidy(engine, container)
+
+
+def end_now(engine: Engine, container: Container, task: TaskFile) -> None:
+    """Kill a container and wait until it is cleaned up."""
+    send_signal(engine, container, signals.SIGKILL)
+    wait_ended(task, None)
+    wait_attended(engine, container, task)
+
+
+def _wait_process(pid: int, started: int, seconds: float | None) -> bool:
+    if pid == 0:
+        return True
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        if start_time(pid) != started:
+            return True
+        waiting = select.poll()
+        waiting.register(fd, select.POLLIN)
+        return bool(waiting.poll(None if seconds is None else seconds * 1000))
+    finally:
+        os.close(fd)

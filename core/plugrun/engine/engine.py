@@ -1,0 +1,176 @@
+"""The engine: one root, one profile, and what the verbs need of them.
+
+Everything is opened when first used: a verb pays for what it touches.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from plugrun.errors import NotRoot
+from plugrun.model.event import Event
+from plugrun.store.locks import Locks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from plugrun.engine.request import GlobalOptions
+    from plugrun.interfaces.isolation import Isolation
+    from plugrun.interfaces.network import Network
+    from plugrun.interfaces.storage import Storage
+    from plugrun.interfaces.transport import Transport
+    from plugrun.launchindex import Backends
+    from plugrun.model.container import BackendChoice, Container
+    from plugrun.store.content import ContentStore
+    from plugrun.store.metadata import Metadata
+
+
+def open_engine(options: GlobalOptions) -> Engine:
+    """Open the root that the options name; make it if it is not there.
+
+    Raise NotRoot for an ordinary user: mounting and namespaces need root.
+    """
+    if os.geteuid() != 0:
+        raise NotRoot(
+            "plugrun needs root: it mounts file systems and makes namespaces",
+            hint="run it with sudo",
+        )
+    root = os.path.realpath(options.root)
+    run_root = os.path.join(os.path.realpath(options.run_root), _tag(root))
+    for folder in (root, run_root):
+        if not os.path.isdir(folder):
+            os.makedirs(folder, 0o700, exist_ok=True)
+            os.chmod(folder, 0o700)
+    return Engine(options, root, run_root)
+
+
+def _tag(root: str) -> str:
+    """Name a root's own folder under a shared run root."""
+    import binascii
+
+    return f"{binascii.crc32(os.fsencode(root)):08x}"
+
+
+class Engine:
+    """The parts behind one root; ``root`` and ``run_root`` are this root's own folders."""
+
+    def __init__(self, options: GlobalOptions, root: str, run_root: str) -> None:
+        self.options = options
+        self.root = root
+        self.run_root = run_root
+        self.locks = Locks(f"{run_root}/locks")
+        self._backends: Backends | None = None
+        self._metadata: Metadata | None = None
+        self._content: ContentStore | None = None
+        self._open: dict[tuple[str, str], Any] = {}
+
+    @property
+    def backends(self) -> Backends:
+        """The plugins, as the profile chooses them."""
+        if self._backends is None:
+            from plugrun.launchindex import open_backends
+
+            options = self.options
+            self._backends = open_backends(
+                self.root,
+                self.run_root,
+                options.config,
+                options.profile,
+                os.environ,
+                os.getcwd(),
+            )
+        return self._backends
+
+    @property
+    def metadata(self) -> Metadata:
+        """Names, images and containers."""
+        if self._metadata is None:
+            from plugrun.store.metadata import Metadata
+
+            self._metadata = Metadata(f"{self.root}/plugrun.db")
+        return self._metadata
+
+    @property
+    def content(self) -> ContentStore:
+        """Blobs by digest."""
+        if self._content is None:
+            from plugrun.store.content import ContentStore
+
+            self._content = ContentStore(self.root)
+        return self._content
+
+    def close_metadata(self) -> None:
+        """Close the database, as a process must before it forks; it opens again when needed."""
+        if self._metadata is not None:
+            self._metadata.close()
+            self._metadata = None
+
+    # -- backends -------------------------------------------------------------------------
+
+    def storage(self) -> Storage:
+        """The profile's storage."""
+        return self.storage_named(self.storage_choice().name)
+
+    @property
+    def storage_name(self) -> str:
+        """The name of the profile's storage."""
+        return self.storage_choice().name
+
+    def storage_choice(self) -> BackendChoice:
+        """Which storage the profile comes down to, and why."""
+        return self.backends.choose("storage", f"{self.root}/storage")
+
+    def isolation_choice(self) -> BackendChoice:
+        """Which isolation the profile comes down to, and why."""
+        return self.backends.choose("isolation", f"{self.run_root}/isolation")
+
+    def network_choice(self) -> BackendChoice:
+        """Which network the profile comes down to, and why."""
+        return self.backends.choose("network", f"{self.run_root}/network")
+
+    def storage_named(self, name: str) -> Storage:
+        """One storage by name: a container keeps the one that made it."""
+        found: Storage = self._backend("storage", name, f"{self.root}/storage/{name}")
+        return found
+
+    def isolation_named(self, name: str) -> Isolation:
+        """One isolation by name."""
+        found: Isolation = self._backend("isolation", name, f"{self.run_root}/isolation/{name}")
+        return found
+
+    def network_named(self, name: str) -> Network:
+        """One network by name."""
+        found: Network = self._backend("network", name, f"{self.run_root}/network/{name}")
+        return found
+
+    def open_transport(self, address: str) -> Transport:
+        """The transport that takes this address."""
+        return self.backends.open_transport(address)
+
+    def _backend(self, kind: str, name: str, folder: str) -> Any:
+        key = (kind, name)
+        if key not in self._open:
+            self._open[key] = self.backends.open(kind, name, folder)
+        return self._open[key]
+
+    # -- places and events ----------------------------------------------------------------
+
+    def container_folder(self, id: str) -> str:
+        """Where a container's bundle, log and exit file lie."""
+        return f"{self.root}/containers/{id}"
+
+    def task_folder(self, id: str) -> str:
+        """Where it is written down which processes serve a container; a reboot forgets it."""
+        return f"{self.run_root}/containers/{id}"
+
+    def emit(self, kind: str, action: str, id: str, attributes: dict[str, str]) -> None:
+        """Tell the profile's observers."""
+        if self.backends.profile.hooks:
+            self.backends.emit(Event(kind, action, id, time.time_ns(), attributes))
+
+    def emit_container(self, action: str, container: Container) -> None:
+        """Tell the profile's observers about a container."""
+        attributes = {"name": container.name, "image": container.image_name}
+        self.emit("container", action, container.id, attributes)

@@ -1,0 +1,167 @@
+"""``exec``: one more command in a running container."""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.engine.accounts import Accounts, Identity, identify, read_accounts
+from plugrun.engine.client import CHUNK, Attachment, Input
+from plugrun.engine.containers import find_container
+from plugrun.engine.create import merge_environment
+from plugrun.engine.plumbing import Plumbing, lay
+from plugrun.engine.spec import capabilities, environment
+from plugrun.engine.taskfile import read_task_file
+from plugrun.engine.terminal import RawMode
+from plugrun.errors import Conflict, InvalidArgument, UsageError
+from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.engine import Engine
+    from plugrun.engine.request import ExecRequest
+    from plugrun.model.container import Container
+    from plugrun.model.spec import Process
+
+
+def exec_in(engine: Engine, request: ExecRequest) -> int:
+    """Run a command in a container, attached; return its exit code."""
+    container = find_container(engine, request.container)
+    task = read_task_file(engine.task_folder(container.id))
+    if task is None or not task.running:
+        raise Conflict(f"container {container.id} is not running")
+    if request.tty and request.interactive and not os.isatty(0):
+        raise UsageError(
+            "the input device is not a TTY", hint="leave -t out, or run it in a terminal"
+        )
+    identity = identify(request.user or container.user, live_accounts(task.pid))
+    process = exec_process(container, request, identity)
+    engine.close_metadata()
+    plumbing = lay(terminal=request.tty, interactive=request.interactive)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    isolation = engine.isolation_named(container.isolation.name)
+    pid = isolation.exec(container.id, process, plumbing.inner)
+    plumbing.close_inner()
+    return _Session(plumbing, pid, terminal=request.tty).run()
+
+
+def live_accounts(pid: int) -> Accounts:
+    """Read a running container's account files, as they are now, beneath its root."""
+    root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return read_accounts(root)
+    finally:
+        os.close(root)
+
+
+def exec_process(container: Container, request: ExecRequest, identity: Identity) -> Process:
+    """Return the process that a request describes: the container's, but for what was said."""
+    given = merge_environment(container.env, request.env)
+    cwd = request.workdir or container.working_dir
+    if not cwd.startswith("/"):
+        raise InvalidArgument(f"the working directory '{cwd}' needs to be an absolute path")
+    return {
+        "terminal": request.tty,
+        "user": {
+            "uid": identity.uid,
+            "gid": identity.gid,
+            "additionalGids": list(identity.groups),
+            "umask": 0o022,
+        },
+        "args": list(request.args),
+        "env": environment(container, identity, given, request.tty),
+        "cwd": cwd,
+        "capabilities": capabilities(identity),
+        "noNewPrivileges": False,
+    }
+
+
+class _Session:
+    """An attached command: its output to ours, our input to it, until it has ended."""
+
+    def __init__(self, plumbing: Plumbing, pid: int, *, terminal: bool) -> None:
+        self._plumbing = plumbing
+        self._pid = pid
+        self._pidfd = os.pidfd_open(pid)
+        self._terminal = terminal
+        self._targets = {fd: 1 if name == "stdout" else 2 for name, fd in plumbing.outputs}
+        for fd in self._targets:
+            os.set_blocking(fd, False)
+        self._source: Input | None = None
+
+    def run(self) -> int:
+        if self._plumbing.input >= 0 and (not self._terminal or os.isatty(0)):
+            self._source = Input(os.dup(self._plumbing.input), terminal=self._terminal)
+            if not self._terminal:
+                os.close(self._plumbing.input)
+        if self._terminal and self._source is not None:
+            with RawMode(0):
+                return self._serve()
+        return self._serve()
+
+    def _serve(self) -> int:
+        shown = 0 if self._terminal and os.isatty(0) else -1
+        attachment = Attachment(self._source, shown, self._plumbing.input)
+        attachment.process(self._pid)
+        try:
+            while True:
+                open_fds = (*self._targets, self._pidfd)
+                if not attachment.wait(open_fds, self._handle):
+                    return 0
+                if self._ended:
+                    return self._drain_and_reap()
+        finally:
+            attachment.close()
+
+    _ended = False
+
+    def _handle(self, fd: int) -> bool:
+        """Copy once, or note the end; True makes the caller look at what is open again."""
+        if fd == self._pidfd:
+            self._ended = True
+            return True
+        return self._copy(fd)
+
+    def _copy(self, fd: int) -> bool:
+        """Copy what is there now; True if this stream has ended."""
+        try:
+            data = os.read(fd, CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            # EIO is how a pty says that its last user has gone (pty(7)).
+            data = b""
+        if not data:
+            del self._targets[fd]
+            return True
+        write_all(self._targets[fd], data)
+        return False
+
+    def _drain_and_reap(self) -> int:
+        # What the command wrote is in the pipes by now; children it left behind may hold them
+        # open for as long as they live, so the end of file is not waited for.
+        for fd in list(self._targets):
+            while fd in self._targets and _has_data(fd):
+                self._copy(fd)
+        code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        return 128 - code if code < 0 else code
+
+
+def _has_data(fd: int) -> bool:
+    import select
+
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return any(event & select.POLLIN for _, event in poll.poll(0))
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write everything; wait where the descriptor does not block."""
+    while data:
+        try:
+            data = data[os.write(fd, data) :]
+        except BlockingIOError:
+            import select
+
+            poll = select.poll()
+            poll.register(fd, select.POLLOUT)
+            poll.poll()

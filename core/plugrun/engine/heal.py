@@ -1,0 +1,87 @@
+"""Clean up what killed commands left behind.
+
+Everything a command makes is findable from the day it is made: the task file names its process,
+the record its container, and snapshots and tasks bear the container's ID.
+"""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.engine.ending import wait_attended, wait_ended
+from plugrun.engine.rm import discard, remove_folder
+from plugrun.engine.taskfile import read_task_file
+from plugrun.errors import Conflict, NoSuchContainer, PlugrunError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.engine import Engine
+    from plugrun.engine.taskfile import TaskFile
+
+
+def heal(engine: Engine) -> None:
+    """Finish what monitors and commands that were killed did not; quick when there is nothing."""
+    for id in _listed(f"{engine.run_root}/containers"):
+        task = read_task_file(engine.task_folder(id))
+        if task is None or task.attended or task.running:
+            continue
+        lock = engine.locks.try_exclusive(f"heal-{id}")
+        if lock is not None:
+            with lock:
+                _heal_one(engine, id, task)
+            os.unlink(f"{engine.run_root}/locks/heal-{id}")
+
+
+def _heal_one(engine: Engine, id: str, task: TaskFile) -> None:
+    container = engine.metadata.container(id)
+    if container is None:
+        _discard_nameless(engine, id)
+    elif task.pid:
+        wait_ended(task, None)
+        wait_attended(engine, container, task)
+    elif container.auto_remove or not os.path.exists(f"{engine.container_folder(id)}/config.json"):
+        # Killed while it was being made: nobody was told of it yet.
+        discard(engine, container)
+    else:
+        remove_folder(engine.task_folder(id))
+
+
+def _discard_nameless(engine: Engine, id: str) -> None:
+    """Free what bears the ID of a container whose record is gone, or was never written."""
+    for name in _listed(f"{engine.run_root}/isolation"):
+        try:
+            engine.isolation_named(name).delete(id, force=True)
+        except NoSuchContainer:
+            continue
+    for name in _listed(f"{engine.root}/storage"):
+        try:
+            engine.storage_named(name).remove(id)
+        except PlugrunError:
+            continue
+    remove_folder(engine.container_folder(id))
+    remove_folder(engine.task_folder(id))
+
+
+def heal_storage(engine: Engine) -> None:
+    """Free snapshots that were made for an act that is over; only while no act is under way."""
+    lock = engine.locks.try_exclusive("images")
+    if lock is None:
+        return
+    with lock:
+        known = set(engine.metadata.container_ids())
+        for name in _listed(f"{engine.root}/storage"):
+            storage = engine.storage_named(name)
+            storage.sweep()
+            for snapshot in list(storage.walk()):
+                if snapshot.kind != "committed" and snapshot.key not in known:
+                    try:
+                        storage.remove(snapshot.key)
+                    except Conflict:
+                        continue
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []

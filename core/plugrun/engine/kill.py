@@ -1,0 +1,26 @@
+"""``kill``: one signal, at once."""
+
+from __future__ import annotations
+
+from plugrun.engine.containers import find_container
+from plugrun.engine.ending import end_now, send_signal
+from plugrun.engine.signals import signal_number
+from plugrun.engine.taskfile import read_task_file
+from plugrun.errors import Conflict
+from plugrun.linux.signals import raw as signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.engine import Engine
+
+
+def kill(engine: Engine, text: str, signal: str) -> None:
+    """Send a signal to a running container; after SIGKILL, wait until it is cleaned up."""
+    number = signal_number(signal)
+    container = find_container(engine, text)
+    task = read_task_file(engine.task_folder(container.id))
+    if task is None or not task.running or not send_signal(engine, container, number):
+        raise Conflict(f"cannot kill container: {text}: container {container.id} is not running")
+    if number == signals.SIGKILL:
+        end_now(engine, container, task)
+    engine.emit_container("kill", container)

@@ -1,0 +1,13 @@
+"""Files of a container that several verbs speak of."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.engine import Engine
+    from plugrun.model.container import Container
+
+
+def log_path(engine: Engine, container: Container) -> str:
+    """Where a container's output is kept, under Docker's name for it."""
+    return f"{engine.container_folder(container.id)}/{container.id}-json.log"

@@ -1,0 +1,67 @@
+"""Which processes serve a container: a small file under the run root.
+
+It is written before anything of the container exists, so that whatever a killed command leaves
+can be found, and it names its processes by PID and start time, so that a PID that came round
+again is not taken for one of them.
+"""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.linux.filesystem import write_whole
+from plugrun.linux.process import is_alive, start_time
+from plugrun.model.jsontext import dumps, loads
+from plugrun.model.record import as_json, record
+
+
+@record
+class TaskFile:
+    """``monitor`` is the process that looks after the container, from its making to its removal.
+
+    ``pid`` is the container's first process, 0 until it exists.
+    """
+
+    monitor: int
+    monitor_started: int
+    pid: int = 0
+    started: int = 0
+    started_ns: int = 0
+    oom_counter: str = ""
+
+    @property
+    def attended(self) -> bool:
+        """Whether the monitor is alive."""
+        return is_alive(self.monitor, self.monitor_started)
+
+    @property
+    def running(self) -> bool:
+        """Whether the container's first process is alive."""
+        return self.pid != 0 and is_alive(self.pid, self.started)
+
+
+def own_task_file() -> TaskFile:
+    """Return a task file that names this process as the monitor."""
+    own = os.getpid()
+    return TaskFile(own, start_time(own))
+
+
+def write_task_file(folder: str, task: TaskFile) -> None:
+    """Write it whole; the folder is made if it is not there."""
+    if not os.path.isdir(folder):
+        os.makedirs(folder, 0o700, exist_ok=True)
+    write_whole(f"{folder}/task", dumps(as_json(task)).encode())
+
+
+def read_task_file(folder: str) -> TaskFile | None:
+    """Return what is written, or None if no process serves the container."""
+    try:
+        with open(f"{folder}/task", "rb") as file:
+            return TaskFile(**loads(file.read()))
+    except FileNotFoundError:
+        return None
+
+
+def watch_lock(id: str) -> str:
+    """Name the lock that a monitor holds until it has written the exit file."""
+    return f"watch-{id}"

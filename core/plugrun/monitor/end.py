@@ -1,0 +1,27 @@
+"""The end of a watch: the exit file."""
+
+from __future__ import annotations
+
+from posix import close
+from time import time_ns
+
+from plugrun.monitor.watch import Watcher, oom_kills
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.monitor.plan import WatchPlan
+
+
+def watch_to_end(plan: WatchPlan) -> int:
+    """Watch a container until it has ended; leave its exit file; return its exit code."""
+    code = Watcher(plan).run()
+    finished = time_ns()
+    # Loaded now, not before: the idle monitor does without ctypes and what else this takes.
+    from plugrun.monitor.exitfile import ExitFile, write_exit_file
+
+    killed = oom_kills(plan.oom_counter) > 0
+    ended = ExitFile(code, plan.started_ns, finished, killed)
+    write_exit_file(plan.folder, ended, durable=plan.durable)
+    if plan.watching >= 0:
+        close(plan.watching)
+    return code

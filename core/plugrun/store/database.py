@@ -1,0 +1,107 @@
+"""The SQLite file: opening, schema, transactions.
+
+WAL with ``synchronous=NORMAL``: a commit survives the death of any process at once, and a power
+failure may lose the last commits but never the file's consistency (sqlite.org/wal.html). Every
+change of state is one transaction, taken with BEGIN IMMEDIATE so that two commands queue instead
+of failing half-way.
+"""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.errors import Corrupt, NoSpace, PlugrunError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    # The package sqlite3 adds date converters (and imports datetime) to this module, 2 ms of
+    # every start; nothing else is used here.
+    import _sqlite3 as sqlite3
+
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 60.0
+
+_SCHEMA = """
+CREATE TABLE images (
+    id TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+) STRICT;
+CREATE TABLE image_names (
+    name TEXT PRIMARY KEY,
+    image TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    digest TEXT NOT NULL
+) STRICT;
+CREATE INDEX image_names_by_image ON image_names(image);
+CREATE TABLE containers (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created_ns INTEGER NOT NULL,
+    image TEXT NOT NULL REFERENCES images(id),
+    record TEXT NOT NULL
+) STRICT;
+CREATE INDEX containers_by_image ON containers(image);
+"""
+
+
+class Transaction:
+    """``with`` this: all of it happens, or none."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._connection.execute("BEGIN IMMEDIATE")
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def open_database(path: str) -> sqlite3.Connection:
+    """Open the file, made with its schema if it is not there; readable by root alone."""
+    try:
+        connection = _connect(path)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            _create(connection)
+        elif version != SCHEMA_VERSION:
+            raise PlugrunError(
+                f"{path} has schema {version}, and this plugrun knows {SCHEMA_VERSION}",
+                hint="use the version of plugrun that wrote it, or another --root",
+            )
+    except sqlite3.DatabaseError as error:
+        raise explain(error, path) from error
+    return connection
+
+
+def explain(error: sqlite3.Error, path: str) -> PlugrunError:
+    """Turn an error of SQLite's into one that says what to do."""
+    if "full" in str(error):
+        return NoSpace(f"no space left to write {path}")
+    return Corrupt(
+        f"{path}: {error}",
+        hint="restore it from a backup, or move it away: images are pulled again when needed",
+    )
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    before = os.umask(0o077)
+    try:
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    finally:
+        os.umask(before)
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    return connection
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    # The switch to WAL is outside the transaction by SQLite's rules; it is harmless to repeat.
+    connection.execute("PRAGMA journal_mode=WAL")
+    with Transaction(connection):
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
