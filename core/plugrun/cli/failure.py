@@ -18,6 +18,14 @@ _OWN_CODES = frozenset((126, 127, INTERRUPTED))
 _MAKERS = frozenset(("run", "container run"))
 
 
+class SaidError(PlugrunError):
+    """An error that Docker prints bare, with a code of its own."""
+
+    def __init__(self, message: str, *, hint: str = "", code: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = code
+
+
 def usage_failure(error: FlagError | ArgumentCount, command: Command, path: str) -> int:
     """Print that a command line is wrong, and how it is used; return the exit code."""
     full = f"plugrun {path}".rstrip()
@@ -37,6 +45,9 @@ def more_help(path: str) -> str:
 
 def command_failure(error: PlugrunError, path: str) -> int:
     """Print that a command failed; return the exit code."""
+    if isinstance(error, SaidError):
+        output.error(error.message + (f"\nhint: {error.hint}" if error.hint else ""))
+        return error.exit_code
     maker = path in _MAKERS
     shown = describe(error, "plugrun" if maker else "Error")
     if maker and error.exit_code != INTERRUPTED:

@@ -126,6 +126,7 @@ RUN = Command(
         Option("rm", FLAG, "Remove the container when it exits"),
         Option("stop-signal", STRING, "Signal that asks the container to stop", default=""),
         Option("stop-timeout", INT, "Seconds from the stop signal to SIGKILL"),
+        Option("timings", FLAG, "Print to standard error how long each stage took"),
         _TTY,
         _USER,
         Option("volume", LIST, "Mount a path of this machine", "v"),

@@ -16,6 +16,12 @@ def line(text: str) -> None:
     sys.stdout.flush()
 
 
+def data(stream: str, content: bytes) -> None:
+    """Write bytes to ``stdout`` or ``stderr``."""
+    target = sys.stderr if stream == "stderr" else sys.stdout
+    target.buffer.write(content)
+
+
 def error(text: str) -> None:
     """Write one or more lines to standard error, after what stands before it elsewhere."""
     sys.stdout.flush()
@@ -27,6 +33,8 @@ def flush() -> None:
     """Hand everything over; BrokenPipeError if nobody reads it any more."""
     if sys.stdout is not None:
         sys.stdout.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
 
 
 def discard() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from plugrun.cli.requests import exec_request
-from plugrun.cli.terminal import check_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Run a command in a running container; return its exit code."""
     request = exec_request(parsed)
-    check_terminal(request.interactive, request.tty)
     from plugrun.engine.engine import open_engine
     from plugrun.engine.exec import exec_in
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from plugrun.cli import output
 from plugrun.cli.requests import run_request
-from plugrun.cli.terminal import check_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.cli.options import Parsed
     from plugrun.engine.pull import PullObserver
     from plugrun.engine.request import GlobalOptions, RunRequest
+    from plugrun.engine.run import RunOutcome
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
@@ -18,19 +18,20 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     request = run_request(parsed)
     if parsed.values["explain"]:
         return _explain(options, request)
-    check_terminal(request.interactive and not request.detach, request.tty)
     from plugrun.engine.engine import open_engine
     from plugrun.engine.run import run
 
     outcome = run(open_engine(options), request, lambda: _observer(request))
     if request.detach:
         output.line(outcome.container_id)
+    if parsed.values["timings"]:
+        _timings(outcome)
     return outcome.exit_code
 
 
 def _explain(options: GlobalOptions, request: RunRequest) -> int:
     from plugrun.engine.engine import open_engine
-    from plugrun.engine.run import explain
+    from plugrun.engine.explain import explain
 
     output.line(explain(open_engine(options), request).rstrip("\n"))
     return 0
@@ -40,3 +41,9 @@ def _observer(request: RunRequest) -> PullObserver:
     from plugrun.cli.progress import run_observer
 
     return run_observer(request.image, request.quiet)
+
+
+def _timings(outcome: RunOutcome) -> None:
+    stages = (*outcome.stages, ("total", sum(ms for _, ms in outcome.stages)))
+    wide = max(len(name) for name, _ in stages)
+    output.error("\n".join(f"{name:<{wide}} {ms:9.3f} ms" for name, ms in stages))

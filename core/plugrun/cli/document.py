@@ -1,0 +1,92 @@
+"""Whole documents: ``inspect``, ``version``, ``info``; as JSON or by a template."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from plugrun.cli.failure import SaidError
+from plugrun.cli.gotemplate import Map, Template, TemplateError
+
+# Fields that are maps in Docker's types, not structs: what they lack is no error.
+_MAPS = frozenset(
+    (
+        "Labels",
+        "Annotations",
+        "Networks",
+        "Ports",
+        "PortBindings",
+        "ExposedPorts",
+        "Volumes",
+        "Sysctls",
+        "Tmpfs",
+        "Metadata",
+    )
+)
+_BAD_TEMPLATE = 64
+
+
+def pretty(value: Any) -> str:
+    """Return JSON as Docker prints it: indented by four, nothing escaped."""
+    return json.dumps(value, indent=4, ensure_ascii=False)
+
+
+def compact(value: Any) -> str:
+    """Return JSON on one line."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def parse_template(text: str) -> Template:
+    """Return a template; SaidError with Docker's code 64 if it is none."""
+    try:
+        return Template(text)
+    except TemplateError as error:
+        raise SaidError(f"template parsing error: {error.message}", code=_BAD_TEMPLATE) from None
+
+
+def fill(template: Template, document: Mapping[str, Any]) -> str:
+    """Return one document by a template; SaidError if it asks for what is not there."""
+    try:
+        return template.render(_typed(document))
+    except TemplateError as error:
+        raise SaidError(f"template parsing error: {error.message}") from None
+
+
+def show_document(document: Mapping[str, Any], form: str) -> str:
+    """Return a document by ``--format``, or as an outline."""
+    if form == "json":
+        return compact(document) + "\n"
+    return fill(parse_template(form), document) + "\n" if form else outline(document)
+
+
+def _typed(value: Any, name: str = "") -> Any:
+    if isinstance(value, Mapping):
+        items = {key: _typed(item, key) for key, item in value.items()}
+        return Map(items) if name in _MAPS else items
+    if isinstance(value, (list, tuple)):
+        return [_typed(item) for item in value]
+    return value
+
+
+def outline(value: Mapping[str, Any], depth: int = 0) -> str:
+    """Return a document for people: one ``Key: value`` a line, what belongs to it below."""
+    lines = []
+    for key, item in value.items():
+        shown = _inline(item)
+        lines.append(f"{' ' * depth}{key}:" + (f" {shown}" if shown else ""))
+        if isinstance(item, Mapping):
+            lines.append(outline(item, depth + 1).rstrip("\n"))
+        elif not shown and isinstance(item, (list, tuple)):
+            lines.extend(f"{' ' * (depth + 1)}{entry}" for entry in item)
+    return "".join(f"{line}\n" for line in lines if line)
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return ""
+    if isinstance(value, (list, tuple)):
+        return " ".join(str(item) for item in value)
+    return str(value)

@@ -1,0 +1,97 @@
+"""The progress of a pull, as Docker shows it: live on a terminal, line by line elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic
+from typing import TextIO
+
+from plugrun.cli.terminal import width
+from plugrun.cli.units import human_size
+
+_BAR = 50
+_ROOMY = 110
+_INTERVAL = 0.1
+# "a1b2c3d4e5f6: Downloading " before a bar, "[>] " around it, "  12.3MB/123.4MB" after it.
+_AROUND = 27 + 4 + 17
+
+
+def bar(current: int, total: int, columns: int) -> str:
+    """Return ``[====>    ]  12.3MB/45MB``; without its bar where there is no room for one."""
+    if total <= 0:
+        return f"{human_size(current, 4):>8}"
+    numbers = f"{human_size(current, 4):>8}/{human_size(total, 4)}"
+    length = _BAR if columns > _ROOMY else min(_BAR, columns - _AROUND)
+    if length < 10:
+        return numbers
+    done = min(current, total) * length // total
+    return f"[{'=' * done}>{' ' * (length - done)}] {numbers}"
+
+
+class Plain:
+    """One line per change of state; progress within a state is left out."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._last: dict[str, str] = {}
+
+    def line(self, text: str) -> None:
+        """Say something about the whole."""
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def state(self, layer: str, state: str) -> None:
+        """Say what is done with a layer now."""
+        if self._last.get(layer) != state:
+            self._last[layer] = state
+            self.line(f"{layer}: {state}")
+
+    def advance(self, layer: str, state: str, current: int, total: int) -> None:
+        """Say how far that is: not shown."""
+
+
+class Live(Plain):
+    """One line a layer, rewritten in place."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._rows: dict[str, int] = {}
+        self._due: dict[str, float] = {}
+
+    def state(self, layer: str, state: str) -> None:
+        if self._last.get(layer) != state:
+            self._last[layer] = state
+            self._draw(layer, state)
+
+    def advance(self, layer: str, state: str, current: int, total: int) -> None:
+        """Show how far it is, ten times a second at most, and always at the end."""
+        now = monotonic()
+        if self._last.get(layer) == state and now < self._due.get(layer, 0) and current < total:
+            return
+        self._last[layer] = state
+        self._due[layer] = now + _INTERVAL
+        self._draw(layer, f"{state} {bar(current, total, width(self._stream.fileno()))}")
+
+    def line(self, text: str) -> None:
+        """What has been drawn so far stays; layers named later get lines below this."""
+        self._rows.clear()
+        super().line(text)
+
+    def _draw(self, layer: str, text: str) -> None:
+        if layer not in self._rows:
+            self._rows[layer] = len(self._rows)
+            self._stream.write("\n")
+        up = len(self._rows) - self._rows[layer]
+        shown = f"{layer}: {text}"[: max(width(self._stream.fileno()) - 1, 20)]
+        self._stream.write(f"\x1b[{up}A\x1b[2K\r{shown}\r\x1b[{up}B")
+        self._stream.flush()
+
+
+def board(stream: TextIO) -> Plain:
+    """Return what fits a stream."""
+    return Live(stream) if stream.isatty() else Plain(stream)
+
+
+def standard_error() -> TextIO:
+    """Where ``run`` shows a pull: its standard output is the container's."""
+    return sys.stderr

@@ -1,0 +1,132 @@
+"""What ``ps`` and ``images`` show of containers and images, as rows for templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from plugrun.cli.units import NS, ago, human_duration, human_size, local_time
+from plugrun.model.container import CREATED, RUNNING, Container, Status
+from plugrun.model.image import Image
+
+PS_TABLE = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
+PS_HEADERS: Mapping[str, Any] = {
+    "ID": "CONTAINER ID",
+    "Image": "IMAGE",
+    "Command": "COMMAND",
+    "CreatedAt": "CREATED AT",
+    "RunningFor": "CREATED",
+    "Ports": "PORTS",
+    "State": "STATE",
+    "Status": "STATUS",
+    "Size": "SIZE",
+    "Names": "NAMES",
+    "Labels": "LABELS",
+    "Label": lambda name: name,
+    "Mounts": "MOUNTS",
+    "LocalVolumes": "LOCAL VOLUMES",
+    "Networks": "NETWORKS",
+}
+
+IMAGES_TABLE = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
+DIGESTS_TABLE = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
+IMAGES_HEADERS: Mapping[str, Any] = {
+    "ID": "IMAGE ID",
+    "Repository": "REPOSITORY",
+    "Tag": "TAG",
+    "Digest": "DIGEST",
+    "CreatedSince": "CREATED",
+    "CreatedAt": "CREATED AT",
+    "Size": "SIZE",
+    "Containers": "CONTAINERS",
+    "VirtualSize": "SIZE",
+    "SharedSize": "SHARED SIZE",
+    "UniqueSize": "UNIQUE SIZE",
+}
+
+_NONE = "<none>"
+_COMMAND = 20
+
+
+def container_row(container: Container, status: Status, full: bool, now_ns: int) -> dict[str, Any]:
+    """Return one line of ``ps``; ``full`` is ``--no-trunc``."""
+    labels = dict(container.labels)
+    command = " ".join(container.args)
+    return {
+        "Command": f'"{command if full else shortened(command, _COMMAND)}"',
+        "CreatedAt": local_time(container.created_ns),
+        "ID": container.id if full else container.short_id,
+        "Image": container.image_name or container.image,
+        "Label": lambda name: labels.get(name, ""),
+        "Labels": ",".join(f"{key}={value}" for key, value in container.labels),
+        "LocalVolumes": "0",
+        "Mounts": ",".join(_mount(bind.source, full) for bind in container.binds),
+        "Names": container.name,
+        "Networks": container.network,
+        "Ports": "",
+        "RunningFor": ago(container.created_ns, now_ns),
+        "Size": "0B",
+        "State": status.state,
+        "Status": status_text(status, now_ns),
+    }
+
+
+def _mount(path: str, full: bool) -> str:
+    return path if full else shortened(path, 15)
+
+
+def shortened(text: str, length: int) -> str:
+    """Return text of at most this many characters, the last one an ellipsis if it was longer."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def status_text(status: Status, now_ns: int) -> str:
+    """Return what a container does: ``Up 5 seconds``, ``Exited (0) 3 minutes ago``."""
+    if status.state == CREATED:
+        return "Created"
+    if status.state == RUNNING:
+        return f"Up {human_duration((now_ns - status.started_ns) / NS)}"
+    if not status.finished_ns:
+        return f"Exited ({status.exit_code})"
+    return f"Exited ({status.exit_code}) {ago(status.finished_ns, now_ns)}"
+
+
+def image_row(
+    image: Image, repository: str, tag: str, digest: str, full: bool, now_ns: int
+) -> dict[str, Any]:
+    """Return one line of ``images``: an image by one of its names, which may be empty."""
+    created = rfc3339_ns(image.created)
+    return {
+        "Containers": "N/A",
+        "CreatedAt": local_time(created),
+        "CreatedSince": ago(created, now_ns) if created else "N/A",
+        "Digest": digest or _NONE,
+        "ID": image.id if full else image.id.removeprefix("sha256:")[:12],
+        "Repository": repository or _NONE,
+        "SharedSize": "N/A",
+        "Size": human_size(image.size),
+        "Tag": tag or _NONE,
+        "UniqueSize": "N/A",
+        "VirtualSize": human_size(image.size),
+    }
+
+
+def rfc3339_ns(text: str) -> int:
+    """Return an RFC 3339 time in nanoseconds since the epoch, 0 if it is none."""
+    from datetime import datetime
+
+    head, _, fraction = text.partition(".")
+    digits = fraction.rstrip("Zz")
+    zone = "+00:00"
+    for sign in "+-":
+        if sign in digits:
+            digits, _, offset = digits.partition(sign)
+            zone = sign + offset
+    try:
+        whole = datetime.fromisoformat(head if not fraction else head + zone)
+        seconds = int(whole.timestamp())
+    except (ValueError, OverflowError):
+        return 0
+    return (
+        seconds * NS + int(digits[:9].ljust(9, "0") or "0") if digits.isdigit() or not digits else 0
+    )
