@@ -1,0 +1,274 @@
+"""What both versions of control groups offer to this backend."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import time
+
+from plugrun.api import BackendUnavailable, IsolationError, libc, record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
+# Mount options of a v1 hierarchy that name no controller.
+_OPTIONS = frozenset(
+    ("rw", "ro", "xattr", "noprefix", "clone_children", "cpuset_v2_mode", "favordynmods")
+)
+_SIGKILL = 9
+_ROUNDS = 200
+
+
+@record
+class Hierarchy:
+    """One mounted hierarchy: v2 (``unified``), or v1 with the controllers mounted together."""
+
+    mountpoint: str
+    unified: bool
+    controllers: tuple[str, ...]
+
+
+def hierarchies() -> tuple[Hierarchy, ...]:
+    """Return the cgroup hierarchies that are mounted: proc_pid_mountinfo(5)."""
+    with open("/proc/self/mountinfo", "rb") as stream:
+        lines = stream.read().decode("utf-8", "surrogateescape").splitlines()
+    found = {}
+    for line in lines:
+        left, _, right = line.partition(" - cgroup")
+        if not right:
+            continue
+        mountpoint = left.split(" ")[4].replace("\\040", " ")
+        unified = right.startswith("2 ")
+        options = right.split(" ")[-1].split(",")
+        names = () if unified else _controllers(options)
+        found.setdefault((unified, names), Hierarchy(mountpoint, unified, names))
+    return tuple(found.values())
+
+
+def _controllers(options: Iterable[str]) -> tuple[str, ...]:
+    return tuple(
+        option
+        for option in options
+        if option not in _OPTIONS and not option.startswith("release_agent=")
+    )
+
+
+class Cgroup:
+    """The control group of one container: made, joined, limited, killed, removed.
+
+    ``paths`` are the folders it consists of. Only folders made by ``create`` are ever removed.
+    """
+
+    version = ""
+    # Whether the group must be there before the container's process is cloned.
+    before_clone = False
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = tuple(paths)
+        self._made: list[str] = []
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the task's state must remember."""
+        return {
+            "version": self.version,
+            "paths": list(self.paths),
+            "oom_counter": self.oom_counter,
+        }
+
+    @property
+    def oom_counter(self) -> str:
+        """Return the file with the line ``oom_kill N``, or nothing."""
+        return ""
+
+    def refuse_existing(self) -> None:
+        """Raise IsolationError if any of the folders is there already: it is another's."""
+        for path in self.paths:
+            if os.path.isdir(path):
+                raise IsolationError(
+                    f"cgroup {path} exists already",
+                    hint="another container or service owns it; give this one another cgroupsPath",
+                )
+
+    def create(self, resources: dict[str, Any]) -> None:
+        """Make the group and set its limits; BackendUnavailable names one that cannot be set."""
+        raise NotImplementedError
+
+    def descriptor(self) -> int:
+        """Open the group for CLONE_INTO_CGROUP, or return -1 where processes join themselves."""
+        return -1
+
+    def join(self) -> None:
+        """Move this process, which must have one thread, into the group."""
+        raise NotImplementedError
+
+    def undo(self) -> None:
+        """Remove what ``create`` of this object made."""
+        if self._made:
+            self._remove(self._made)
+
+    def destroy(self) -> None:
+        """Kill what is left in the group and remove it; what is gone is no error."""
+        self._remove(self.paths)
+
+    def _remove(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            if not _rmdir(path):
+                self.kill()
+                _remove_tree(path)
+
+    def kill(self) -> None:
+        """Kill every process of the group and wait until they have ended."""
+        for _ in range(_ROUNDS):
+            pids = self.processes()
+            if not pids:
+                return
+            for pid in pids:
+                _kill_and_wait(pid)
+        raise IsolationError(f"processes in cgroup {self.paths[0]} cannot be killed")
+
+    def thaw(self) -> None:
+        """Wake a frozen group, so that signals reach it."""
+
+    def processes(self) -> frozenset[int]:
+        """Return the processes in the group and the groups beneath it."""
+        found: set[int] = set()
+        for path in self.paths:
+            for folder, _, _ in os.walk(path):
+                found.update(read_pids(folder))
+        return frozenset(found - {0})
+
+
+def read_pids(folder: str) -> list[int]:
+    """Return the processes of one folder; none if it is gone."""
+    try:
+        with open(os.path.join(folder, "cgroup.procs"), "rb") as stream:
+            return [int(pid) for pid in stream.read().split()]
+    except OSError:
+        return []
+
+
+def _kill_and_wait(pid: int) -> None:
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        libc.syscall(libc.SYS_PIDFD_SEND_SIGNAL, fd, _SIGKILL, None, 0)
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        poll.poll(5000)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(fd)
+
+
+def _rmdir(path: str) -> bool:
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno in (errno.EBUSY, errno.ENOTEMPTY):
+            return False
+        raise
+    return True
+
+
+def _remove_tree(path: str) -> None:
+    """Remove a group and those that the container made beneath it.
+
+    A group may be busy for a moment after its last process has ended: the kernel takes the
+    process out after it has told the waiters, and v1 has no file that tells when.
+    """
+    folders = [folder for folder, _, _ in os.walk(path, topdown=False)]
+    for folder in folders:
+        for attempt in range(_ROUNDS):
+            if _rmdir(folder):
+                break
+            time.sleep(0.0005 * min(attempt + 1, 20))
+        else:
+            raise IsolationError(f"cgroup {folder} stays busy and cannot be removed")
+
+
+def write(path: str, value: str) -> None:
+    """Write one value into a file of the cgroup file system, which takes it in one write."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, value.encode())
+    finally:
+        os.close(fd)
+
+
+def read(path: str) -> str:
+    """Return a file's text, stripped."""
+    with open(path, "rb", 0) as stream:
+        return stream.read().decode().strip()
+
+
+def limit(path: str, value: str, controller: str, word: str) -> None:
+    """Write a limit; a machine that cannot apply it is a reason to refuse the container."""
+    try:
+        write(path, value)
+    except FileNotFoundError:
+        raise unavailable(controller, word, f"{path} does not exist") from None
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise unavailable(controller, word, f"writing {value} to {path}: {reason}") from None
+
+
+def unavailable(controller: str, word: str, reason: str) -> BackendUnavailable:
+    """Return the refusal of a limit that this machine cannot apply."""
+    return BackendUnavailable(
+        f"the limit {word} cannot be applied here: {reason}",
+        hint=f"give the machine the cgroup controller {controller} "
+        f"(see /proc/cgroups and the kernel's cgroup_enable=), or leave the limit away",
+    )
+
+
+def refuse_unknown(resources: dict[str, Any], known: dict[str, frozenset[str]]) -> None:
+    """Refuse limits that no table knows: a limit is enforced or refused, never dropped."""
+    for group, values in resources.items():
+        if not values:
+            continue
+        if group not in known:
+            raise unavailable(group, group, "isolation ns does not enforce it")
+        if not known[group]:
+            continue
+        for name, value in values.items():
+            if value not in (None, 0, False, "") and name not in known[group]:
+                raise unavailable(group, f"{group}.{name}", "isolation ns does not enforce it")
+
+
+def word_for(value: int) -> str:
+    """Return a number as v2 files write it, where none and -1 are ``max``."""
+    return "max" if value < 0 else str(value)
+
+
+def make(path: str, made: list[str], prepare: Callable[[str], None] | None = None) -> None:
+    """Make a folder of a hierarchy with its parents; only the last one is the container's own."""
+    try:
+        os.mkdir(path, 0o755)
+    except FileNotFoundError:
+        _make_parents(os.path.dirname(path), prepare)
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        raise IsolationError(f"cgroup {path} exists already") from None
+    made.append(path)
+    if prepare:
+        prepare(path)
+
+
+def _make_parents(path: str, prepare: Callable[[str], None] | None) -> None:
+    if os.path.isdir(path):
+        return
+    _make_parents(os.path.dirname(path), prepare)
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        return
+    if prepare:
+        prepare(path)

@@ -1,0 +1,153 @@
+"""``create``: the caller's side.
+
+While the new processes unshare and mount, the caller makes the cgroups and compiles the seccomp
+filter; a pipe brings them together. Whatever fails is undone in reverse.
+"""
+
+from __future__ import annotations
+
+import os
+
+from plugrun_isolation_ns import child, init, rules, seccomp
+from plugrun_isolation_ns.cgroups import Cgroup, Hierarchy, open_cgroup
+from plugrun_isolation_ns.state import Folder
+
+from plugrun.api import IsolationError, Mount, Stdio, loads, process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+
+def read_spec(bundle: str) -> dict[str, Any]:
+    """Read a bundle's config.json."""
+    path = os.path.join(bundle, "config.json")
+    try:
+        with open(path, "rb", 0) as stream:
+            spec: dict[str, Any] = loads(stream.read())
+    except FileNotFoundError:
+        raise IsolationError(f"{path} does not exist") from None
+    except ValueError as error:
+        raise IsolationError(f"{path}: {error}") from None
+    return spec
+
+
+class Creation:
+    """One ``create`` on its way; ``undo`` takes back what was done so far."""
+
+    def __init__(self, folder: Folder, bundle: str, stdio: Stdio, rootfs: Sequence[Mount]) -> None:
+        self._folder = folder
+        self._bundle = os.path.abspath(bundle)
+        self._stdio = stdio
+        self._rootfs = rootfs
+        self._spec = read_spec(bundle)
+        rules.check(self._spec)
+        self._namespaces = rules.Namespaces(self._spec)
+        self._cgroup: Cgroup | None = None
+        self._pid = 0
+
+    def run(self, hierarchies: Sequence[Hierarchy], version: str, parent: str, cache: str) -> None:
+        """Make the container up to the wait for ``start``."""
+        linux = self._spec.get("linux") or {}
+        path = linux.get("cgroupsPath") or f"/{parent}/{self._folder.id}"
+        self._cgroup = open_cgroup(version, hierarchies, os.path.normpath("/" + path.lstrip("/")))
+        self._cgroup.refuse_existing()
+        lock = self._folder.make()
+        try:
+            self._write_state(0, 0)
+            self._make(hierarchies, linux, cache)
+        except BaseException:
+            self._undo()
+            raise
+        finally:
+            os.close(lock)
+
+    def _make(self, hierarchies: Sequence[Hierarchy], linux: dict[str, Any], cache: str) -> None:
+        assert self._cgroup is not None
+        reader, report = child.pipe()
+        go, starter = child.pipe()
+        job = self._job(hierarchies, report, go)
+        stage1 = child.fork(lambda: init.stage1(job), report)
+        os.close(report)
+        os.close(go)
+        try:
+            self._cgroup.create(linux.get("resources") or {})
+            _send(starter, seccomp.program(linux.get("seccomp"), cache))
+        finally:
+            # The end of file makes the new processes give up.
+            os.close(starter)
+            lines = child.read_lines(reader)
+            os.close(reader)
+            os.waitpid(stage1, 0)
+            self._note_pid(lines)
+        self._conclude(lines)
+
+    def _job(self, hierarchies: Sequence[Hierarchy], report: int, go: int) -> init.Job:
+        root = os.path.join(self._bundle, self._spec["root"]["path"])
+        assert self._cgroup is not None
+        return init.Job(
+            id=self._folder.id,
+            spec=self._spec,
+            root_path=root,
+            rootfs=self._rootfs,
+            stdio=self._stdio,
+            namespaces=self._namespaces,
+            cgroup=self._cgroup,
+            hierarchies=hierarchies,
+            start_fifo=self._folder.start_fifo,
+            status_fifo=self._folder.status_fifo,
+            report=report,
+            go=go,
+        )
+
+    def _note_pid(self, lines: list[str]) -> None:
+        for line in lines:
+            if line.startswith("P"):
+                self._pid = int(line[1:])
+
+    def _conclude(self, lines: list[str]) -> None:
+        for line in lines:
+            if line.startswith("E"):
+                child.raise_reported(line)
+        if "R" not in lines or not self._pid:
+            raise IsolationError("the container's first process died before it was ready")
+        self._write_state(self._pid, process.start_time(self._pid))
+
+    def _write_state(self, pid: int, started: int) -> None:
+        assert self._cgroup is not None
+        self._folder.write(
+            {
+                "pid": pid,
+                "started": started,
+                "bundle": self._bundle,
+                "cgroup": self._cgroup.facts(),
+                "namespaces": self._namespaces.all,
+                "command": ((self._spec["process"].get("args") or [""])[0]),
+            }
+        )
+
+    def _undo(self) -> None:
+        """Leave nothing: the process, as our child, is killed and reaped; then the rest."""
+        assert self._cgroup is not None
+        if self._pid:
+            _kill_and_reap(self._pid)
+        self._cgroup.undo()
+        self._folder.remove()
+
+
+def _send(fd: int, body: bytes) -> None:
+    message = memoryview(len(body).to_bytes(4, "little") + body)
+    try:
+        while message:
+            message = message[os.write(fd, message) :]
+    except BrokenPipeError:
+        return  # it died, and its report says why
+
+
+def _kill_and_reap(pid: int) -> None:
+    try:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        return

@@ -1,0 +1,137 @@
+"""/dev: the devices every container has (runtime-spec config-linux.md), its own, and the links."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from plugrun_isolation_ns import mountfd
+from plugrun_isolation_ns.root import Root
+
+from plugrun.api import IsolationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+DEFAULT = (
+    ("/dev/null", 1, 3),
+    ("/dev/zero", 1, 5),
+    ("/dev/full", 1, 7),
+    ("/dev/random", 1, 8),
+    ("/dev/urandom", 1, 9),
+    ("/dev/tty", 5, 0),
+)
+_LINKS = (
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("core", "/proc/kcore"),
+    ("ptmx", "pts/ptmx"),
+)
+_KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
+_NULL = os.makedev(1, 3)
+
+
+def make_devices(root: Root, own: list[dict[str, Any]]) -> None:
+    """Make the default devices and the spec's own; one of the spec replaces a default."""
+    named = {os.path.normpath(device["path"]) for device in own}
+    for path, major, minor in DEFAULT:
+        if path not in named:
+            _make(root, {"path": path, "type": "c", "major": major, "minor": minor})
+    for device in own:
+        _make(root, device)
+
+
+def _make(root: Root, device: dict[str, Any]) -> None:
+    path, kind = os.path.normpath(device["path"]), device["type"]
+    if kind not in _KINDS:
+        raise IsolationError(f"device {path} has the unknown type {kind}")
+    number = os.makedev(device.get("major", 0), device.get("minor", 0)) if kind != "p" else 0
+    folder = root.folder(os.path.dirname(path))
+    name = os.path.basename(path)
+    mode = device.get("fileMode", 0o666) & 0o7777
+    try:
+        os.mknod(name, _KINDS[kind] | mode, number, dir_fd=folder)
+    except FileExistsError:
+        _check_same(folder, name, path, number)
+        os.close(folder)
+        return
+    except PermissionError:
+        _bind(folder, name, path, number)
+        os.close(folder)
+        return
+    uid, gid = device.get("uid", 0), device.get("gid", 0)
+    if uid or gid:
+        os.chown(name, uid, gid, dir_fd=folder, follow_symlinks=False)
+    os.close(folder)
+
+
+def _check_same(folder: int, name: str, path: str, number: int) -> None:
+    if os.stat(name, dir_fd=folder, follow_symlinks=False).st_rdev != number:
+        raise IsolationError(f"{path} exists in the image and is not the device it should be")
+
+
+def _bind(folder: int, name: str, path: str, number: int) -> None:
+    """Bind the host's device where mknod(2) is not allowed."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+    os.close(os.open(name, flags, 0o644, dir_fd=folder))
+    target = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    tree = mountfd.clone_tree(mountfd.AT_FDCWD, path)
+    if os.fstat(tree).st_rdev != number:
+        raise IsolationError(f"the host's {path} is another device, and mknod is not permitted")
+    mountfd.attach(tree, target, path)
+    os.close(tree)
+    os.close(target)
+
+
+def make_links(root: Root) -> None:
+    """Make the links of /dev that programs expect; one that the image has stays."""
+    folder = root.folder("/dev")
+    for name, to in _LINKS:
+        if name == "ptmx":
+            _remove(folder, name)
+        try:
+            os.symlink(to, name, dir_fd=folder)
+        except FileExistsError:
+            continue
+    os.close(folder)
+
+
+def _remove(folder: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=folder)
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        return
+
+
+def open_null(root: Root) -> int:
+    """Open the container's null device, and make sure that it is (CVE-2025-31133)."""
+    fd = root.open("/dev/null", os.O_PATH | os.O_NOFOLLOW)
+    facts = os.fstat(fd)
+    if not stat.S_ISCHR(facts.st_mode) or facts.st_rdev != _NULL:
+        raise IsolationError("/dev/null in the container is not the null device")
+    return fd
+
+
+def clone_terminal() -> int:
+    """Return a mount of the terminal that is descriptor 0, for attach_console."""
+    path = os.readlink("/proc/self/fd/0")
+    tree = mountfd.clone_tree(mountfd.AT_FDCWD, path)
+    if not os.path.samestat(os.fstat(tree), os.fstat(0)):
+        raise IsolationError(f"the terminal is no longer {path}")
+    return tree
+
+
+def attach_console(root: Root, terminal: int) -> None:
+    """Make the terminal /dev/console (CVE-2025-52565: onto a file that we made, by descriptor)."""
+    folder = root.folder("/dev")
+    _remove(folder, "console")
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+    os.close(os.open("console", flags, 0o600, dir_fd=folder))
+    target = os.open("console", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    mountfd.attach(terminal, target, "/dev/console")
+    os.close(target)
+    os.close(folder)
+    os.close(terminal)

@@ -1,0 +1,139 @@
+"""``exec``: one more process in a running container."""
+
+from __future__ import annotations
+
+import os
+
+from plugrun_isolation_ns import child, command, seccomp, trampoline
+from plugrun_isolation_ns.cgroups import Cgroup
+from plugrun_isolation_ns.create import read_spec
+from plugrun_isolation_ns.init import seccomp_flags
+from plugrun_isolation_ns.state import Folder
+from plugrun_isolation_ns.verbs import open_task, reopen
+
+from plugrun.api import RUNNING, Conflict, IsolationError, Stdio, process, record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+@record
+class _Job:
+    process: dict[str, Any]
+    stdio: Stdio
+    task: int
+    namespaces: int
+    cgroup: Cgroup
+    seccomp: bytes
+    seccomp_flags: int
+    report: int
+    status: int
+
+
+def execute(folder: Folder, spec: dict[str, Any], stdio: Stdio, cache: str) -> int:
+    """Execute a command beside the task's own; return its PID, as a child of this process."""
+    facts = folder.read()
+    task = open_task(facts)
+    try:
+        status = folder.status(facts)
+        if task < 0 or status != RUNNING:
+            raise Conflict(f"container {folder.id} is {status}, not running")
+        linux = _linux(facts, spec)
+        body = seccomp.program(linux.get("seccomp"), cache)
+        return _run(facts, spec, stdio, task, body, seccomp_flags(linux))
+    finally:
+        if task >= 0:
+            os.close(task)
+
+
+def _linux(facts: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    """The container's own filter, unless the process brings one (an extension of ours)."""
+    if "seccomp" in spec:
+        return {"seccomp": spec["seccomp"]}
+    linux: dict[str, Any] = read_spec(facts["bundle"]).get("linux") or {}
+    return linux
+
+
+def _run(
+    facts: dict[str, Any], spec: dict[str, Any], stdio: Stdio, task: int, body: bytes, flags: int
+) -> int:
+    reader, report = child.pipe()
+    result, status = child.pipe()
+    cgroup = reopen(facts)
+    namespaces = facts["namespaces"]
+    job = _Job(spec, stdio, task, namespaces, cgroup, body, flags, report, status)
+    stage1 = child.fork(lambda: _stage1(job), report)
+    os.close(report)
+    os.close(status)
+    lines = child.read_lines(reader)
+    error = b"".join(iter(lambda: os.read(result, 64), b""))
+    os.close(reader)
+    os.close(result)
+    os.waitpid(stage1, 0)
+    return _conclude(lines, error, (spec.get("args") or [""])[0])
+
+
+def _conclude(lines: list[str], error: bytes, name: str) -> int:
+    pid = 0
+    for line in lines:
+        if line.startswith("P"):
+            pid = int(line[1:])
+    try:
+        for line in lines:
+            if line.startswith("E"):
+                child.raise_reported(line)
+        if error:
+            raise command.execution_error(int.from_bytes(error[:4], "little"), name)
+    except IsolationError:
+        _reap(pid)
+        raise
+    if not pid:
+        raise IsolationError(f"exec {name}: the process died before it was ready")
+    return pid
+
+
+def _reap(pid: int) -> None:
+    """The failed process was never shown to the caller, so it is not the caller's to reap."""
+    if pid:
+        try:
+            os.waitpid(pid, 0)
+        except ChildProcessError:
+            return
+
+
+def _stage1(job: _Job) -> None:
+    child.die_with_parent()
+    child.hide()
+    stdio = job.stdio
+    keep = (job.report, job.status, job.task, stdio.stdin, stdio.stdout, stdio.stderr)
+    child.close_others(*keep)
+    command.set_oom_score(job.process.get("oomScoreAdj", 0))
+    if not job.cgroup.before_clone:
+        job.cgroup.join()
+    target = job.cgroup.descriptor()
+    # From here on the root is the image's.
+    child.forbid_imports()
+    process.setns(job.task, job.namespaces)
+    pid = child.clone_sibling(target)
+    if pid == 0:
+        child.run(lambda: _process(job), job.report)
+    child.say(job.report, f"P{pid}")
+
+
+def _process(job: _Job) -> None:
+    child.die_with_parent()
+    child.reset_signals()
+    child.set_stdio(job.stdio)
+    child.close_others(0, 1, 2, job.report, job.status)
+    child.own_session(job.stdio)
+    program = child.above(trampoline.sealed_file(), 4)
+    status = child.above(job.status, 4)
+    launch = command.Launch(job.process, job.seccomp, job.seccomp_flags)
+    launch.become_user(terminal=job.stdio.terminal)
+    child.die_with_parent()
+    launch.enter_folder()
+    launch.find()
+    child.live_on()
+    command.leave_only(status, program, job.report)
+    launch.execute(program)

@@ -1,0 +1,247 @@
+"""Inside the container: from the cloned process to the command's first instruction.
+
+Everything used here is loaded before: after pivot_root an import would run the image's code.
+"""
+
+from __future__ import annotations
+
+import _socket
+import fcntl
+import os
+
+from plugrun_isolation_ns import arch, child, command, devices, mounts, trampoline
+from plugrun_isolation_ns.root import Root, mount_root
+from plugrun_isolation_ns.rules import Namespaces
+
+from plugrun.api import IsolationError, Mount, Stdio, libc, mounting, process, record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from plugrun_isolation_ns.cgroups import Cgroup, Hierarchy
+
+_KEYCTL_JOIN_SESSION_KEYRING = 1
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
+
+
+@record
+class Job:
+    """All that the new processes need to know, as the caller put it together."""
+
+    id: str
+    spec: dict[str, Any]
+    root_path: str
+    rootfs: Sequence[Mount]
+    stdio: Stdio
+    namespaces: Namespaces
+    cgroup: Cgroup
+    hierarchies: Sequence[Hierarchy]
+    start_fifo: str
+    status_fifo: str
+    report: int
+    go: int
+
+
+class Go:
+    """The caller's word that the cgroups are there, and the seccomp filter that comes with it."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._data: bytes | None = None
+
+    def wait(self) -> bytes:
+        """Return the filter; end if the caller gave up or died."""
+        if self._data is None:
+            head = _read_exactly(self._fd, 4)
+            self._data = _read_exactly(self._fd, int.from_bytes(head, "little"))
+        return self._data
+
+
+def _read_exactly(fd: int, size: int) -> bytes:
+    parts = b""
+    while len(parts) < size:
+        part = os.read(fd, size - len(parts))
+        if not part:
+            os._exit(1)
+        parts += part
+    return parts
+
+
+def stage1(job: Job) -> None:
+    """Enter the namespaces and clone the container's process."""
+    child.die_with_parent()
+    child.hide()
+    stdio = job.stdio
+    child.close_others(job.report, job.go, stdio.stdin, stdio.stdout, stdio.stderr)
+    go = Go(job.go)
+    for kind, path in job.namespaces.joined:
+        _join(kind, path)
+    process.unshare(job.namespaces.new & ~process.CLONE_NEWCGROUP)
+    if job.cgroup.before_clone:
+        go.wait()
+    pid = child.clone_sibling(job.cgroup.descriptor())
+    if pid == 0:
+        child.run(lambda: _Init(job, go).run(), job.report)
+    child.say(job.report, f"P{pid}")
+
+
+def _join(kind: int, path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    process.setns(fd, kind)
+    os.close(fd)
+
+
+class _Init:
+    """The container's process, step by step."""
+
+    def __init__(self, job: Job, go: Go) -> None:
+        self._job = job
+        self._spec = job.spec
+        self._linux = job.spec.get("linux") or {}
+        self._go = go
+        self._joined = False
+
+    def run(self) -> None:
+        """Set everything up, report, wait for the start, execute."""
+        child.die_with_parent()
+        self._own_process()
+        start = child.above(os.open(self._job.start_fifo, os.O_RDWR | os.O_CLOEXEC), 4)
+        status = child.above(os.open(self._job.status_fifo, os.O_RDWR | os.O_CLOEXEC), 4)
+        program = child.above(trampoline.sealed_file(), 4)
+        self._own_namespaces()
+        self._make_root()
+        launch = self._become_user()
+        child.say(self._job.report, "R")
+        os.close(self._job.report)
+        _wait_for_start(start)
+        child.live_on()
+        command.leave_only(status, program)
+        self._execute(launch, program)
+
+    def _own_process(self) -> None:
+        child.reset_signals()
+        child.set_stdio(self._job.stdio)
+        child.close_others(0, 1, 2, self._job.report, self._job.go)
+        child.own_session(self._job.stdio)
+        _join_keyring(self._job.id)
+        command.set_oom_score(self._spec["process"].get("oomScoreAdj", 0))
+
+    def _own_namespaces(self) -> None:
+        new = self._job.namespaces.new
+        if new & process.CLONE_NEWNET:
+            _loopback_up()
+        for name, call in (("hostname", "sethostname"), ("domainname", "setdomainname")):
+            value = self._spec.get(name)
+            if value:
+                raw = os.fsencode(value)
+                libc.check(getattr(libc.LIBC, call)(raw, len(raw)), name)
+
+    def _make_root(self) -> None:
+        spec, linux = self._spec, self._linux
+        listed: list[dict[str, Any]] = spec.get("mounts") or []
+        connected = mounts.clone_connected(listed)
+        mounting.mount("", "/", "", mounting.MS_REC | mounting.MS_PRIVATE)
+        terminal = devices.clone_terminal() if self._job.stdio.terminal else -1
+        root = mount_root(self._job.root_path, self._job.rootfs)
+        mounts.mount_all(root, listed, connected, self._mount_cgroups)
+        self._fill_dev(root, listed, terminal)
+        mounts.write_sysctls(root, linux.get("sysctl") or {})
+        _make_cwd(root, spec["process"].get("cwd") or "/")
+        self._guard(root)
+        self._join_cgroup()
+        root.enter()
+        child.forbid_imports()
+
+    def _fill_dev(self, root: Root, listed: list[dict[str, Any]], terminal: int) -> None:
+        for mount in listed:
+            if mount["destination"].rstrip("/") == "/dev" and mounts.is_bind(mount):
+                return  # the host's own /dev: not ours to change
+        mask = os.umask(0)
+        devices.make_devices(root, self._linux.get("devices") or [])
+        devices.make_links(root)
+        if terminal >= 0:
+            devices.attach_console(root, terminal)
+        os.umask(mask)
+
+    def _guard(self, root: Root) -> None:
+        masked = self._linux.get("maskedPaths") or []
+        mounts.make_readonly(root, self._linux.get("readonlyPaths") or [])
+        if masked:
+            mounts.mask_paths(root, masked, devices.open_null(root))
+        propagation = mounting.PROPAGATION.get(self._linux.get("rootfsPropagation") or "", 0)
+        readonly = bool(self._spec["root"].get("readonly"))
+        mounts.finish_root(root, readonly=readonly, propagation=propagation)
+
+    def _mount_cgroups(self, root: Root, mount: dict[str, Any]) -> None:
+        from plugrun_isolation_ns.cgroups.view import mount_view
+
+        self._join_cgroup()
+        own = bool(self._job.namespaces.new & process.CLONE_NEWCGROUP)
+        mount_view(root, mount, self._job.cgroup, self._job.hierarchies, own_namespace=own)
+
+    def _join_cgroup(self) -> None:
+        """Join the cgroups once they are made; the namespace's root is what was joined before."""
+        if self._joined:
+            return
+        self._go.wait()
+        self._job.cgroup.join()
+        if self._job.namespaces.new & process.CLONE_NEWCGROUP:
+            process.unshare(process.CLONE_NEWCGROUP)
+        self._joined = True
+
+    def _become_user(self) -> command.Launch:
+        flags = seccomp_flags(self._linux)
+        launch = command.Launch(self._spec["process"], self._go.wait(), flags)
+        launch.become_user(terminal=self._job.stdio.terminal)
+        child.die_with_parent()
+        launch.enter_folder()
+        launch.find()
+        return launch
+
+    def _execute(self, launch: command.Launch, program: int) -> None:
+        try:
+            launch.execute(program)
+        except OSError as error:
+            os.write(trampoline.STATUS_FD, (error.errno or 1).to_bytes(4, "little"))
+            raise
+
+
+def _wait_for_start(fd: int) -> None:
+    os.read(fd, 1)
+    os.close(fd)
+
+
+def seccomp_flags(linux: dict[str, Any]) -> int:
+    """Return seccomp(2)'s flags; TSYNC means nothing to a process of one thread."""
+    known = {"SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4}
+    flags = 0
+    for name in (linux.get("seccomp") or {}).get("flags") or []:
+        if name != "SECCOMP_FILTER_FLAG_TSYNC" and name not in known:
+            raise IsolationError(f"seccomp flag {name} is not supported")
+        flags |= known.get(name, 0)
+    return flags
+
+
+def _join_keyring(id: str) -> None:
+    """Leave the caller's session keyring for a new one: keyrings have no namespace."""
+    try:
+        arch.call("keyctl", _KEYCTL_JOIN_SESSION_KEYRING, f"_ses.{id[:64]}".encode())
+    except OSError:
+        return  # a kernel without keyrings has none to leak
+
+
+def _loopback_up() -> None:
+    sock = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    request = b"lo".ljust(16, b"\0") + _IFF_UP.to_bytes(2, "little") + bytes(22)
+    fcntl.ioctl(sock.fileno(), _SIOCSIFFLAGS, request)
+    sock.close()
+
+
+def _make_cwd(root: Root, cwd: str) -> None:
+    """Make a missing working directory, as Docker does; what is no folder fails at chdir."""
+    try:
+        os.close(root.folder(cwd))
+    except (NotADirectoryError, IsolationError):
+        return

@@ -1,0 +1,121 @@
+"""The backend's object: the contract's verbs, each handed to where it is done."""
+
+from __future__ import annotations
+
+import os
+
+from plugrun_isolation_ns.cgroups import Hierarchy, choose, hierarchies
+from plugrun_isolation_ns.state import Folder, task_ids
+
+from plugrun.api import (
+    DEVICE_FENCE,
+    EXEC,
+    HOST_NETWORK,
+    LIMIT_CPU,
+    LIMIT_MEMORY,
+    LIMIT_PIDS,
+    BackendUnavailable,
+    Mount,
+    PlugrunError,
+    Probe,
+    Stdio,
+    Task,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from plugrun.api import Process
+
+
+class NamespaceIsolation:
+    """Namespaces, cgroups, capabilities and seccomp, by system calls from this process."""
+
+    def __init__(self, state: str, options: Mapping[str, Any]) -> None:
+        self._state = state
+        self._wanted = options.get("cgroup_version", "auto")
+        self._parent = options.get("cgroup_parent", "plugrun").strip("/")
+        self._found: tuple[Hierarchy, ...] | None = None
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What the cgroup controllers of this machine allow, and what always works."""
+        words = {EXEC, HOST_NETWORK}
+        try:
+            version = choose(self._hierarchies(), self._wanted)
+        except BackendUnavailable:
+            return frozenset(words)
+        controllers = _controllers(self._hierarchies(), version)
+        by_controller = {"memory": LIMIT_MEMORY, "cpu": LIMIT_CPU, "pids": LIMIT_PIDS}
+        words.update(word for name, word in by_controller.items() if name in controllers)
+        if version == "v2" or "devices" in controllers:
+            words.add(DEVICE_FENCE)
+        return frozenset(words)
+
+    def probe(self) -> Probe:
+        """Find out whether containers can be made here."""
+        from plugrun_isolation_ns.probe import probe
+
+        return probe(self._hierarchies(), self._wanted)
+
+    def _hierarchies(self) -> tuple[Hierarchy, ...]:
+        if self._found is None:
+            self._found = hierarchies()
+        return self._found
+
+    def create(self, id: str, bundle: str, stdio: Stdio, rootfs: Sequence[Mount] = ()) -> Task:
+        """Make the container up to the point before its command runs."""
+        from plugrun_isolation_ns.create import Creation
+
+        folder = Folder(self._state, id)
+        found = self._hierarchies()
+        version = choose(found, self._wanted)
+        cache = os.path.join(self._state, ".seccomp")
+        Creation(folder, bundle, stdio, rootfs).run(found, version, self._parent, cache)
+        return folder.task()
+
+    def start(self, id: str) -> None:
+        """Run the command of a created container; return when it has been executed."""
+        from plugrun_isolation_ns.verbs import start
+
+        start(Folder(self._state, id))
+
+    def state(self, id: str) -> Task:
+        """Return the task as it is now."""
+        return Folder(self._state, id).task()
+
+    def kill(self, id: str, signal: int, *, everyone: bool = False) -> None:
+        """Send a signal to the first process, or to every process of the container."""
+        from plugrun_isolation_ns.verbs import kill
+
+        kill(Folder(self._state, id), signal, everyone=everyone)
+
+    def delete(self, id: str, *, force: bool = False) -> None:
+        """Remove all traces; with ``force`` kill what still runs."""
+        from plugrun_isolation_ns.verbs import delete
+
+        delete(Folder(self._state, id), force=force)
+
+    def exec(self, id: str, process: Process, stdio: Stdio) -> int:
+        """Execute one more command in a running container; return its PID."""
+        from plugrun_isolation_ns.exec import execute
+
+        cache = os.path.join(self._state, ".seccomp")
+        return execute(Folder(self._state, id), dict(process), stdio, cache)
+
+    def tasks(self) -> Sequence[str]:
+        """Return the IDs that state exists for, also of containers that died with their maker."""
+        return task_ids(self._state)
+
+
+def _controllers(found: Sequence[Hierarchy], version: str) -> set[str]:
+    if version == "v1":
+        return {name for h in found if not h.unified for name in h.controllers}
+    root = next(h.mountpoint for h in found if h.unified)
+    try:
+        with open(os.path.join(root, "cgroup.controllers"), "rb") as stream:
+            return set(stream.read().decode().split())
+    except OSError as error:
+        raise PlugrunError(f"{root}: {error.strerror}") from None

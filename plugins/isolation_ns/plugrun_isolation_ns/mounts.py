@@ -1,0 +1,162 @@
+"""The spec's ``mounts``, and what masks and guards /proc and /sys."""
+
+from __future__ import annotations
+
+import os
+
+from plugrun_isolation_ns import child, mountfd
+from plugrun_isolation_ns.root import Root, bind, clone
+
+from plugrun.api import IsolationError, mounting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+# include/uapi/linux/magic.h
+_PROC_MAGIC = 0x9FA0
+_SYSFS_MAGIC = 0x62656572
+_MAGIC = {"proc": _PROC_MAGIC, "sysfs": _SYSFS_MAGIC}
+_CONNECTED = ("shared", "rshared", "slave", "rslave")
+
+
+def is_bind(mount: dict[str, Any]) -> bool:
+    """Whether a mount of the spec is a bind mount."""
+    options = mount.get("options") or ()
+    return mount.get("type") in ("bind", "rbind") or "bind" in options or "rbind" in options
+
+
+def clone_connected(mounts: list[dict[str, Any]]) -> dict[int, int]:
+    """Clone the bind mounts that stay connected to the host, by their place in the list.
+
+    It must come before everything is made private: a clone is a peer of its source, and only
+    from a peer can a shared mount or a slave be made (mount_namespaces(7)).
+    """
+    trees = {}
+    for place, mount in enumerate(mounts):
+        options = mount.get("options") or ()
+        if is_bind(mount) and any(option in _CONNECTED for option in options):
+            trees[place] = _clone(mount)
+    return trees
+
+
+def _clone(mount: dict[str, Any]) -> int:
+    options = mount.get("options") or ()
+    deep = mount.get("type") == "rbind"
+    return clone(mount.get("source", ""), mount["destination"], options, deep=deep)
+
+
+def mount_all(
+    root: Root,
+    mounts: list[dict[str, Any]],
+    connected: dict[int, int],
+    mount_cgroups: Callable[[Root, dict[str, Any]], None],
+) -> None:
+    """Perform the mounts in their order."""
+    for place, mount in enumerate(mounts):
+        try:
+            if is_bind(mount):
+                _mount_bind(root, mount, connected.get(place, -1))
+            elif mount.get("type") in ("cgroup", "cgroup2"):
+                mount_cgroups(root, mount)
+            else:
+                mount_filesystem(root, mount)
+        except OSError as error:
+            raise IsolationError(f"mount {mount['destination']}: {child.describe(error)}") from None
+
+
+def _mount_bind(root: Root, mount: dict[str, Any], tree: int) -> None:
+    if tree < 0:
+        tree = _clone(mount)
+    is_folder = os.path.isdir(mount["source"])
+    target = root.target(mount["destination"], is_folder=is_folder)
+    bind(tree, target, mount["destination"], mount.get("options") or ())
+    os.close(target)
+
+
+def mount_filesystem(root: Root, mount: dict[str, Any]) -> None:
+    """Mount a file system of its own: proc, tmpfs, devpts, mqueue, sysfs and the like."""
+    destination, kind = mount["destination"], mount.get("type") or ""
+    flags, _, propagation, data = mounting.parse_options(tuple(mount.get("options") or ()))
+    target = root.target(destination, is_folder=True)
+    if kind in _MAGIC or destination.rstrip("/") == "/dev":
+        os.close(target)
+        target = root.open_plain(destination)
+    mounting.mount(mount.get("source") or kind, f"/proc/self/fd/{target}", kind, flags, data)
+    os.close(target)
+    if kind in _MAGIC or propagation:
+        _after(root, destination, kind, propagation)
+
+
+def _after(root: Root, destination: str, kind: str, propagation: int) -> None:
+    mounted = root.open(destination)
+    mountfd.set_attributes(mounted, propagation=propagation)
+    if kind in _MAGIC and mountfd.filesystem_type(mounted) != _MAGIC[kind]:
+        raise IsolationError(f"mount {destination}: something else is where {kind} should be")
+    os.close(mounted)
+
+
+def mask_paths(root: Root, paths: list[str], null: int) -> None:
+    """Hide files behind /dev/null and folders behind an empty read-only tmpfs.
+
+    ``null`` is a descriptor of the device, made and checked by us: never the path /dev/null of a
+    root that the image shaped (CVE-2025-31133).
+    """
+    empty = -1
+    for path in paths:
+        try:
+            target = root.open(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if not os.path.isdir(f"/proc/self/fd/{target}"):
+            _attach_clone(null, target, path)
+        elif empty < 0:
+            flags = mounting.MS_RDONLY
+            mounting.mount("tmpfs", f"/proc/self/fd/{target}", "tmpfs", flags, "size=0k,nr_inodes=2")
+            empty = root.open(path)
+        else:
+            _attach_clone(empty, target, path)
+        os.close(target)
+
+
+def _attach_clone(source: int, target: int, subject: str) -> None:
+    tree = mountfd.clone_tree(source, "")
+    mountfd.attach(tree, target, subject)
+    os.close(tree)
+
+
+def make_readonly(root: Root, paths: list[str]) -> None:
+    """Cover paths with read-only bind mounts of themselves."""
+    for path in paths:
+        try:
+            target = root.open(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        tree = mountfd.clone_tree(target, "", recursive=True)
+        mountfd.set_attributes(tree, mounting.MS_RDONLY, deep=True)
+        mountfd.attach(tree, target, path)
+        os.close(tree)
+        os.close(target)
+
+
+def write_sysctls(root: Root, values: dict[str, str]) -> None:
+    """Write kernel parameters, having made sure that it is procfs they go to (CVE-2019-16884)."""
+    for name, value in values.items():
+        path = "/proc/sys/" + name.replace(".", "/")
+        try:
+            fd = root.open(path, os.O_WRONLY)
+            if mountfd.filesystem_type(fd) != _PROC_MAGIC:
+                raise IsolationError(f"sysctl {name}: /proc is not procfs")
+            os.write(fd, value.encode())
+        except OSError as error:
+            raise IsolationError(f"sysctl {name}={value}: {child.describe(error)}") from None
+        os.close(fd)
+
+
+def finish_root(root: Root, *, readonly: bool, propagation: int) -> None:
+    """Set the root mount's own flags, last of all."""
+    mount = root.open("/")
+    mountfd.set_attributes(mount, mounting.MS_RDONLY if readonly else 0)
+    mountfd.set_attributes(mount, propagation=propagation)
+    os.close(mount)

@@ -1,0 +1,170 @@
+"""The container's root file system: mounted, looked into, made the root.
+
+Everything in it is the image's and hostile: /proc, /dev or a mount point may be a symbolic link
+to anywhere, and with shared volumes it may change while we look (CVE-2019-19921, CVE-2021-30465,
+CVE-2025-31133, CVE-2025-52565). Paths are therefore resolved once, by openat2 beneath the root's
+descriptor, and what was found is used through its descriptor.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from plugrun_isolation_ns import mountfd
+
+from plugrun.api import IsolationError, beneath, mounting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plugrun.api import Mount
+
+_FOLDER = os.O_PATH | os.O_DIRECTORY
+# mount(2) reads no more than a page of data, its final NUL included.
+_PAGE = 4096
+
+
+class Root:
+    """The mounted root, by descriptor."""
+
+    def __init__(self, path: str) -> None:
+        self.fd = os.open(path, _FOLDER | os.O_CLOEXEC)
+
+    def open(self, path: str, flags: int = os.O_PATH) -> int:
+        """Open a path as the container sees it."""
+        return beneath.open_in_root(self.fd, path, flags)
+
+    def open_plain(self, path: str) -> int:
+        """Open a folder with no symbolic link anywhere on its path."""
+        resolve = beneath.RESOLVE_IN_ROOT | beneath.RESOLVE_NO_SYMLINKS
+        try:
+            return beneath.openat2(self.fd, path, _FOLDER, resolve=resolve)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                raise IsolationError(
+                    f"{path} in the image is a symbolic link or no folder, and must be a folder",
+                    hint="an image that does this may be trying to break out",
+                ) from None
+            raise
+
+    def folder(self, path: str) -> int:
+        """Open a folder, made with its parents if it is missing."""
+        try:
+            return self.open(path, _FOLDER)
+        except FileNotFoundError:
+            return self._make(path, is_folder=True)
+
+    def target(self, path: str, *, is_folder: bool) -> int:
+        """Open what a mount goes onto, made if it is missing."""
+        if not path.strip("/."):
+            raise IsolationError(f"cannot mount onto {path or 'nothing'} in a container")
+        try:
+            return self.open(path)
+        except FileNotFoundError:
+            return self._make(path, is_folder=is_folder)
+
+    def _make(self, path: str, *, is_folder: bool) -> int:
+        head, tail = os.path.split(path.rstrip("/"))
+        if tail in ("", ".", ".."):
+            raise IsolationError(f"{path} cannot be made in the container")
+        parent = self.folder(head or "/")
+        try:
+            # One component by descriptor follows nothing: EEXIST is a link that leads nowhere.
+            if is_folder:
+                os.mkdir(tail, 0o755, dir_fd=parent)
+            else:
+                flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+                os.close(os.open(tail, flags, 0o644, dir_fd=parent))
+            return os.open(tail, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        except FileExistsError:
+            raise IsolationError(
+                f"{path} in the image is a symbolic link that leads nowhere"
+            ) from None
+        finally:
+            os.close(parent)
+
+    def enter(self) -> None:
+        """Make this the root and let go of the old one, by pivot_root(2)'s "." on "." way."""
+        os.fchdir(self.fd)
+        mounting.pivot_root(".", ".")
+        mounting.umount(".", mounting.MNT_DETACH)
+        os.chdir("/")
+
+
+def mount_root(path: str, mounts: Sequence[Mount]) -> Root:
+    """Perform the storage's mounts onto ``path`` and return the root they make."""
+    if not any(mount.target == "" for mount in mounts):
+        # pivot_root wants a mount point.
+        mounting.mount(path, path, "", mounting.MS_BIND | mounting.MS_REC)
+    for mount in mounts:
+        if mount.target:
+            _mount_beneath(Root(path), mount)
+        else:
+            _mount_onto(os.open(path, _FOLDER | os.O_CLOEXEC), path, mount)
+    return Root(path)
+
+
+def _mount_beneath(root: Root, mount: Mount) -> None:
+    is_folder = not _is_bind(mount) or os.path.isdir(mount.source)
+    _mount_onto(root.target(mount.target, is_folder=is_folder), mount.target, mount)
+
+
+def _is_bind(mount: Mount) -> bool:
+    return mount.type in ("bind", "rbind") or "bind" in mount.options or "rbind" in mount.options
+
+
+def _mount_onto(target: int, subject: str, mount: Mount) -> None:
+    options = mount.options
+    if _is_bind(mount):
+        bind(mount.source, target, subject, options, deep=mount.type == "rbind")
+    else:
+        flags, _, _, data = mounting.parse_options(options)
+        path = f"/proc/self/fd/{target}"
+        if len(os.fsencode(data)) >= _PAGE and mount.type == "overlay":
+            data = _shorter(data)
+        mounting.mount(mount.source, path, mount.type, flags, data)
+    os.close(target)
+
+
+def _shorter(data: str) -> str:
+    """Return overlay's options relative to the folder all layers share, and go there."""
+    options = [option.partition("=") for option in data.split(",")]
+    layers = [layer for name, _, value in options if name == "lowerdir" for layer in value.split(":")]
+    prefix = os.path.commonpath(layers)
+    os.chdir(prefix)
+    short = []
+    for name, equals, value in options:
+        if name == "lowerdir":
+            value = ":".join(os.path.relpath(layer, prefix) for layer in layers)
+        short.append(name + equals + value)
+    result = ",".join(short)
+    if len(os.fsencode(result)) >= _PAGE:
+        raise IsolationError(f"{len(layers)} layers do not fit into one overlay mount here")
+    return result
+
+
+def bind(
+    source: str | int, target: int, subject: str, options: Sequence[str], *, deep: bool = False
+) -> None:
+    """Bind a path of the host, or a mount already cloned, onto a descriptor."""
+    set_flags, clear_flags, propagation, rest = mounting.parse_options(tuple(options))
+    if rest:
+        raise IsolationError(f"mount {subject}: a bind mount has no option {rest}")
+    tree = source if isinstance(source, int) else clone(source, subject, options, deep=deep)
+    kept = ~(mounting.MS_BIND | mounting.MS_REC)
+    mountfd.set_attributes(tree, set_flags & kept, clear_flags)
+    mountfd.set_attributes(tree, propagation=propagation)
+    mountfd.attach(tree, target, subject)
+    os.close(tree)
+
+
+def clone(source: str, subject: str, options: Sequence[str], *, deep: bool = False) -> int:
+    """Return a bind mount of a path of the host that is not attached yet."""
+    try:
+        return mountfd.clone_tree(mountfd.AT_FDCWD, source, recursive=deep or "rbind" in options)
+    except FileNotFoundError:
+        raise IsolationError(
+            f"mount {subject}: bind source path does not exist: {source}"
+        ) from None

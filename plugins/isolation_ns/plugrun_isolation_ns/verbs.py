@@ -1,0 +1,134 @@
+"""``start``, ``kill`` and ``delete``."""
+
+from __future__ import annotations
+
+import os
+import select
+
+from plugrun_isolation_ns.cgroups import Cgroup
+from plugrun_isolation_ns.command import execution_error
+from plugrun_isolation_ns.state import Folder
+
+from plugrun.api import CREATED, STOPPED, Conflict, NoSuchContainer, libc, process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SIGKILL = 9
+
+
+def start(folder: Folder) -> None:
+    """Let the waiting process go on, and return when its command has been executed."""
+    lock = folder.lock()
+    try:
+        facts = folder.read()
+        status = folder.status(facts)
+        if status != CREATED:
+            raise Conflict(f"container {folder.id} is {status}, and cannot be started")
+        result = os.open(folder.status_fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        starter = folder.open_start()
+        if starter < 0:
+            raise Conflict(f"container {folder.id} ended before it was started")
+        os.write(starter, b"\n")
+        os.close(starter)
+        error = _read_to_end(result)
+    finally:
+        os.close(lock)
+    if error:
+        raise execution_error(int.from_bytes(error[:4], "little"), facts.get("command", ""))
+
+
+def _read_to_end(fd: int) -> bytes:
+    os.set_blocking(fd, True)
+    parts = b""
+    while part := os.read(fd, 64):
+        parts += part
+    os.close(fd)
+    return parts
+
+
+def open_task(facts: dict[str, Any]) -> int:
+    """Return a pidfd of the task's first process, or -1 if it has ended or another has its PID."""
+    if not facts["pid"]:
+        return -1
+    try:
+        fd = os.pidfd_open(facts["pid"])
+    except ProcessLookupError:
+        return -1
+    # The pidfd is of whoever has the PID now; if the start time fits, that is the one.
+    if process.is_alive(facts["pid"], facts["started"]):
+        return fd
+    os.close(fd)
+    return -1
+
+
+def kill(folder: Folder, signal: int, *, everyone: bool) -> None:
+    """Send a signal; Conflict if the task has ended."""
+    facts = folder.read()
+    fd = open_task(facts)
+    if fd < 0:
+        raise Conflict(f"container {folder.id} is {STOPPED}")
+    try:
+        if everyone:
+            _signal_all(reopen(facts), signal)
+        else:
+            libc.syscall(libc.SYS_PIDFD_SEND_SIGNAL, fd, signal, None, 0)
+    except ProcessLookupError:
+        raise Conflict(f"container {folder.id} is {STOPPED}") from None
+    finally:
+        os.close(fd)
+
+
+def _signal_all(cgroup: Cgroup, signal: int) -> None:
+    if signal == _SIGKILL:
+        cgroup.kill()
+        return
+    for pid in cgroup.processes():
+        try:
+            os.kill(pid, signal)
+        except ProcessLookupError:
+            continue
+
+
+def reopen(facts: dict[str, Any]) -> Cgroup:
+    """Return the cgroup that a task's state names, whatever the machine has mounted since."""
+    noted = facts["cgroup"]
+    paths = noted.get("paths") or []
+    if noted.get("version") == "v2":
+        from plugrun_isolation_ns.cgroups.v2 import CgroupV2
+
+        return CgroupV2.of_paths(paths)
+    from plugrun_isolation_ns.cgroups.v1 import CgroupV1
+
+    return CgroupV1.of_paths(paths)
+
+
+def delete(folder: Folder, *, force: bool) -> None:
+    """Remove what is left of a task; every step can be repeated."""
+    lock = folder.lock()
+    try:
+        if not os.path.isdir(folder.path):
+            raise NoSuchContainer(f"no such container: {folder.id}")
+        facts = folder.read()
+        fd = open_task(facts)
+        if fd >= 0:
+            try:
+                _end(folder, facts, fd, force=force)
+            finally:
+                os.close(fd)
+        reopen(facts).destroy()
+        folder.remove()
+    finally:
+        os.close(lock)
+
+
+def _end(folder: Folder, facts: dict[str, Any], fd: int, *, force: bool) -> None:
+    if not force:
+        status = folder.status(facts)
+        raise Conflict(f"container {folder.id} is {status}", hint="stop it, or use force")
+    reopen(facts).thaw()
+    libc.syscall(libc.SYS_PIDFD_SEND_SIGNAL, fd, _SIGKILL, None, 0)
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    poll.poll()
