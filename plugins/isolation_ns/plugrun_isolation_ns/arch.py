@@ -1,11 +1,14 @@
-"""System calls whose numbers differ between architectures (asm/unistd.h), and raw access to them."""
+"""System calls whose numbers differ between architectures (asm/unistd.h)."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 
 from plugrun.api import BackendUnavailable, libc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _X86_64 = {
     "clone": 56,
@@ -42,11 +45,6 @@ def number(name: str) -> int:
     return _NUMBERS[machine()][name]
 
 
-def call(name: str, *args: object) -> int:
+def call(name: str, *args: Any) -> int:
     """Make a system call by name; OSError names it."""
     return libc.syscall(number(name), *args, subject=name)
-
-
-def void_pointer(data: bytes) -> ctypes.c_char_p:
-    """Return a pointer to bytes that the caller keeps alive."""
-    return ctypes.c_char_p(data)

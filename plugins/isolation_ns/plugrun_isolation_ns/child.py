@@ -21,8 +21,6 @@ import os
 import stat
 import sys
 
-from plugrun_isolation_ns.arch import SYS_CLONE3, number
-
 from plugrun.api import (
     BackendUnavailable,
     CommandNotExecutable,
@@ -34,6 +32,8 @@ from plugrun.api import (
     loads,
     process,
 )
+
+from plugrun_isolation_ns.arch import SYS_CLONE3, number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

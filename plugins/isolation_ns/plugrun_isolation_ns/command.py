@@ -7,22 +7,35 @@ import errno
 import os
 import stat
 
+from plugrun.api import CommandNotExecutable, CommandNotFound, IsolationError, libc, process
+
 from plugrun_isolation_ns import arch, child
 from plugrun_isolation_ns.capabilities import SYS_ADMIN, Kept
 from plugrun_isolation_ns.trampoline import STATUS_FD
-
-from plugrun.api import CommandNotExecutable, CommandNotFound, IsolationError, libc, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_RLIMITS = (
-    "RLIMIT_CPU RLIMIT_FSIZE RLIMIT_DATA RLIMIT_STACK RLIMIT_CORE RLIMIT_RSS RLIMIT_NPROC "
-    "RLIMIT_NOFILE RLIMIT_MEMLOCK RLIMIT_AS RLIMIT_LOCKS RLIMIT_SIGPENDING RLIMIT_MSGQUEUE "
-    "RLIMIT_NICE RLIMIT_RTPRIO RLIMIT_RTTIME"
-).split()
+_RLIMITS = [
+    "RLIMIT_CPU",
+    "RLIMIT_FSIZE",
+    "RLIMIT_DATA",
+    "RLIMIT_STACK",
+    "RLIMIT_CORE",
+    "RLIMIT_RSS",
+    "RLIMIT_NPROC",
+    "RLIMIT_NOFILE",
+    "RLIMIT_MEMLOCK",
+    "RLIMIT_AS",
+    "RLIMIT_LOCKS",
+    "RLIMIT_SIGPENDING",
+    "RLIMIT_MSGQUEUE",
+    "RLIMIT_NICE",
+    "RLIMIT_RTPRIO",
+    "RLIMIT_RTTIME",
+]
 _SECCOMP_SET_MODE_FILTER = 1
 _AT_EMPTY_PATH = 0x1000
 
@@ -133,7 +146,7 @@ class Launch:
         body = ctypes.create_string_buffer(self._seccomp, len(self._seccomp))
 
         class Program(ctypes.Structure):
-            _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_void_p)]  # noqa: RUF012
+            _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
 
         program = Program(len(self._seccomp) // 8, ctypes.addressof(body))
         flags = self._seccomp_flags

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 
+from plugrun.api import IsolationError, Mount, Stdio, loads, process
+
 from plugrun_isolation_ns import child, init, rules, seccomp
 from plugrun_isolation_ns.cgroups import Cgroup, Hierarchy, open_cgroup
 from plugrun_isolation_ns.state import Folder
-
-from plugrun.api import IsolationError, Mount, Stdio, loads, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import stat
 
+from plugrun.api import IsolationError
+
 from plugrun_isolation_ns import mountfd
 from plugrun_isolation_ns.root import Root
-
-from plugrun.api import IsolationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

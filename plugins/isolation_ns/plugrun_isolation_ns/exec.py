@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
+from plugrun.api import RUNNING, Conflict, IsolationError, Stdio, process, record
+
 from plugrun_isolation_ns import child, command, seccomp, trampoline
 from plugrun_isolation_ns.cgroups import Cgroup
 from plugrun_isolation_ns.create import read_spec
 from plugrun_isolation_ns.init import seccomp_flags
 from plugrun_isolation_ns.state import Folder
 from plugrun_isolation_ns.verbs import open_task, reopen
-
-from plugrun.api import RUNNING, Conflict, IsolationError, Stdio, process, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

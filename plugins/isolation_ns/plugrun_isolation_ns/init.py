@@ -9,11 +9,11 @@ import _socket
 import fcntl
 import os
 
+from plugrun.api import IsolationError, Mount, Stdio, libc, mounting, process, record
+
 from plugrun_isolation_ns import arch, child, command, devices, mounts, trampoline
 from plugrun_isolation_ns.root import Root, mount_root
 from plugrun_isolation_ns.rules import Namespaces
-
-from plugrun.api import IsolationError, Mount, Stdio, libc, mounting, process, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 
-from plugrun_isolation_ns.cgroups import Hierarchy, choose, hierarchies
-from plugrun_isolation_ns.state import Folder, task_ids
-
 from plugrun.api import (
     DEVICE_FENCE,
     EXEC,
@@ -21,6 +18,9 @@ from plugrun.api import (
     Stdio,
     Task,
 )
+
+from plugrun_isolation_ns.cgroups import Hierarchy, choose, hierarchies
+from plugrun_isolation_ns.state import Folder, task_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -51,13 +51,16 @@ def clone_tree(dir_fd: int, path: str, *, recursive: bool = False) -> int:
 
 def attach(tree: int, target: int, subject: str) -> None:
     """Attach a mount onto what the descriptor ``target`` is."""
-    libc.syscall(
-        libc.SYS_MOVE_MOUNT, tree, b"", target, b"", MOVE_MOUNT_EMPTY, subject=subject
-    )
+    libc.syscall(libc.SYS_MOVE_MOUNT, tree, b"", target, b"", MOVE_MOUNT_EMPTY, subject=subject)
 
 
 def set_attributes(
-    mount: int, set_flags: int = 0, clear_flags: int = 0, propagation: int = 0, *, deep: bool = False
+    mount: int,
+    set_flags: int = 0,
+    clear_flags: int = 0,
+    propagation: int = 0,
+    *,
+    deep: bool = False,
 ) -> None:
     """Change a mount's flags, given as MS_ words; those not named stay as they are."""
     wanted, cleared = _attributes(set_flags), _attributes(clear_flags)

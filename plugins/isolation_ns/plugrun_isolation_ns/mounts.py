@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
+from plugrun.api import IsolationError, mounting
+
 from plugrun_isolation_ns import child, mountfd
 from plugrun_isolation_ns.root import Root, bind, clone
-
-from plugrun.api import IsolationError, mounting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,7 +113,9 @@ def mask_paths(root: Root, paths: list[str], null: int) -> None:
             _attach_clone(null, target, path)
         elif empty < 0:
             flags = mounting.MS_RDONLY
-            mounting.mount("tmpfs", f"/proc/self/fd/{target}", "tmpfs", flags, "size=0k,nr_inodes=2")
+            mounting.mount(
+                "tmpfs", f"/proc/self/fd/{target}", "tmpfs", flags, "size=0k,nr_inodes=2"
+            )
             empty = root.open(path)
         else:
             _attach_clone(empty, target, path)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import errno
 import os
 
-from plugrun_isolation_ns import mountfd
-
 from plugrun.api import IsolationError, beneath, mounting
+
+from plugrun_isolation_ns import mountfd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,15 +131,13 @@ def _mount_onto(target: int, subject: str, mount: Mount) -> None:
 def _shorter(data: str) -> str:
     """Return overlay's options relative to the folder all layers share, and go there."""
     options = [option.partition("=") for option in data.split(",")]
-    layers = [layer for name, _, value in options if name == "lowerdir" for layer in value.split(":")]
+    layers = next(value for name, _, value in options if name == "lowerdir").split(":")
     prefix = os.path.commonpath(layers)
     os.chdir(prefix)
-    short = []
-    for name, equals, value in options:
-        if name == "lowerdir":
-            value = ":".join(os.path.relpath(layer, prefix) for layer in layers)
-        short.append(name + equals + value)
-    result = ",".join(short)
+    short = ":".join(os.path.relpath(layer, prefix) for layer in layers)
+    result = ",".join(
+        name + equals + (short if name == "lowerdir" else value) for name, equals, value in options
+    )
     if len(os.fsencode(result)) >= _PAGE:
         raise IsolationError(f"{len(layers)} layers do not fit into one overlay mount here")
     return result

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import select
 
+from plugrun.api import CREATED, STOPPED, Conflict, NoSuchContainer, libc, process
+
 from plugrun_isolation_ns.cgroups import Cgroup
 from plugrun_isolation_ns.command import execution_error
 from plugrun_isolation_ns.state import Folder
-
-from plugrun.api import CREATED, STOPPED, Conflict, NoSuchContainer, libc, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from plugrun_isolation_ns.cgroups.base import Cgroup, Hierarchy, hierarchies
-
 from plugrun.api import BackendUnavailable
+
+from plugrun_isolation_ns.cgroups.base import Cgroup, Hierarchy, hierarchies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

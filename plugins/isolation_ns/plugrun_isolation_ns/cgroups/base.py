@@ -243,6 +243,12 @@ def refuse_unknown(resources: dict[str, Any], known: dict[str, frozenset[str]]) 
                 raise unavailable(group, f"{group}.{name}", "isolation ns does not enforce it")
 
 
+def has_swap() -> bool:
+    """Whether anything can be swapped out: without swap, a limit on it holds by itself."""
+    with open("/proc/swaps", "rb") as stream:
+        return len(stream.read().splitlines()) > 1
+
+
 def word_for(value: int) -> str:
     """Return a number as v2 files write it, where none and -1 are ``max``."""
     return "max" if value < 0 else str(value)

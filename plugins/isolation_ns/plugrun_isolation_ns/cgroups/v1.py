@@ -37,9 +37,7 @@ class CgroupV1(Cgroup):
     version = "v1"
 
     def __init__(self, hierarchies: Sequence[Hierarchy], path: str) -> None:
-        self._folder = {
-            name: h.mountpoint + path for h in hierarchies for name in h.controllers
-        }
+        self._folder = {name: h.mountpoint + path for h in hierarchies for name in h.controllers}
         super().__init__(tuple(dict.fromkeys(self._folder.values())))
 
     @property
@@ -76,7 +74,7 @@ class CgroupV1(Cgroup):
         file = "memory.memsw.limit_in_bytes"
         counted = os.path.exists(os.path.join(self._folder.get("memory", ""), file))
         # Without swap accounting and without swap, memory.limit already says it all.
-        if counted or _has_swap():
+        if counted or base.has_swap():
             self._limit("memory", file, str(swap), "memory.swap")
 
     def _limit_pids(self, pids: dict[str, Any]) -> None:
@@ -116,11 +114,6 @@ def _inherit_cpuset(path: str) -> None:
     for file in ("cpuset.cpus", "cpuset.mems"):
         if not base.read(os.path.join(path, file)):
             base.write(os.path.join(path, file), base.read(os.path.join(path, "..", file)))
-
-
-def _has_swap() -> bool:
-    with open("/proc/swaps", "rb") as stream:
-        return len(stream.read().splitlines()) > 1
 
 
 def _device_line(rule: dict[str, Any]) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
+from plugrun.api import mounting
+
 from plugrun_isolation_ns import mountfd
 from plugrun_isolation_ns.root import Root
-
-from plugrun.api import mounting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
