@@ -14,7 +14,7 @@ The end of file without R or E means that it died, or for ``exec`` that it was e
 from __future__ import annotations
 
 # ``signal`` would load ``enum``; its C half has all that is needed.
-import _signal
+import _signal  # type: ignore[import-not-found]
 import ctypes
 import fcntl
 import os

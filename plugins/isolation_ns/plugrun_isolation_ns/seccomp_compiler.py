@@ -13,6 +13,7 @@ from plugrun.api import IsolationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     # code, k, where to jump if true, if false: a distance or a label
@@ -251,7 +252,7 @@ def _below(low: int, high_word: int, low_word: int, last: int) -> list[Instructi
     ]
 
 
-_COMPARISONS = {
+_COMPARISONS: dict[str, Callable[[int, int, int], list[Instruction]]] = {
     "SCMP_CMP_EQ": _equal,
     "SCMP_CMP_NE": _not_equal,
     "SCMP_CMP_GT": lambda low, h, w: _above(low, h, w, _IF_GREATER),

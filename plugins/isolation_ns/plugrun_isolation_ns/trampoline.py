@@ -98,7 +98,7 @@ def elf(name: str) -> bytes:
     elf_machine, lines = _CODE[name]
     code = bytes.fromhex("".join(lines))
     size = _HEADERS + len(code)
-    words = [
+    words: list[tuple[bytes | int, int]] = [
         (b"\x7fELF\x02\x01\x01", 16),  # 64 bits, little endian, version 1
         (2, 2),  # ET_EXEC
         (elf_machine, 2),

@@ -35,7 +35,7 @@ def hierarchies() -> tuple[Hierarchy, ...]:
     """Return the cgroup hierarchies that are mounted: proc_pid_mountinfo(5)."""
     with open("/proc/self/mountinfo", "rb") as stream:
         lines = stream.read().decode("utf-8", "surrogateescape").splitlines()
-    found = {}
+    found: dict[tuple[bool, tuple[str, ...]], Hierarchy] = {}
     for line in lines:
         left, _, right = line.partition(" - cgroup")
         if not right:

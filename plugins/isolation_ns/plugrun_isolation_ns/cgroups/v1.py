@@ -47,6 +47,7 @@ class CgroupV1(Cgroup):
         return os.path.join(folder, "memory.oom_control") if folder else ""
 
     def create(self, resources: dict[str, Any]) -> None:
+        """Make the folders and write the limits into them."""
         base.refuse_unknown(resources, _KNOWN)
         cpuset = self._folder.get("cpuset")
         for path in self.paths:
@@ -88,6 +89,7 @@ class CgroupV1(Cgroup):
             self._limit("devices", file, _device_line(rule), "devices")
 
     def join(self) -> None:
+        """Move this process, which must have one thread, into every folder."""
         # cgroup.procs would wait for every CPU to pass (12 ms); a lone thread moving itself by
         # ``tasks`` does not: cgroup_procs_write_start() in kernel/cgroup/cgroup.c.
         for path in self.paths:
@@ -101,10 +103,12 @@ class CgroupV1(Cgroup):
         return group
 
     def kill(self) -> None:
+        """Thaw, then kill until nothing is left."""
         self.thaw()
         super().kill()
 
     def thaw(self) -> None:
+        """Wake a frozen group."""
         for path in self.paths:
             _thaw(path)
 

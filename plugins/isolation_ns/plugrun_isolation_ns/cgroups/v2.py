@@ -52,6 +52,7 @@ class CgroupV2(Cgroup):
         return os.path.join(self._path, "memory.events")
 
     def create(self, resources: dict[str, Any]) -> None:
+        """Make the folder and write the limits into it."""
         base.refuse_unknown(resources, _KNOWN)
         base.make(self._path, self._made)
         self._enable_controllers()
@@ -134,12 +135,14 @@ class CgroupV2(Cgroup):
             ) from None
 
     def descriptor(self) -> int:
+        """Open the folder for CLONE_INTO_CGROUP."""
         return os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def join(self) -> None:
         """clone3 put the process here (CLONE_INTO_CGROUP): no wait for all CPUs as on a move."""
 
     def thaw(self) -> None:
+        """Wake a frozen group."""
         file = os.path.join(self._path, "cgroup.freeze")
         if os.path.exists(file):
             base.write(file, "0")
