@@ -20,6 +20,6 @@ def each(names: Iterable[str], act: Callable[[str], str]) -> int:
         else:
             if said:
                 output.line(said)
-    for error in errors:
-        output.error(error)
+    for text in errors:
+        output.error(text)
     return 1 if errors else 0

@@ -27,6 +27,6 @@ def inspect_all(names: Sequence[str], form: str, find: Callable[[str], dict[str,
             output.line("")
     else:
         output.line(compact(documents) if form == "json" else pretty(documents))
-    for error in errors:
-        output.error(error)
+    for text in errors:
+        output.error(text)
     return 1 if errors else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from time import monotonic
 from typing import TextIO
 
@@ -59,6 +58,7 @@ class Live(Plain):
         self._due: dict[str, float] = {}
 
     def state(self, layer: str, state: str) -> None:
+        """Show it in the layer's own line."""
         if self._last.get(layer) != state:
             self._last[layer] = state
             self._draw(layer, state)
@@ -90,8 +90,3 @@ class Live(Plain):
 def board(stream: TextIO) -> Plain:
     """Return what fits a stream."""
     return Live(stream) if stream.isatty() else Plain(stream)
-
-
-def standard_error() -> TextIO:
-    """Where ``run`` shows a pull: its standard output is the container's."""
-    return sys.stderr

@@ -38,9 +38,9 @@ def _explain(options: GlobalOptions, request: RunRequest) -> int:
 
 
 def _observer(request: RunRequest) -> PullObserver:
-    from plugrun.cli.progress import run_observer
+    from plugrun.cli.pulling import run_observer
 
-    return run_observer(request.image, request.quiet)
+    return run_observer(request)
 
 
 def _timings(outcome: RunOutcome) -> None:
