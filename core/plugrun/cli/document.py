@@ -71,22 +71,20 @@ def _typed(value: Any, name: str = "") -> Any:
 
 def outline(value: Mapping[str, Any], depth: int = 0) -> str:
     """Return a document for people: one ``Key: value`` a line, what belongs to it below."""
-    lines = []
+    text = ""
     for key, item in value.items():
-        shown = _inline(item)
-        lines.append(f"{' ' * depth}{key}:" + (f" {shown}" if shown else ""))
         if isinstance(item, Mapping):
-            lines.append(outline(item, depth + 1).rstrip("\n"))
-        elif not shown and isinstance(item, (list, tuple)):
-            lines.extend(f"{' ' * (depth + 1)}{entry}" for entry in item)
-    return "".join(f"{line}\n" for line in lines if line)
+            text += f"{' ' * depth}{key}:\n{outline(item, depth + 1)}"
+        else:
+            text += f"{' ' * depth}{key}: {_inline(item)}".rstrip() + "\n"
+    return text
 
 
 def _inline(value: Any) -> str:
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return ""
     if isinstance(value, (list, tuple)):
         return " ".join(str(item) for item in value)
     return str(value)
