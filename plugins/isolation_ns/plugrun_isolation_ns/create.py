@@ -52,9 +52,9 @@ class Creation:
         linux = self._spec.get("linux") or {}
         path = linux.get("cgroupsPath") or f"/{parent}/{self._folder.id}"
         self._cgroup = open_cgroup(version, hierarchies, os.path.normpath("/" + path.lstrip("/")))
-        self._cgroup.refuse_existing()
         lock = self._folder.make()
         try:
+            self._cgroup.refuse_existing()
             self._write_state(0, 0)
             self._make(hierarchies, linux, cache)
         except BaseException:
