@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.cli.options import EXEC, FLAG, INT, RUN, STRING, Command, Option
+from plugrun.cli.options import EXEC, FILTER, FLAG, INT, RUN, STRING, Command, Option
 
 COMMON = "Common Commands"
 MANAGEMENT = "Management Commands"
@@ -37,6 +37,13 @@ _PS = Command(
     "List containers",
     (
         Option("all", FLAG, "Show those that do not run, too", "a"),
+        Option(
+            "filter",
+            FILTER,
+            "Show only what fits KEY=VALUE (name, status, label …)",
+            "f",
+            metavar="filter",
+        ),
         _FORMAT_LIST,
         Option("last", INT, "Show this many of the newest, running or not", "n", -1),
         Option("latest", FLAG, "Show the newest, running or not", "l"),

@@ -9,17 +9,26 @@ from plugrun.cli.failure import describe
 from plugrun.errors import PlugrunError
 
 
-def each(names: Iterable[str], act: Callable[[str], str]) -> int:
-    """Act on each name and print what the act returns; then print the errors. Return 0 or 1."""
-    errors = []
+def each(
+    names: Iterable[str],
+    act: Callable[[str], str],
+    forgiven: tuple[type[PlugrunError], ...] = (),
+) -> int:
+    """Act on each name and print what the act returns; print the errors at the end.
+
+    Return 1 if there are errors, apart from forgiven ones, which are printed all the same.
+    """
+    failed = []
     for name in names:
         try:
             said = act(name)
+        except forgiven as error:
+            output.error(describe(error))
         except PlugrunError as error:
-            errors.append(describe(error))
+            failed.append(describe(error))
         else:
             if said:
                 output.line(said)
-    for text in errors:
+    for text in failed:
         output.error(text)
-    return 1 if errors else 0
+    return 1 if failed else 0

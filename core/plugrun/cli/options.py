@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-# Kinds of value. `flag` takes none, or one after `=`; the last three may be repeated.
+# Kinds of value. `flag` takes none, or one after `=`; the last four may be repeated.
 FLAG = "flag"
 STRING = "string"
 INT = "int"
@@ -22,7 +22,8 @@ DECIMAL = "decimal"
 LIST = "list"
 ENV = "env"
 LABEL = "label"
-REPEATED = frozenset((LIST, ENV, LABEL))
+FILTER = "filter"
+REPEATED = frozenset((LIST, ENV, LABEL, FILTER))
 
 
 @record

@@ -6,13 +6,17 @@ import sys
 
 
 def write(text: str) -> None:
-    """Write to standard output as it is."""
-    sys.stdout.write(text)
+    """Write to standard output as it is; bytes that came in as surrogates leave as bytes."""
+    try:
+        sys.stdout.write(text)
+    except UnicodeEncodeError:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
 
 
 def line(text: str) -> None:
     """Write one line to standard output, at once."""
-    sys.stdout.write(text + "\n")
+    write(text + "\n")
     sys.stdout.flush()
 
 

@@ -107,6 +107,13 @@ def check_label(text: str) -> str:
     return text
 
 
+def check_filter(text: str) -> str:
+    """Return ``KEY=VALUE`` as it is."""
+    if "=" not in text:
+        raise InvalidArgument("bad format of filter (expected name=value)")
+    return text
+
+
 # By `Option.kind`; a kind that is not here is taken as it is written.
 CONVERTERS = {
     "flag": parse_bool,
@@ -115,6 +122,7 @@ CONVERTERS = {
     "decimal": parse_cpus,
     "env": check_env,
     "label": check_label,
+    "filter": check_filter,
 }
 
 

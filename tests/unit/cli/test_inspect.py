@@ -8,8 +8,10 @@ from plugrun.cli.failure import SaidError
 from plugrun.cli.inspecting import inspect_all
 from plugrun.engine.inspect import container_document, image_document, rfc3339
 from plugrun.errors import NoSuchContainer
-from plugrun.model.container import BackendChoice, Bind, Container, Limits, Status
+from plugrun.model.container import Bind, Limits, Status
 from plugrun.model.image import Image, ImageName
+
+from tests.unit.cli.examples import container
 
 CONFIG = {
     "architecture": "arm64",
@@ -47,38 +49,16 @@ class Engine:
         return f"/root/containers/{id}"
 
 
-def container(**changes):
-    choice = BackendChoice("overlay", "1", "because")
-    values = {
-        "id": "f" * 64,
-        "name": "web",
-        "created_ns": 1_700_000_000_120_000_000,
-        "image": IMAGE.id,
-        "image_name": "debian:12",
-        "entrypoint": ("/entry",),
-        "cmd": ("a", "b"),
-        "env": ("A=1",),
-        "user": "1:2",
-        "working_dir": "/w",
-        "hostname": "h",
-        "tty": True,
-        "open_stdin": True,
-        "auto_remove": True,
-        "detached": False,
-        "read_only": True,
-        "init": False,
-        "network": "none",
-        "binds": (Bind("/a", "/b", ("ro", "rshared")), Bind("/c", "/d")),
-        "limits": Limits(memory=64, nano_cpus=5, pids=9),
-        "labels": (("k", "v"),),
-        "stop_signal": "SIGTERM",
-        "stop_timeout": 10,
-        "profile": "default",
-        "storage": choice,
-        "isolation": BackendChoice("ns", "2", "named"),
-        "net": BackendChoice("", "", "none"),
-    }
-    return Container(**{**values, **changes})
+def asked():
+    """A container of which everything was asked."""
+    return container(
+        created_ns=1_700_000_000_120_000_000,
+        image=IMAGE.id,
+        entrypoint=("/entry",),
+        cmd=("a", "b"),
+        binds=(Bind("/a", "/b", ("ro", "rshared")), Bind("/c", "/d")),
+        limits=Limits(memory=64, nano_cpus=5, pids=9),
+    )
 
 
 def test_a_container_is_dockers_document():
@@ -97,9 +77,9 @@ def test_a_container_is_dockers_document():
     assert [m["RW"] for m in found["Mounts"]] == [False, True]
     assert [m["Propagation"] for m in found["Mounts"]] == ["rshared", "rprivate"]
     assert found["Config"]["Entrypoint"] == ["/entry"]
-    assert found["Config"]["Labels"] == {"k": "v"}
+    assert found["Config"]["Labels"] == {"a": "b", "c": "d"}
     assert found["NetworkSettings"]["Networks"].keys() == {"none"}
-    assert found["LogPath"].startswith(f"/root/containers/{'f' * 64}/")
+    assert found["LogPath"].startswith(f"/root/containers/{asked().id}/")
     assert found["Plugrun"]["Storage"] == {"Name": "overlay", "Version": "1", "Why": "because"}
     json.dumps(found)
 

@@ -18,45 +18,10 @@ from plugrun.cli.views import (
     shortened,
     status_text,
 )
-from plugrun.model.container import BackendChoice, Bind, Container, Limits, Status
+from plugrun.model.container import Status
 from plugrun.model.image import Image
 
-NOW = 1_700_000_000 * NS
-MINUTE = 60 * NS
-CHOICE = BackendChoice("overlay", "1", "because")
-
-
-def container(name="web", **changes):
-    values = {
-        "id": "abcdef012345" + "0" * 52,
-        "name": name,
-        "created_ns": NOW - MINUTE,
-        "image": "sha256:" + "a" * 64,
-        "image_name": "debian:12",
-        "entrypoint": ("/bin/sh", "-c"),
-        "cmd": ("echo hi; sleep 100",),
-        "env": (),
-        "user": "",
-        "working_dir": "/",
-        "hostname": "h",
-        "tty": False,
-        "open_stdin": False,
-        "auto_remove": False,
-        "detached": True,
-        "read_only": False,
-        "init": False,
-        "network": "none",
-        "binds": (Bind("/a", "/b", ("ro",)),),
-        "limits": Limits(),
-        "labels": (("a", "b"), ("c", "d")),
-        "stop_signal": "SIGTERM",
-        "stop_timeout": 10,
-        "profile": "default",
-        "storage": CHOICE,
-        "isolation": CHOICE,
-        "net": CHOICE,
-    }
-    return Container(**{**values, **changes})
+from tests.unit.cli.examples import MINUTE, NOW, container
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from plugrun.cli import output
+from plugrun.cli.filters import containers_filter
 from plugrun.cli.listing import render
 from plugrun.cli.options import Parsed
 from plugrun.cli.views import PS_HEADERS, PS_TABLE, container_row
@@ -17,8 +18,11 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     """List containers, newest first."""
     v = parsed.values
     last = 1 if v["latest"] else v["last"]
-    found = list_containers(open_engine(options), v["all"] or last > 0)
+    passes = containers_filter(v["filter"])
+    stated = any(text.startswith(("status=", "exited=")) for text in v["filter"])
+    listed = list_containers(open_engine(options), v["all"] or last > 0 or stated)
     now = time.time_ns()
+    found = [(container, status) for container, status in listed if passes(container, status)]
     shown = found[:last] if last > 0 else found
     rows = [container_row(container, status, v["no_trunc"], now) for container, status in shown]
     if v["quiet"] and not v["format"]:

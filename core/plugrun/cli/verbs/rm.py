@@ -13,19 +13,13 @@ from plugrun.errors import NoSuchContainer
 def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Remove containers and print the names they were called by.
 
-    With ``--force`` one that does not exist is removed already, as in Docker.
+    With ``--force`` one that does not exist is no failure, as in Docker.
     """
     engine = open_engine(options)
     force = parsed.values["force"]
-    missing = []
 
     def act(name: str) -> str:
-        try:
-            remove(engine, name, force)
-        except NoSuchContainer:
-            missing.append(name)
-            raise
+        remove(engine, name, force)
         return name
 
-    code = each(parsed.args, act)
-    return 0 if force and len(missing) == len(parsed.args) else code
+    return each(parsed.args, act, (NoSuchContainer,) if force else ())
