@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from plugrun.engine.request import RunRequest
     from plugrun.model.container import BackendChoice, Container
     from plugrun.model.image import Image
+    from plugrun.model.spec import RuntimeSpec
 
 
 def explain(engine: Engine, request: RunRequest) -> str:
@@ -31,7 +32,7 @@ def explain(engine: Engine, request: RunRequest) -> str:
     spec = container_spec(engine, container, image, folder)
     lines = [*_profile(engine), *_backends(container), *_image(engine, container, image)]
     lines.append("namespaces: " + " ".join(n["type"] for n in spec["linux"]["namespaces"]))
-    lines.append(f"cgroup:     {spec['linux']['cgroupsPath']}")
+    lines.append(f"cgroup:     {_cgroup(spec, container)}")
     lines.append(f"limits:     {json.dumps(spec['linux']['resources'].get('memory', {}))}")
     lines.append("mounts:")
     lines += [f"  {m['destination']}  ({m.get('type')}, {m.get('source')})" for m in spec["mounts"]]
@@ -63,6 +64,11 @@ def _image(engine: Engine, container: Container, image: Image) -> list[str]:
     lines += [f"  layer {chain}" for chain in reversed(image.chain)]
     lines.append(f"  writable layer {container.storage.name}:{container.id}")
     return lines
+
+
+def _cgroup(spec: RuntimeSpec, container: Container) -> str:
+    chosen = spec["linux"].get("cgroupsPath")
+    return chosen or f"one of its own, made by isolation {container.isolation.name}"
 
 
 def _absent(engine: Engine, request: RunRequest) -> list[str]:

@@ -171,7 +171,6 @@ def _linux(container: Container) -> Linux:
     return {
         "namespaces": _namespaces(container),
         "resources": _resources(container.limits),
-        "cgroupsPath": f"/plugrun/{container.id}",
         "maskedPaths": list(MASKED_PATHS),
         "readonlyPaths": list(READONLY_PATHS),
         "seccomp": default_seccomp(frozenset(DEFAULT_CAPABILITIES)),
