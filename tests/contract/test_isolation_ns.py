@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 
 import pytest
+from plugrun.errors import BackendUnavailable, IsolationError
+from plugrun.model.mount import Mount
 from plugrun.testing.isolation import Bundle, default_spec
 from plugrun.testing.isolation import IsolationSuite as Contract
+from plugrun_isolation_ns.cgroups import hierarchies
 from plugrun_isolation_ns.plugin import plugrun_open_isolation, plugrun_options
 
-PARENT = "plugrun-contract"
+PARENT = f"plugrun-contract-{os.getpid()}"
+
+
+def cgroup_folders(path: str) -> list[str]:
+    folders = [hierarchy.mountpoint + path for hierarchy in hierarchies()]
+    return [folder for folder in folders if os.path.isdir(folder)]
 
 
 class TestNamespaces(Contract):
     @pytest.fixture
     def isolation(self, tmp_path):
-        parent = f"{PARENT}-{os.getpid()}"
-        yield plugrun_open_isolation(str(tmp_path / "state"), {"cgroup_parent": parent})
-        left = []
-        for folder, names, _ in os.walk("/sys/fs/cgroup"):
-            if parent in names:
-                inside = os.path.join(folder, parent)
-                left += [entry.path for entry in os.scandir(inside) if entry.is_dir()]
-                if not left:
-                    os.rmdir(inside)
-                names.remove(parent)
+        yield plugrun_open_isolation(str(tmp_path / "state"), {"cgroup_parent": PARENT})
+        parents = cgroup_folders(f"/{PARENT}")
+        left = [entry.path for entry in chain(*map(os.scandir, parents)) if entry.is_dir()]
         assert left == []
+        for folder in parents:
+            os.rmdir(folder)
 
-    def test_state_is_all_beneath_its_folder(self, isolation, bundle: Bundle, tmp_path):
+    def test_state_is_all_beneath_its_folder(self, bundle: Bundle, tmp_path):
         bundle.shell("true")
         assert os.listdir(tmp_path / "state") == [".seccomp"]
 
@@ -35,10 +39,68 @@ class TestNamespaces(Contract):
         assert {option.name for option in plugrun_options()} == {"cgroup_version", "cgroup_parent"}
 
     def test_a_foreign_cgroup_is_left_alone(self, bundle: Bundle):
-        found = bundle.isolation.create
         spec = default_spec(["true"])
-        task, reader = bundle.create(spec)
-        with open(f"/proc/{task.pid}/cgroup", encoding="utf-8") as stream:
-            assert PARENT in stream.read()
-        os.close(reader)
-        assert found
+        spec["linux"]["cgroupsPath"] = f"/{PARENT}/foreign"
+        usable = [h for h in hierarchies() if "pids" in h.controllers] or hierarchies()
+        folder = f"{usable[0].mountpoint}/{PARENT}/foreign"
+        os.makedirs(folder)
+        try:
+            with pytest.raises(IsolationError, match="exists already"):
+                bundle.create(spec)
+            assert cgroup_folders(f"/{PARENT}/foreign") == [folder]
+        finally:
+            os.rmdir(folder)
+        assert bundle.isolation.tasks() == ()
+
+    def test_cgroups_of_the_container_itself_go_with_it(self, bundle: Bundle):
+        spec = default_spec(["sh", "-c", "mkdir /sys/fs/cgroup/*/inner /sys/fs/cgroup/inner"])
+        for mount in spec["mounts"]:
+            if mount["type"] == "cgroup":
+                mount["options"].remove("ro")
+        bundle.run(spec)
+
+    def test_a_hundred_layers(self, bundle: Bundle, tmp_path):
+        prefix = tmp_path / ("long-" * 20)
+        layers = [prefix / f"{number:03}" / "fs" for number in range(100)]
+        for layer in layers:
+            layer.mkdir(parents=True)
+        (layers[50] / "proof").write_text("here\n")
+        lower = ":".join([*map(str, layers), bundle.root])
+        top = [str(tmp_path / name) for name in ("upper", "work")]
+        for folder in top:
+            os.mkdir(folder)
+        options = (f"lowerdir={lower}", f"upperdir={top[0]}", f"workdir={top[1]}")
+        spec = default_spec(["cat", "/proof"])
+        bundle.write(spec)
+        bundle.mounts = (Mount("overlay", "overlay", options),)
+        assert bundle.run(spec) == (0, "here\n")
+
+    def test_joins_a_namespace_by_path(self, bundle: Bundle):
+        spec = default_spec(["readlink", "/proc/self/ns/net"])
+        for namespace in spec["linux"]["namespaces"]:
+            if namespace["type"] == "network":
+                namespace["path"] = "/proc/self/ns/net"
+        assert bundle.run(spec)[1].strip() == os.readlink("/proc/self/ns/net")
+
+    def test_shares_the_hosts_network_without_a_namespace(self, bundle: Bundle):
+        spec = default_spec(["readlink", "/proc/self/ns/net"])
+        kinds = spec["linux"]["namespaces"]
+        spec["linux"]["namespaces"] = [kind for kind in kinds if kind["type"] != "network"]
+        assert bundle.run(spec)[1].strip() == os.readlink("/proc/self/ns/net")
+
+    def test_refuses_what_it_does_not_do(self, bundle: Bundle):
+        spec = default_spec(["true"])
+        spec["process"]["apparmorProfile"] = "some"
+        with pytest.raises(BackendUnavailable, match="apparmorProfile"):
+            bundle.create(spec)
+
+    def test_a_script_of_proc_self_exe_meets_the_trampoline(self, bundle: Bundle):
+        """CVE-2019-5736: nowhere on the way to the command is the interpreter executable."""
+        script = os.path.join(bundle.root, "bin/evil")
+        with open(script, "w", encoding="utf-8") as stream:
+            stream.write("#!/proc/self/exe\nimport os\nprint('python')\n")
+        os.chmod(script, 0o755)
+        task, reader = bundle.launch(default_spec(["/bin/evil"]))
+        bundle.isolation.delete(task.id, force=True)
+        with open(reader, encoding="utf-8") as stream:
+            assert stream.read() == ""

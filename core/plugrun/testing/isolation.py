@@ -13,6 +13,8 @@ It needs root. Everything is judged by its effect inside a container. The fixtur
 small root made of a static busybox where there is one, and else of this machine's own programs.
 """
 
+# ruff: noqa: D102  (the name of a test says what is promised)
+
 from __future__ import annotations
 
 import ctypes
@@ -199,6 +201,7 @@ class Bundle:
         self.isolation = isolation
         self.path = path
         self.root = os.path.join(path, "rootfs")
+        self.mounts: tuple[Mount, ...] = ()
         self.made: dict[str, int] = {}
 
     def write(self, spec: dict[str, Any]) -> None:
@@ -212,7 +215,8 @@ class Bundle:
         reader, writer = os.pipe()
         null = os.open(os.devnull, os.O_RDONLY)
         try:
-            task = self.isolation.create(id, self.path, Stdio(null, writer, writer))
+            stdio = Stdio(null, writer, writer)
+            task = self.isolation.create(id, self.path, stdio, self.mounts)
         except BaseException:
             os.close(reader)
             raise

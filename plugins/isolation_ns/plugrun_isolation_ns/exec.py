@@ -114,7 +114,9 @@ def _stage1(job: _Job) -> None:
     target = job.cgroup.descriptor()
     # From here on the root is the image's.
     child.forbid_imports()
-    process.setns(job.task, job.namespaces)
+    # CLONE_INTO_CGROUP starts from a group outside of the container's cgroup namespace, and is
+    # only allowed while this process is outside too: cgroup_attach_permissions().
+    process.setns(job.task, job.namespaces & ~process.CLONE_NEWCGROUP)
     pid = child.clone_sibling(target)
     if pid == 0:
         child.run(lambda: _process(job), job.report)
@@ -123,6 +125,8 @@ def _stage1(job: _Job) -> None:
 
 def _process(job: _Job) -> None:
     child.die_with_parent()
+    if job.namespaces & process.CLONE_NEWCGROUP:
+        process.setns(job.task, process.CLONE_NEWCGROUP)
     child.reset_signals()
     child.set_stdio(job.stdio)
     child.close_others(0, 1, 2, job.report, job.status)

@@ -122,25 +122,32 @@ def _mount_onto(target: int, subject: str, mount: Mount) -> None:
     else:
         flags, _, _, data = mounting.parse_options(options)
         path = f"/proc/self/fd/{target}"
-        if len(os.fsencode(data)) >= _PAGE and mount.type == "overlay":
-            data = _shorter(data)
-        mounting.mount(mount.source, path, mount.type, flags, data)
+        if mount.type == "overlay" and len(os.fsencode(data)) >= _PAGE:
+            _mount_many(mount, path, flags, data)
+        else:
+            mounting.mount(mount.source, path, mount.type, flags, data)
     os.close(target)
 
 
-def _shorter(data: str) -> str:
-    """Return overlay's options relative to the folder all layers share, and go there."""
+def _mount_many(mount: Mount, target: str, flags: int, data: str) -> None:
+    """Mount an overlay of many layers, named by descriptor and from the folder of descriptors.
+
+    Three letters a layer let 500 layers, overlayfs' own maximum, fit into the page.
+    """
     options = [option.partition("=") for option in data.split(",")]
     layers = next(value for name, _, value in options if name == "lowerdir").split(":")
-    prefix = os.path.commonpath(layers)
-    os.chdir(prefix)
-    short = ":".join(os.path.relpath(layer, prefix) for layer in layers)
-    result = ",".join(
+    opened = [os.open(layer, _FOLDER | os.O_CLOEXEC) for layer in layers]
+    short = ":".join(map(str, opened))
+    data = ",".join(
         name + equals + (short if name == "lowerdir" else value) for name, equals, value in options
     )
-    if len(os.fsencode(result)) >= _PAGE:
-        raise IsolationError(f"{len(layers)} layers do not fit into one overlay mount here")
-    return result
+    os.chdir("/proc/self/fd")
+    try:
+        mounting.mount(mount.source, target, mount.type, flags, data)
+    finally:
+        os.chdir("/")
+        for fd in opened:
+            os.close(fd)
 
 
 def bind(
