@@ -684,6 +684,17 @@ class IsolationSuite:
         output = self._exec(bundle, {**process, "args": ["ls", "/proc/self/fd"]})[1].split()
         assert output == ["0", "1", "2", "3"]
 
+    def test_exec_with_a_terminal(self, bundle: Bundle) -> None:
+        process = self._running(bundle)
+        master, replica = os.openpty()
+        stdio = Stdio(replica, replica, replica, terminal=True)
+        process = {**process, "args": ["sh", "-c", "echo there > /dev/tty"]}
+        pid = bundle.isolation.exec(_ID, process, stdio)  # type: ignore[arg-type]
+        os.close(replica)
+        assert _reap(pid) == 0
+        assert b"there" in os.read(master, 4096)
+        os.close(master)
+
     def test_exec_that_fails(self, bundle: Bundle) -> None:
         process = self._running(bundle)
         with pytest.raises(CommandNotFound, match="executable file not found"):

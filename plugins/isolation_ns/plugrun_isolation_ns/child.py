@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from plugrun.api import Stdio
 
 _SIGCHLD = 17
+_TIOCSCTTY = 0x540E  # from here, because termios may no longer be imported
 _SIGKILL = 9
 _CLONE_PARENT = 0x00008000
 _CLONE_INTO_CGROUP = 0x200000000
@@ -154,9 +155,7 @@ def own_session(stdio: Stdio) -> None:
     """Start a session, with descriptor 0 as its controlling terminal if it is one."""
     os.setsid()
     if stdio.terminal:
-        import termios
-
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        fcntl.ioctl(0, _TIOCSCTTY, 0)
 
 
 def give_stdio(uid: int, *, terminal: bool) -> None:

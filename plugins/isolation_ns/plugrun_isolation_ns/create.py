@@ -57,6 +57,9 @@ class Creation:
             self._cgroup.refuse_existing()
             self._write_state(0, 0)
             self._make(hierarchies, linux, cache)
+        except OSError as error:
+            self._undo()
+            raise IsolationError(f"container {self._folder.id}: {child.describe(error)}") from error
         except BaseException:
             self._undo()
             raise

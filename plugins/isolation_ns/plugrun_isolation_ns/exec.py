@@ -32,14 +32,19 @@ class _Job:
 
 
 def execute(folder: Folder, spec: dict[str, Any], stdio: Stdio, cache: str) -> int:
-    """Execute a command beside the task's own; return its PID, as a child of this process."""
+    """Execute a command beside the task's own; return its PID, as a child of this process.
+
+    What ``spec`` leaves out (capabilities, limits) is as the container's own process has it.
+    """
     facts = folder.read()
     task = open_task(facts)
     try:
         status = folder.status(facts)
         if task < 0 or status != RUNNING:
             raise Conflict(f"container {folder.id} is {status}, not running")
-        linux = _linux(facts, spec)
+        bundle = read_spec(facts["bundle"])
+        spec = {**bundle["process"], **spec}
+        linux = _linux(bundle, spec)
         body = seccomp.program(linux.get("seccomp"), cache)
         return _run(facts, spec, stdio, task, body, seccomp_flags(linux))
     finally:
@@ -47,11 +52,11 @@ def execute(folder: Folder, spec: dict[str, Any], stdio: Stdio, cache: str) -> i
             os.close(task)
 
 
-def _linux(facts: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+def _linux(bundle: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
     """The container's own filter, unless the process brings one (an extension of ours)."""
     if "seccomp" in spec:
         return {"seccomp": spec["seccomp"]}
-    linux: dict[str, Any] = read_spec(facts["bundle"]).get("linux") or {}
+    linux: dict[str, Any] = bundle.get("linux") or {}
     return linux
 
 

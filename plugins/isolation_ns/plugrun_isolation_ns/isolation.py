@@ -13,6 +13,7 @@ from plugrun.api import (
     LIMIT_PIDS,
     BackendUnavailable,
     Mount,
+    NotRoot,
     PlugrunError,
     Probe,
     Stdio,
@@ -69,6 +70,8 @@ class NamespaceIsolation:
         """Make the container up to the point before its command runs."""
         from plugrun_isolation_ns.create import Creation
 
+        if os.geteuid() != 0:
+            raise NotRoot("isolation ns makes containers as root only", hint="run it with sudo")
         folder = Folder(self._state, id)
         found = self._hierarchies()
         version = choose(found, self._wanted)

@@ -263,6 +263,11 @@ def make(path: str, made: list[str], prepare: Callable[[str], None] | None = Non
         os.mkdir(path, 0o755)
     except FileExistsError:
         raise IsolationError(f"cgroup {path} exists already") from None
+    except OSError as error:
+        raise BackendUnavailable(
+            f"cgroup {path} cannot be made: {(error.strerror or '').lower()}",
+            hint="mount the cgroup hierarchies read-write, or give plugrun a delegated cgroup",
+        ) from None
     made.append(path)
     if prepare:
         prepare(path)
