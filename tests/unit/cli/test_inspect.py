@@ -62,11 +62,8 @@ def asked():
 
 
 def test_a_container_is_dockers_document():
-    found = container_document(
-        Engine(),
-        container(),
-        Status("exited", exit_code=3, started_ns=10**9, finished_ns=2 * 10**9),
-    )
+    ended = Status("exited", exit_code=3, started_ns=10**9, finished_ns=2 * 10**9)
+    found = container_document(Engine(), asked(), ended)
     assert found["Created"] == "2023-11-14T22:13:20.12Z"
     assert (found["Path"], found["Args"], found["Name"]) == ("/entry", ["a", "b"], "/web")
     assert found["State"]["StartedAt"] == "1970-01-01T00:00:01Z"
