@@ -104,3 +104,55 @@ class TestNamespaces(Contract):
         bundle.isolation.delete(task.id, force=True)
         with open(reader, encoding="utf-8") as stream:
             assert stream.read() == ""
+
+    @pytest.mark.parametrize("no_new_privs", [False, True])
+    def test_a_filter_for_an_ordinary_user(self, bundle: Bundle, *, no_new_privs: bool):
+        script = "grep -E 'Seccomp:|CapPrm|NoNewPrivs' /proc/self/status; unshare -m true"
+        user = {"uid": 1000, "gid": 1000}
+        output = bundle.shell(script, user=user, noNewPrivileges=no_new_privs)[1]
+        words = dict(line.split()[:2] for line in output.splitlines()[:3])
+        assert words["Seccomp:"] == "2"
+        assert words["NoNewPrivs:"] == str(int(no_new_privs))
+        assert int(words["CapPrm:"], 16) == 0
+        assert "Operation not permitted" in output
+
+    def test_a_filter_without_execveat(self, bundle: Bundle):
+        spec = default_spec(["echo", "fine"])
+        rule = {"names": ["execveat", "setuid", "mount"], "action": "SCMP_ACT_ERRNO"}
+        spec["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}
+        assert bundle.run(spec) == (0, "fine\n")
+
+    def test_the_hosts_processes_share_a_pid_namespace_if_asked(self, bundle: Bundle):
+        spec = default_spec(["sh", "-c", "sleep 60 & test $$ -gt 1 && echo host"])
+        kinds = spec["linux"]["namespaces"]
+        spec["linux"]["namespaces"] = [kind for kind in kinds if kind["type"] != "pid"]
+        task, reader = bundle.launch(spec)
+        assert os.read(reader, 5) == b"host\n"
+        assert os.waitpid(task.pid, 0)[1] == 0
+        # What it left behind goes with its cgroup.
+        bundle.isolation.delete(task.id)
+        assert os.read(reader, 1) == b""
+        os.close(reader)
+
+    def test_a_missing_working_directory_is_made(self, bundle: Bundle):
+        assert bundle.shell("pwd", cwd="/made/for/it") == (0, "/made/for/it\n")
+
+    def test_a_volume_stays_connected_where_asked(self, bundle: Bundle, tmp_path):
+        shared = tmp_path / "shared"
+        (shared / "inner").mkdir(parents=True)
+        spec = default_spec(["sh", "-c", "echo up; sleep 0.1; while :; do sleep 0.05; done"])
+        spec["mounts"].append(
+            {
+                "destination": "/shared",
+                "type": "bind",
+                "source": str(shared),
+                "options": ["rbind", "rslave"],
+            }
+        )
+        task, reader = bundle.launch(spec)
+        os.close(reader)
+        with open(f"/proc/{task.pid}/mountinfo", encoding="utf-8") as stream:
+            (line,) = [line for line in stream if " /shared " in line]
+        with open("/proc/self/mountinfo", encoding="utf-8") as stream:
+            peers = any(" shared:" in host for host in stream if host.split()[4] == "/")
+        assert ("master:" in line) == peers

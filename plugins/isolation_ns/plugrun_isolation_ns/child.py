@@ -17,6 +17,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import ctypes
 import fcntl
+import gc
 import os
 import stat
 import sys
@@ -54,6 +55,8 @@ def fork(body: Callable[[], None], report: int) -> int:
     pid = os.fork()
     if pid:
         return pid
+    # A collection would write to every object, and so copy every page shared with the caller.
+    gc.disable()
     run(body, report)
     raise AssertionError("unreachable")
 
@@ -174,9 +177,6 @@ def give_stdio(uid: int, *, terminal: bool) -> None:
 
 def forbid_imports() -> None:
     """From here on the files are the image's: nothing may be imported from them."""
-    sys.path.clear()
-    sys.path_importer_cache.clear()
-    sys.path_hooks.clear()
     sys.meta_path[:] = [finder for finder in sys.meta_path if _is_inside(finder)]
 
 

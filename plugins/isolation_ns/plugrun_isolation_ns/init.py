@@ -12,6 +12,7 @@ import os
 from plugrun.api import IsolationError, Mount, Stdio, libc, mounting, process, record
 
 from plugrun_isolation_ns import arch, child, command, devices, mounts, trampoline
+from plugrun_isolation_ns.cgroups.view import mount_view
 from plugrun_isolation_ns.root import Root, mount_root
 from plugrun_isolation_ns.rules import Namespaces
 
@@ -175,8 +176,6 @@ class _Init:
         mounts.finish_root(root, readonly=readonly, propagation=propagation)
 
     def _mount_cgroups(self, root: Root, mount: dict[str, Any]) -> None:
-        from plugrun_isolation_ns.cgroups.view import mount_view
-
         self._join_cgroup()
         own = bool(self._job.namespaces.new & process.CLONE_NEWCGROUP)
         mount_view(root, mount, self._job.cgroup, self._job.hierarchies, own_namespace=own)
