@@ -28,6 +28,9 @@ def main(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         output.discard()
         return failure.BROKEN_PIPE
+    except output.OutputError as error:
+        output.discard()
+        return failure.command_failure(error, "")
     return code
 
 
@@ -78,7 +81,7 @@ def _guarded(options: GlobalOptions, words: tuple[str, ...]) -> int:
     """Dispatch; turn every error into its lines and its code."""
     try:
         return _dispatch(options, words)
-    except BrokenPipeError:
+    except (BrokenPipeError, output.OutputError):
         raise
     except Exception as error:  # noqa: BLE001  (the last door: beyond it is a traceback)
         if options.debug:

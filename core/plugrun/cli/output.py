@@ -1,8 +1,18 @@
-"""Where the command line writes: standard output and standard error, and nowhere else."""
+"""Where the command line writes: standard output and standard error, and nowhere else.
+
+BrokenPipeError passes: whoever read the output has had enough. Anything else that keeps standard
+output from being written is an OutputError.
+"""
 
 from __future__ import annotations
 
 import sys
+
+from plugrun.errors import PlugrunError
+
+
+class OutputError(PlugrunError):
+    """Standard output cannot be written."""
 
 
 def write(text: str) -> None:
@@ -10,35 +20,48 @@ def write(text: str) -> None:
     try:
         sys.stdout.write(text)
     except UnicodeEncodeError:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        flush()
+        data("stdout", text.encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise _failure(error) from error
 
 
 def line(text: str) -> None:
     """Write one line to standard output, at once."""
     write(text + "\n")
-    sys.stdout.flush()
+    flush()
 
 
 def data(stream: str, content: bytes) -> None:
-    """Write bytes to ``stdout`` or ``stderr``."""
+    """Write bytes to ``stdout`` or ``stderr``; text written before is the caller's to flush."""
     target = sys.stderr if stream == "stderr" else sys.stdout
-    target.buffer.write(content)
+    try:
+        target.buffer.write(content)
+    except OSError as error:
+        raise _failure(error) from error
 
 
 def error(text: str) -> None:
     """Write one or more lines to standard error, after what stands before it elsewhere."""
-    sys.stdout.flush()
+    flush()
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
 
 def flush() -> None:
-    """Hand everything over; BrokenPipeError if nobody reads it any more."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
-    if sys.stderr is not None:
-        sys.stderr.flush()
+    """Hand everything over."""
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except OSError as error:
+        raise _failure(error) from error
+
+
+def _failure(error: OSError) -> OSError | OutputError:
+    if isinstance(error, BrokenPipeError):
+        return error
+    return OutputError(f"standard output cannot be written: {error.strerror}")
 
 
 def discard() -> None:

@@ -321,13 +321,13 @@ def test_an_exec_request():
 def test_the_hot_path_loads_nothing_that_costs(argv):
     program = (
         "import sys; sys.path[:0] = {path!r}; before = set(sys.modules)\n"
-        "from plugrun.launch import main\n"
+        "import plugrun.launch\n"
+        "from plugrun.cli.main import main\n"
         "import plugrun.cli.verbs.run as run, plugrun.cli.verbs.exec as execute\n"
         "from plugrun.cli.requests import run_request, exec_request\n"
         "run.main = lambda options, parsed: run_request(parsed) and 0\n"
         "execute.main = lambda options, parsed: exec_request(parsed) and 0\n"
-        "sys.argv = ['plugrun', *{argv!r}]\n"
-        "code = main()\n"
+        "code = main({argv!r})\n"
         "sys.stdout.write(' '.join(sorted(set(sys.modules) - before)))\n"
     ).format(path=[os.path.dirname(os.path.dirname(main.__file__)) + "/.."], argv=argv)
     done = subprocess.run(
