@@ -396,7 +396,7 @@ class IsolationSuite:
             creator = os.fork()
             if creator == 0:
                 self._create_and_wait(bundle)
-            time.sleep(delay / 1000)
+            time.sleep(delay / 1000)  # no event: the moment is what is varied
             os.kill(creator, signal.SIGKILL)
             os.waitpid(creator, 0)
             for id in bundle.isolation.tasks():

@@ -214,6 +214,14 @@ def raise_reported(line: str) -> None:
     raise IsolationError(message, hint=hint)
 
 
+def reap(pid: int) -> None:
+    """Wait for a child; one whom the caller's own handler of SIGCHLD reaped is gone already."""
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        return
+
+
 def read_lines(report: int) -> list[str]:
     """Read the report to its end."""
     parts = []

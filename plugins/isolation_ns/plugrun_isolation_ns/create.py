@@ -82,7 +82,7 @@ class Creation:
             os.close(starter)
             lines = child.read_lines(reader)
             os.close(reader)
-            os.waitpid(stage1, 0)
+            child.reap(stage1)
             self._note_pid(lines)
         self._conclude(lines)
 
@@ -151,6 +151,6 @@ def _send(fd: int, body: bytes) -> None:
 def _kill_and_reap(pid: int) -> None:
     try:
         os.kill(pid, 9)
-        os.waitpid(pid, 0)
-    except (ProcessLookupError, ChildProcessError):
+    except ProcessLookupError:
         return
+    child.reap(pid)

@@ -75,7 +75,7 @@ def _run(
     error = b"".join(iter(lambda: os.read(result, 64), b""))
     os.close(reader)
     os.close(result)
-    os.waitpid(stage1, 0)
+    child.reap(stage1)
     return _conclude(lines, error, (spec.get("args") or [""])[0])
 
 
@@ -91,20 +91,13 @@ def _conclude(lines: list[str], error: bytes, name: str) -> int:
         if error:
             raise command.execution_error(int.from_bytes(error[:4], "little"), name)
     except IsolationError:
-        _reap(pid)
+        # The failed process was never shown to the caller, so it is not the caller's to reap.
+        if pid:
+            child.reap(pid)
         raise
     if not pid:
         raise IsolationError(f"exec {name}: the process died before it was ready")
     return pid
-
-
-def _reap(pid: int) -> None:
-    """The failed process was never shown to the caller, so it is not the caller's to reap."""
-    if pid:
-        try:
-            os.waitpid(pid, 0)
-        except ChildProcessError:
-            return
 
 
 def _stage1(job: _Job) -> None:
