@@ -8,6 +8,7 @@ import select
 from plugrun.api import CREATED, STOPPED, Conflict, NoSuchContainer, libc, process
 
 from plugrun_isolation_ns.cgroups import Cgroup
+from plugrun_isolation_ns.cgroups.base import open_process
 from plugrun_isolation_ns.command import execution_error
 from plugrun_isolation_ns.state import Folder
 
@@ -50,11 +51,8 @@ def _read_to_end(fd: int) -> bytes:
 
 def open_task(facts: dict[str, Any]) -> int:
     """Return a pidfd of the task's first process, or -1 if it has ended or another has its PID."""
-    if not facts["pid"]:
-        return -1
-    try:
-        fd = os.pidfd_open(facts["pid"])
-    except ProcessLookupError:
+    fd = open_process(facts["pid"]) if facts["pid"] else -1
+    if fd < 0:
         return -1
     # The pidfd is of whoever has the PID now; if the start time fits, that is the one.
     if process.is_alive(facts["pid"], facts["started"]):

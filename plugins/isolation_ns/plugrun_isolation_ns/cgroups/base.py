@@ -150,10 +150,23 @@ def read_pids(folder: str) -> list[int]:
         return []
 
 
-def _kill_and_wait(pid: int) -> None:
+def open_process(pid: int) -> int:
+    """Return a pidfd, or -1 if the process is no more.
+
+    A number that only a session or process group still bears is EINVAL or, since Linux 6.16,
+    ENOENT: its process has been reaped (pidfd_open(2)).
+    """
     try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno in (errno.ESRCH, errno.EINVAL, errno.ENOENT):
+            return -1
+        raise
+
+
+def _kill_and_wait(pid: int) -> None:
+    fd = open_process(pid)
+    if fd < 0:
         return
     try:
         libc.syscall(libc.SYS_PIDFD_SEND_SIGNAL, fd, _SIGKILL, None, 0)
