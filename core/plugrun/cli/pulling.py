@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from plugrun.cli.progress import Plain, board
-from plugrun.engine.pull import DOWNLOADING, EXTRACTING, PullObserver
+from plugrun.engine.pull import PullObserver
 from plugrun.engine.request import RunRequest
+from plugrun.engine.transfer import DOWNLOADING, EXTRACTING
 from plugrun.errors import InvalidArgument
 from plugrun.model.reference import DEFAULT_TAG, Reference, parse_reference, split_address
 

@@ -99,7 +99,7 @@ def image_row(
     return {
         "Containers": "N/A",
         "CreatedAt": local_time(created),
-        "CreatedSince": ago(created, now_ns) if created else "N/A",
+        "CreatedSince": ago(created, now_ns) if created >= 0 and image.created else "N/A",
         "Digest": digest or _NONE,
         "ID": image.id if full else image.id.removeprefix("sha256:")[:12],
         "Repository": repository or _NONE,

@@ -20,6 +20,7 @@ from plugrun.cli.views import (
 )
 from plugrun.model.container import Status
 from plugrun.model.image import Image
+from plugrun.model.record import replace
 
 from tests.unit.cli.examples import MINUTE, NOW, container
 
@@ -168,6 +169,15 @@ def test_images_is_dockers_table():
         "<none>       <none>    bbbbbbbbbbbb   About an hour ago   124MB\n"
     )
     assert image_row(IMAGE, "a", "b", "", True, NOW)["ID"] == IMAGE.id
+
+
+@pytest.mark.parametrize(
+    ("created", "since"),
+    [("1970-01-01T00:00:00Z", "53 years ago"), ("0001-01-01T00:00:00Z", "N/A"), ("", "N/A")],
+)
+def test_an_image_may_not_say_when_it_was_made(created, since):
+    image = replace(IMAGE, created=created)
+    assert image_row(image, "a", "b", "", False, NOW)["CreatedSince"] == since
 
 
 @pytest.mark.parametrize(
