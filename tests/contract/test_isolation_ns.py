@@ -52,6 +52,13 @@ class TestNamespaces(Contract):
             os.rmdir(folder)
         assert bundle.isolation.tasks() == ()
 
+    def test_a_parent_that_a_killed_creator_left_half_made(self, bundle: Bundle):
+        """A v1 cpuset is born empty, and nothing could join what inherits from it."""
+        for hierarchy in hierarchies():
+            if "cpuset" in hierarchy.controllers:
+                os.mkdir(f"{hierarchy.mountpoint}/{PARENT}")
+        assert bundle.shell("true") == (0, "")
+
     def test_cgroups_of_the_container_itself_go_with_it(self, bundle: Bundle):
         spec = default_spec(["sh", "-c", "mkdir /sys/fs/cgroup/*/inner /sys/fs/cgroup/inner"])
         for mount in spec["mounts"]:

@@ -185,7 +185,10 @@ class _Init:
         if self._joined:
             return
         self._go.wait()
-        self._job.cgroup.join()
+        try:
+            self._job.cgroup.join()
+        except OSError as error:
+            raise IsolationError(f"joining the cgroup: {child.describe(error)}") from None
         if self._job.namespaces.new & process.CLONE_NEWCGROUP:
             process.unshare(process.CLONE_NEWCGROUP)
         self._joined = True

@@ -114,10 +114,19 @@ class CgroupV1(Cgroup):
 
 
 def _inherit_cpuset(path: str) -> None:
-    """A new cpuset is empty, and nothing can join it before it has CPUs and memory nodes."""
+    """Give a new cpuset what its parent has: empty, nothing can join it (cpusets.rst).
+
+    The parent may be empty too, while another creator is making it or after one was killed.
+    """
+    parent = os.path.dirname(path)
     for file in ("cpuset.cpus", "cpuset.mems"):
-        if not base.read(os.path.join(path, file)):
-            base.write(os.path.join(path, file), base.read(os.path.join(path, "..", file)))
+        if base.read(os.path.join(path, file)):
+            continue
+        value = base.read(os.path.join(parent, file))
+        if not value:
+            _inherit_cpuset(parent)
+            value = base.read(os.path.join(parent, file))
+        base.write(os.path.join(path, file), value)
 
 
 def _device_line(rule: dict[str, Any]) -> str:
