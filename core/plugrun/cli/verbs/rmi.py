@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from plugrun.cli.each import each
 from plugrun.cli.options import Parsed
+from plugrun.engine.containers import is_running
 from plugrun.engine.engine import open_engine
-from plugrun.engine.images import remove_image
 from plugrun.engine.request import GlobalOptions
+from plugrun.engine.rmi import remove_image
 from plugrun.errors import NoSuchImage
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
-    """Remove images, and print each name and image that is gone.
+    """Remove images, and print each name and digest that is gone.
 
     With ``--force`` one that does not exist is no failure, as in Docker.
     """
     engine = open_engine(options)
     force = parsed.values["force"]
-    forgiven = (NoSuchImage,) if force else ()
-    return each(parsed.args, lambda name: "\n".join(remove_image(engine, name, force)), forgiven)
+
+    def act(name: str) -> str:
+        gone = remove_image(engine, name, force, lambda id: is_running(engine, id))
+        lines = [f"Untagged: {name}" for name in gone.untagged]
+        return "\n".join([*lines, *(f"Deleted: {digest}" for digest in gone.deleted)])
+
+    return each(parsed.args, act, (NoSuchImage,) if force else ())
