@@ -12,7 +12,7 @@ import pytest
 # So that test modules can say `from tests.registry import …` however pytest was started.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from tests.registry import Registry, running_registry  # noqa: E402
+from tests.registry import Registry, running_registry
 
 
 @pytest.fixture(scope="session")

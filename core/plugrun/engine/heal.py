@@ -11,12 +11,15 @@ import os
 from plugrun.engine.ending import wait_attended, wait_ended
 from plugrun.engine.rm import discard, remove_folder
 from plugrun.engine.taskfile import read_task_file
-from plugrun.errors import Conflict, NoSuchContainer, PlugrunError
+from plugrun.errors import Conflict, NoSuchContainer, NoSuchSnapshot, PluginError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from plugrun.engine.engine import Engine
     from plugrun.engine.taskfile import TaskFile
+    from plugrun.interfaces.storage import Storage
 
 
 def heal(engine: Engine) -> None:
@@ -53,10 +56,10 @@ def _discard_nameless(engine: Engine, id: str) -> None:
             engine.isolation_named(name).delete(id, force=True)
         except NoSuchContainer:
             continue
-    for name in _listed(f"{engine.root}/storage"):
+    for storage in stored_backends(engine):
         try:
-            engine.storage_named(name).remove(id)
-        except PlugrunError:
+            storage.remove(id)
+        except NoSuchSnapshot:
             continue
     remove_folder(engine.container_folder(id))
     remove_folder(engine.task_folder(id))
@@ -69,8 +72,7 @@ def heal_storage(engine: Engine) -> None:
         return
     with lock:
         known = set(engine.metadata.container_ids())
-        for name in _listed(f"{engine.root}/storage"):
-            storage = engine.storage_named(name)
+        for storage in stored_backends(engine):
             storage.sweep()
             for snapshot in list(storage.walk()):
                 if snapshot.kind != "committed" and snapshot.key not in known:
@@ -78,6 +80,16 @@ def heal_storage(engine: Engine) -> None:
                         storage.remove(snapshot.key)
                     except Conflict:
                         continue
+
+
+def stored_backends(engine: Engine) -> Iterator[Storage]:
+    """Yield every storage that has state below this root and is installed."""
+    for name in _listed(f"{engine.root}/storage"):
+        try:
+            yield engine.storage_named(name)
+        except PluginError:
+            # Its distribution was removed; its state waits for it to come back.
+            continue
 
 
 def _listed(folder: str) -> list[str]:

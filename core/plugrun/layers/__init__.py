@@ -1,1 +1,1 @@
-"""Layers: tar streams with whiteouts, applied beneath a root."""
+"""Layers: tar streams and their whiteouts over a tree of files (image-spec layer.md)."""

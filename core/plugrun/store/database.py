@@ -34,6 +34,11 @@ CREATE TABLE image_names (
     digest TEXT NOT NULL
 ) STRICT;
 CREATE INDEX image_names_by_image ON image_names(image);
+CREATE TABLE addresses (
+    address TEXT PRIMARY KEY,
+    name TEXT NOT NULL REFERENCES image_names(name) ON DELETE CASCADE
+) STRICT;
+CREATE INDEX addresses_by_name ON addresses(name);
 CREATE TABLE containers (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,

@@ -41,17 +41,33 @@ class Metadata:
         query = "SELECT record FROM images WHERE substr(id, 8, ?) = ?"
         return [_image(row[0]) for row in self._db.execute(query, (len(prefix), prefix))]
 
-    def add_image(self, image: Image, names: Iterable[ImageName]) -> None:
-        """Store an image and point names to it, taking them from other images."""
+    def add_image(self, image: Image, names: Iterable[ImageName], address: str = "") -> None:
+        """Store an image and point names to it, taking them from other images.
+
+        ``address`` is what it was asked for by, where that is no name of its own (``host:…``);
+        it stands for the first of the names from now on.
+        """
+        names = tuple(names)
         with Transaction(self._db) as db:
             db.execute(
                 "INSERT OR IGNORE INTO images VALUES (?, ?)", (image.id, dumps(as_json(image)))
             )
             for name in names:
                 db.execute(
-                    "INSERT OR REPLACE INTO image_names VALUES (?, ?, ?)",
+                    "INSERT INTO image_names VALUES (?, ?, ?) ON CONFLICT (name) "
+                    "DO UPDATE SET image=excluded.image, digest=excluded.digest",
                     (name.name, image.id, name.digest),
                 )
+            if address:
+                db.execute(
+                    "INSERT OR REPLACE INTO addresses VALUES (?, ?)", (address, names[0].name)
+                )
+
+    def name_of_address(self, address: str) -> str:
+        """Return the name that an address stands for, or nothing."""
+        query = "SELECT name FROM addresses WHERE address=?"
+        row = self._db.execute(query, (address,)).fetchone()
+        return row[0] if row else ""
 
     def image_names(self, image_id: str | None = None) -> list[ImageName]:
         """Return all names, or those of one image, in order."""

@@ -1,0 +1,121 @@
+"""What a layer leaves to the layers beneath: the attributes of folders its tar has no entry for.
+
+A layer with ``tmp/x`` and no entry for ``tmp`` must not turn 1777 into 0755; and a whiteout in a
+folder that no lower layer has deletes nothing, while overlayfs would list it. Both are put right
+here, once the lower trees are complete, and before the layer is committed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from plugrun.layers.attributes import OPAQUE, copy_attributes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def complete(
+    tree: str, lower: Sequence[str], implied: Iterable[bytes], whited: Iterable[bytes]
+) -> None:
+    """Give implied folders their attributes from ``lower``, nearest first; drop idle whiteouts.
+
+    ``implied`` and ``whited`` are what unpacking into ``tree`` returned. Killed in the middle, it
+    can be done again.
+    """
+    root = os.open(tree, _ROOT)
+    try:
+        for path in sorted(implied, reverse=True):
+            _take_attributes(root, path, lower)
+        for path in whited:
+            _drop_idle(root, path, lower)
+    finally:
+        os.close(root)
+
+
+def _take_attributes(root: int, path: bytes, lower: Sequence[str]) -> None:
+    source = find_folder(lower, path)
+    if source < 0:
+        return
+    try:
+        target = _open(root, path)
+        try:
+            copy_attributes(source, target)
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)
+
+
+def _drop_idle(root: int, path: bytes, lower: Sequence[str]) -> None:
+    source = find_folder(lower, path)
+    if source >= 0:
+        os.close(source)
+        return
+    folder = _open(root, path)
+    try:
+        state = os.fstat(folder)
+        for name in os.listdir(folder):
+            if _is_whiteout(os.stat(name, dir_fd=folder, follow_symlinks=False)):
+                os.unlink(name, dir_fd=folder)
+        os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))
+    finally:
+        os.close(folder)
+
+
+def find_folder(layers: Sequence[str], path: bytes) -> int:
+    """Return a descriptor of the folder that layers, nearest first, show at a path; -1 for none.
+
+    As overlayfs looks things up: a file, a whiteout or an opaque folder ends the search below.
+    """
+    for layer in layers:
+        fd, goes_on = _look(layer, path)
+        if fd >= 0 or not goes_on:
+            return fd
+    return -1
+
+
+def _look(layer: str, path: bytes) -> tuple[int, bool]:
+    """Look in one layer: the folder's descriptor or -1, and whether the next may have it."""
+    fd = os.open(layer, _ROOT)
+    goes_on = True
+    for part in path.split(b"/") if path else ():
+        goes_on = goes_on and not _is_opaque(fd)
+        try:
+            below = os.open(part, _FOLDER, dir_fd=fd)
+        except FileNotFoundError:
+            os.close(fd)
+            return -1, goes_on
+        except NotADirectoryError:
+            os.close(fd)
+            return -1, False
+        os.close(fd)
+        fd = below
+    return fd, False
+
+
+def _open(root: int, path: bytes) -> int:
+    fd = os.open(b".", _FOLDER, dir_fd=root)
+    for part in path.split(b"/") if path else ():
+        try:
+            below = os.open(part, _FOLDER, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = below
+    return fd
+
+
+def _is_opaque(fd: int) -> bool:
+    try:
+        return os.getxattr(fd, OPAQUE) == b"y"
+    except OSError:
+        return False
+
+
+def _is_whiteout(state: os.stat_result) -> bool:
+    return stat.S_ISCHR(state.st_mode) and state.st_rdev == 0

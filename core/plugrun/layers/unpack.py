@@ -1,0 +1,128 @@
+"""A layer's blob into a tree: decompression and DiffID in one thread, entries in another."""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.layers.apply import Application
+from plugrun.layers.decompress import decompress
+from plugrun.layers.tarstream import TarStream
+from plugrun.model.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Callable, Iterator
+    from queue import Queue
+
+    Progress = Callable[[int], None]
+
+_AHEAD = 4  # pieces of 1 MiB waiting
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+@record
+class Unpacked:
+    """What unpacking a layer told.
+
+    ``bytes`` is the sum of its files' sizes. ``implied`` are the folders without an entry, in
+    order, and ``whited`` the folders in which whiteouts were made: see ``plugrun.layers.implied``.
+    """
+
+    diff_id: str
+    bytes: int
+    implied: tuple[builtins.bytes, ...]
+    whited: tuple[builtins.bytes, ...]
+
+
+def unpack_layer(
+    blob: str, tree: str, whiteouts: str, progress: Progress | None = None
+) -> Unpacked:
+    """Unpack a layer's blob into a tree; the style of ``whiteouts`` is LayerTree's.
+
+    ``progress`` hears how much of the blob has been read, at times. Raise Corrupt,
+    HostileArchive or NoSpace; the tree is then to be thrown away. Changes the process's umask
+    while it runs: meant for a process that does nothing else.
+    """
+    umask = os.umask(0)
+    application = Application(tree, whiteouts)
+    stream = HashedStream(blob, progress)
+    try:
+        with stream:
+            application.run(TarStream(stream.pieces()))
+        ledger = application.ledger
+        return Unpacked(
+            stream.diff_id,
+            application.bytes,
+            tuple(ledger.implied_from_below()),
+            tuple(sorted({path.rpartition(b"/")[0] for path in ledger.whiteouts})),
+        )
+    finally:
+        application.close()
+        os.umask(umask)
+
+
+class HashedStream:
+    """A blob's uncompressed bytes, made in a thread, and their digest."""
+
+    def __init__(self, blob: str, progress: Progress | None) -> None:
+        import hashlib
+
+        self._fd = os.open(blob, _READ)
+        self._progress = progress
+        self._hash = hashlib.sha256()
+        self._stopped = False
+
+    def __enter__(self) -> HashedStream:
+        from queue import Queue
+        from threading import Thread
+
+        self._queue: Queue[bytes | BaseException] = Queue(_AHEAD)
+        self._thread = Thread(target=self._produce, name="decompress", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped = True
+        while self._thread.is_alive():
+            _discard(self._queue)
+            self._thread.join(0.01)
+        os.close(self._fd)
+
+    @property
+    def diff_id(self) -> str:
+        """The digest of all bytes; right once they have been read to the end."""
+        return f"sha256:{self._hash.hexdigest()}"
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the bytes; raise what went wrong in making them."""
+        while True:
+            item = self._queue.get()
+            if isinstance(item, BaseException):
+                raise item
+            if not item:
+                return
+            if self._progress:
+                self._progress(os.lseek(self._fd, 0, os.SEEK_CUR))
+            yield item
+
+    def _produce(self) -> None:
+        try:
+            for piece in decompress(self._fd):
+                self._hash.update(piece)
+                self._queue.put(piece)
+                if self._stopped:
+                    return
+            self._queue.put(b"")
+        except BaseException as error:  # noqa: BLE001  (handed over and raised in `pieces`)
+            self._queue.put(error)
+
+
+def _discard(queue: Queue[bytes | BaseException]) -> None:
+    from queue import Empty
+
+    try:
+        while True:
+            queue.get_nowait()
+    except Empty:
+        return

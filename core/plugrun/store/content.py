@@ -1,0 +1,272 @@
+"""Content by digest: blobs as in an OCI layout (image-spec image-layout.md).
+
+::
+
+    <root>/oci-layout
+    <root>/blobs/sha256/<hex>    whole: size and digest were verified, and the bytes are on disk
+    <root>/ingest/<hex>          on its way, or whole and not yet published
+
+What is interrupted stays in ``ingest``; the next ``receive`` of the same digest hashes it again
+and asks its source for the rest only. Folders are 0700, files 0600.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from plugrun.errors import Conflict, Corrupt, DigestMismatch, NoSpace, NotFound
+from plugrun.model.descriptor import parse_digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from plugrun.model.descriptor import Descriptor
+
+    Fetch = Callable[[int], Iterable[bytes]]
+    Progress = Callable[[int], None]
+
+SMALL = 8 << 20
+_CHUNK = 1 << 20
+_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+_NEW = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class ContentStore:
+    """Blobs under one root; opening it touches nothing."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._blobs = f"{root}/blobs/sha256"
+        self._ingest = f"{root}/ingest"
+
+    # -- reading --------------------------------------------------------------------------
+
+    def path(self, digest: str) -> str:
+        """Return where a published blob lies, whether it is there or not."""
+        return f"{self._blobs}/{parse_digest(digest)[7:]}"
+
+    def has(self, digest: str, size: int | None = None) -> bool:
+        """Whether a blob is published, and of this size."""
+        try:
+            found = os.stat(self.path(digest)).st_size
+        except FileNotFoundError:
+            return False
+        return size is None or found == size
+
+    def open(self, digest: str) -> int:
+        """Return a descriptor to read a published blob; raise NotFound if there is none."""
+        try:
+            return os.open(self.path(digest), _READ)
+        except FileNotFoundError:
+            raise NotFound(f"blob {digest} is not in the store") from None
+
+    def read(self, digest: str, limit: int = SMALL) -> bytes:
+        """Return a whole small blob, verified; raise Corrupt if it is over ``limit`` bytes."""
+        fd = self.open(digest)
+        try:
+            size = os.fstat(fd).st_size
+            if size > limit:
+                raise Corrupt(f"blob {digest} has {size} bytes, over the limit of {limit}")
+            data = b"".join(iter(lambda: os.read(fd, _CHUNK), b""))
+        finally:
+            os.close(fd)
+        if digest_of(data) != digest:
+            raise DigestMismatch(
+                f"blob {digest} in {self._blobs} was changed or damaged",
+                hint="remove the image and pull it again",
+            )
+        return data
+
+    def walk(self) -> Iterator[str]:
+        """Yield the digest of every published blob."""
+        try:
+            names = os.listdir(self._blobs)
+        except FileNotFoundError:
+            return
+        for name in names:
+            if len(name) == 64:
+                yield f"sha256:{name}"
+
+    # -- writing --------------------------------------------------------------------------
+
+    def ingest(
+        self, descriptor: Descriptor, fetch: Fetch, progress: Progress | None = None
+    ) -> None:
+        """Take in a blob so that it survives a power failure: ``receive`` and ``publish``."""
+        if not self.has(descriptor.digest, descriptor.size):
+            self.receive(descriptor, fetch, progress)
+            self.publish(descriptor.digest)
+
+    def receive(
+        self, descriptor: Descriptor, fetch: Fetch, progress: Progress | None = None
+    ) -> str:
+        """Take in a blob and verify it; return its path aside, where ``publish`` finds it.
+
+        ``fetch(offset)`` yields the bytes from there on: ``offset`` is what an earlier attempt
+        left. ``progress`` hears how many bytes are here. Raise DigestMismatch on other bytes or
+        more or fewer of them, NoSpace on a full disk, Conflict if another process is at it; what
+        is there then is removed. After any other error it stays for the next attempt.
+        """
+        self._make_folders()
+        path = f"{self._ingest}/{descriptor.digest[7:]}"
+        fd = os.open(path, _NEW, 0o600)
+        try:
+            _lock(fd, descriptor.digest)
+            try:
+                Reception(fd, descriptor, fetch, progress or _ignore).run()
+            except (DigestMismatch, NoSpace):
+                os.unlink(path)
+                raise
+        finally:
+            os.close(fd)
+        return path
+
+    def publish(self, digest: str, *, durable: bool = True) -> None:
+        """Give a received blob its place; it does not matter if it already has it.
+
+        ``durable=False`` is for a caller who has synced the file system since ``receive``.
+        """
+        aside, path = f"{self._ingest}/{parse_digest(digest)[7:]}", self.path(digest)
+        try:
+            if durable:
+                _sync(aside)
+            os.rename(aside, path)
+        except FileNotFoundError:
+            if not self.has(digest):
+                raise
+            return
+        if durable:
+            _sync(self._blobs)
+
+    def received(self, digest: str) -> str:
+        """Return the path of a blob that is published or was received."""
+        path = self.path(digest)
+        return path if os.path.exists(path) else f"{self._ingest}/{digest[7:]}"
+
+    def add(self, descriptor: Descriptor, data: bytes) -> None:
+        """Take in a blob that is at hand."""
+        self.ingest(descriptor, lambda offset: (data[offset:],))
+
+    # -- removing -------------------------------------------------------------------------
+
+    def remove(self, digest: str) -> int:
+        """Remove a blob; return the bytes it took, 0 if it was not there."""
+        path = self.path(digest)
+        try:
+            size = os.stat(path).st_size
+            os.unlink(path)
+        except FileNotFoundError:
+            return 0
+        return size
+
+    def discard_partial(self) -> int:
+        """Remove everything in ``ingest``; return how many. Nobody may be receiving."""
+        try:
+            names = os.listdir(self._ingest)
+        except FileNotFoundError:
+            return 0
+        for name in names:
+            os.unlink(f"{self._ingest}/{name}")
+        return len(names)
+
+    def _make_folders(self) -> None:
+        if os.path.isdir(self._ingest) and os.path.exists(f"{self.root}/oci-layout"):
+            return
+        from plugrun.linux.filesystem import write_whole
+
+        for folder in (self._blobs, self._ingest):
+            os.makedirs(folder, 0o700, exist_ok=True)
+        write_whole(f"{self.root}/oci-layout", _LAYOUT)
+
+
+class Reception:
+    """One blob coming in to an open file."""
+
+    def __init__(self, fd: int, descriptor: Descriptor, fetch: Fetch, progress: Progress) -> None:
+        self._fd = fd
+        self._descriptor = descriptor
+        self._fetch = fetch
+        self._progress = progress
+
+    def run(self) -> None:
+        """Go on from what the file has; if that turns out to be other bytes, start anew once."""
+        offset = min(os.fstat(self._fd).st_size, self._descriptor.size)
+        try:
+            self._receive(offset)
+        except DigestMismatch:
+            if not offset:
+                raise
+            self._receive(0)
+
+    def _receive(self, offset: int) -> None:
+        import hashlib
+
+        digest, size = self._descriptor.digest, self._descriptor.size
+        os.ftruncate(self._fd, offset)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        hasher = hashlib.sha256()
+        while chunk := os.read(self._fd, _CHUNK):
+            hasher.update(chunk)
+        self._progress(offset)
+        if offset < size or not size:
+            for chunk in self._fetch(offset):
+                offset += len(chunk)
+                if offset > size:
+                    raise DigestMismatch(f"blob {digest} has more than the {size} bytes announced")
+                hasher.update(chunk)
+                self._write(chunk)
+                self._progress(offset)
+        if offset != size:
+            raise DigestMismatch(f"blob {digest} ended after {offset} of {size} bytes")
+        found = f"sha256:{hasher.hexdigest()}"
+        if found != digest:
+            raise DigestMismatch(f"blob {digest} has other content: its digest is {found}")
+
+    def _write(self, chunk: bytes) -> None:
+        try:
+            done = os.write(self._fd, chunk)
+            while done < len(chunk):
+                done += os.write(self._fd, memoryview(chunk)[done:])
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise NoSpace(
+                f"no space left to store blob {self._descriptor.digest}",
+                hint="free some space, or remove images that are not used",
+            ) from None
+
+
+def digest_of(data: bytes) -> str:
+    """Return a small document's digest, without loading OpenSSL if the interpreter can do so."""
+    try:
+        from _sha256 import sha256  # type: ignore[import-not-found]  # Python 3.11
+    except ImportError:
+        try:
+            from _sha2 import sha256  # type: ignore[no-redef,import-not-found,unused-ignore]
+        except ImportError:
+            from hashlib import sha256
+    return f"sha256:{sha256(data).hexdigest()}"
+
+
+def _lock(fd: int, digest: str) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Conflict(f"blob {digest} is being received by another command") from None
+
+
+def _sync(path: str) -> None:
+    fd = os.open(path, _READ)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _ignore(count: int) -> None:
+    pass

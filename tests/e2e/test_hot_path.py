@@ -1,0 +1,49 @@
+"""What a start may load: a list of modules, not a timing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.conftest import HOST_IMAGE, Plugrun
+
+FORBIDDEN = {
+    "click", "stevedore", "pluggy", "yaml", "requests", "pyroute2", "urllib3", "isal", "zstandard",
+    "json", "re", "typing", "dataclasses", "inspect", "enum", "pathlib", "subprocess", "asyncio",
+    "logging", "threading", "shutil", "tempfile", "contextlib", "collections", "functools",
+    "importlib.metadata", "socket", "signal", "hashlib", "datetime", "traceback", "tarfile",
+}  # fmt: skip
+
+
+
+def loaded(plugrun: Plugrun, *args: str) -> set[str]:
+    """Return the modules that a command and all its children import."""
+    done = plugrun(*args, env={"PYTHONPROFILEIMPORTTIME": "1"})
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in lines}
+
+
+@pytest.fixture
+def warm(plugrun: Plugrun) -> Plugrun:
+    """With the image here and the launch index made."""
+    plugrun("run", "--rm", "--network", "none", HOST_IMAGE, "true")
+    return plugrun
+
+
+def test_run(warm):
+    found = loaded(warm, "run", "--rm", "--network", "none", "-e", "A=1", HOST_IMAGE, "true")
+    assert "plugrun.engine.run" in found
+    assert found & FORBIDDEN == set()
+
+
+def test_run_d_and_exec(warm):
+    args = ("run", "-d", "--name", "hot", "--network", "none", HOST_IMAGE, "sleep", "100")
+    found = loaded(warm, *args)
+    assert found & FORBIDDEN == set()
+    found = loaded(warm, "exec", "hot", "true")
+    assert "plugrun.engine.exec" in found
+    assert found & FORBIDDEN == set()
+
+
+def test_only_the_named_backends_load(warm):
+    found = loaded(warm, "run", "--rm", "--network", "none", HOST_IMAGE, "true")
+    assert not any(name.startswith(("plugrun_registry_http", "plugrun_host_programs")) for name in found)
