@@ -9,9 +9,10 @@ from tests.e2e.conftest import HOST_IMAGE, Plugrun
 FORBIDDEN = {
     "click", "stevedore", "pluggy", "yaml", "requests", "pyroute2", "urllib3", "isal", "zstandard",
     "json", "re", "typing", "dataclasses", "inspect", "enum", "pathlib", "subprocess", "asyncio",
-    "logging", "threading", "shutil", "tempfile", "contextlib", "collections", "functools",
+    "logging", "threading", "shutil", "tempfile", "contextlib", "decimal", "random", "string",
     "importlib.metadata", "socket", "signal", "hashlib", "datetime", "traceback", "tarfile",
 }  # fmt: skip
+# functools and collections are not among them: CPython's _sqlite3 loads both for its own use.
 
 
 

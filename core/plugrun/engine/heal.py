@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.ending import wait_attended, wait_ended
+from plugrun.engine.engine import open_engine
 from plugrun.engine.rm import discard, remove_folder
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, NoSuchContainer, NoSuchSnapshot, PluginError
@@ -18,8 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from plugrun.engine.engine import Engine
+    from plugrun.engine.request import GlobalOptions
     from plugrun.engine.taskfile import TaskFile
     from plugrun.interfaces.storage import Storage
+
+
+def open_healed(options: GlobalOptions) -> Engine:
+    """Open an engine, and free what killed commands left: for every verb that is in no hurry."""
+    engine = open_engine(options)
+    heal(engine)
+    return engine
 
 
 def heal(engine: Engine) -> None:

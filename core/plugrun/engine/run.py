@@ -58,6 +58,10 @@ def run(
 
             discard(engine, container)
         raise
+    if not container.detached:
+        from plugrun.engine.heal import heal
+
+        heal(engine)
     return outcome
 
 

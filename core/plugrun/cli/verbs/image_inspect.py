@@ -5,11 +5,11 @@ from __future__ import annotations
 from plugrun.cli.inspecting import inspect_all
 from plugrun.cli.options import Parsed
 from plugrun.cli.verbs.inspect import of_image
-from plugrun.engine.engine import open_engine
+from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Print images as Docker-shaped JSON."""
-    engine = open_engine(options)
+    engine = open_healed(options)
     return inspect_all(parsed.args, parsed.values["format"], lambda name: of_image(engine, name))

@@ -16,7 +16,8 @@ from plugrun.cli.views import (
     image_row,
     rfc3339_ns,
 )
-from plugrun.engine.engine import Engine, open_engine
+from plugrun.engine.engine import Engine
+from plugrun.engine.heal import heal_storage, open_healed
 from plugrun.engine.request import GlobalOptions
 from plugrun.model.image import Image
 from plugrun.model.reference import Reference, parse_reference
@@ -25,7 +26,8 @@ from plugrun.model.reference import Reference, parse_reference
 def main(options: GlobalOptions, parsed: Parsed) -> int:
     """List images by their names, newest first."""
     v = parsed.values
-    engine = open_engine(options)
+    engine = open_healed(options)
+    heal_storage(engine)
     now = time.time_ns()
     rows = [
         image_row(image, *_parts(reference), digest, v["no_trunc"], now)

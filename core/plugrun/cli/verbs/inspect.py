@@ -7,7 +7,8 @@ from typing import Any
 from plugrun.cli.inspecting import inspect_all
 from plugrun.cli.options import Parsed
 from plugrun.engine.containers import find_container, status
-from plugrun.engine.engine import Engine, open_engine
+from plugrun.engine.engine import Engine
+from plugrun.engine.heal import open_healed
 from plugrun.engine.images import find_image
 from plugrun.engine.inspect import container_document, image_document
 from plugrun.engine.request import GlobalOptions
@@ -20,7 +21,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     finders = {"": any_document, "container": of_container, "image": of_image}
     if kind not in finders:
         raise UsageError(f'unknown type: "{kind}": must be one of "container", "image"')
-    engine = open_engine(options)
+    engine = open_healed(options)
     find = finders[kind]
     return inspect_all(parsed.args, parsed.values["format"], lambda name: find(engine, name))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from plugrun.cli import output
 from plugrun.cli.options import Parsed
 from plugrun.engine.containers import find_container
-from plugrun.engine.engine import open_engine
+from plugrun.engine.heal import open_healed
 from plugrun.engine.logs import read_logs
 from plugrun.engine.request import GlobalOptions
 from plugrun.errors import UsageError
@@ -15,7 +15,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Print what a container wrote, each stream to the caller's own."""
     v = parsed.values
     tail = parse_tail(v["tail"])
-    engine = open_engine(options)
+    engine = open_healed(options)
     container = find_container(engine, parsed.args[0])
     for entry in read_logs(engine, container, v["follow"], tail):
         stamp = f"{entry.time} ".encode() if v["timestamps"] else b""

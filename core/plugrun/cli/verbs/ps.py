@@ -10,7 +10,7 @@ from plugrun.cli.listing import render
 from plugrun.cli.options import Parsed
 from plugrun.cli.views import PS_HEADERS, PS_TABLE, container_row
 from plugrun.engine.containers import list_containers
-from plugrun.engine.engine import open_engine
+from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
 
 
@@ -20,7 +20,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     last = 1 if v["latest"] else v["last"]
     passes = containers_filter(v["filter"])
     stated = any(text.startswith(("status=", "exited=")) for text in v["filter"])
-    listed = list_containers(open_engine(options), v["all"] or last > 0 or stated)
+    listed = list_containers(open_healed(options), v["all"] or last > 0 or stated)
     now = time.time_ns()
     found = [(container, status) for container, status in listed if passes(container, status)]
     shown = found[:last] if last > 0 else found

@@ -9,7 +9,7 @@ from plugrun.cli.options import Parsed
 from plugrun.cli.progress import board
 from plugrun.cli.pulling import PullView, registry_reference
 from plugrun.cli.requests import platform
-from plugrun.engine.engine import open_engine
+from plugrun.engine.heal import heal_storage, open_healed
 from plugrun.engine.pull import PullObserver, pull
 from plugrun.engine.request import GlobalOptions
 from plugrun.model.reference import DEFAULT_TAG
@@ -20,7 +20,8 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     [text] = parsed.args
     quiet = parsed.values["quiet"]
     wanted = platform(parsed.values["platform"])
-    engine = open_engine(options)
+    engine = open_healed(options)
+    heal_storage(engine)
     named = registry_reference(text, default_tag="")
     if not quiet and named is not None and not named.tag and not named.digest:
         output.line(f"Using default tag: {DEFAULT_TAG}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plugrun.cli.each import each
 from plugrun.cli.options import Parsed
-from plugrun.engine.engine import open_engine
+from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
 from plugrun.engine.rm import remove
 from plugrun.errors import NoSuchContainer
@@ -15,7 +15,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
 
     With ``--force`` one that does not exist is no failure, as in Docker.
     """
-    engine = open_engine(options)
+    engine = open_healed(options)
     force = parsed.values["force"]
 
     def act(name: str) -> str:

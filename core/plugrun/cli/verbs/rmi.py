@@ -5,7 +5,7 @@ from __future__ import annotations
 from plugrun.cli.each import each
 from plugrun.cli.options import Parsed
 from plugrun.engine.containers import is_running
-from plugrun.engine.engine import open_engine
+from plugrun.engine.heal import heal_storage, open_healed
 from plugrun.engine.request import GlobalOptions
 from plugrun.engine.rmi import remove_image
 from plugrun.errors import NoSuchImage
@@ -16,7 +16,8 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
 
     With ``--force`` one that does not exist is no failure, as in Docker.
     """
-    engine = open_engine(options)
+    engine = open_healed(options)
+    heal_storage(engine)
     force = parsed.values["force"]
 
     def act(name: str) -> str:
