@@ -82,8 +82,9 @@ class Client:
         """Ask, and go where redirects point; only ``start``'s own host sees the authorization."""
         url = start
         for _ in range(_REDIRECTS + 1):
-            own = {"Authorization": authorization} if authorization else {}
-            answer = self._once(url, place, {**headers, **(own if same_origin(url, start) else {})})
+            shown = authorization and same_origin(url, start)
+            own = {"Authorization": authorization} if shown else {}
+            answer = self._once(url, place, {**headers, **own})
             target = answer.headers.get("Location")
             if answer.status_code not in _REDIRECT or not target:
                 return answer
@@ -92,6 +93,8 @@ class Client:
         raise TransportError(f"{start} redirects more than {_REDIRECTS} times")
 
     def _once(self, url: str, place: Place, headers: Mapping[str, str]) -> requests.Response:
+        with mapped(url):
+            _origin(url)
         if not self._trust.allows(url, place):
             raise TransportError(
                 f"{place.origin} points to {url.partition('?')[0]}, which is not HTTPS",
@@ -112,9 +115,7 @@ class Client:
 
 def _target(url: str, location: str) -> str:
     with mapped(url):
-        found = urljoin(url, location)
-        _origin(found)
-    return found
+        return urljoin(url, location)
 
 
 def _proxies(url: str) -> dict[str, str]:

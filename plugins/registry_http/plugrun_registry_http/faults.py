@@ -18,11 +18,17 @@ _BUSY = frozenset((408, 425, 429, 500, 502, 503, 504))
 
 
 class Passing(Unreachable):
-    """A failure that another try may not meet; ``after`` is what the source asks to wait, in s."""
+    """A failure that another try may not meet.
 
-    def __init__(self, message: str, *, hint: str = "", after: float = 0.0) -> None:
+    ``after`` is what the source asks to wait, in seconds; ``answered`` if it said so itself.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", after: float = 0.0, answered: bool = False
+    ) -> None:
         super().__init__(message, hint=hint)
         self.after = after
+        self.answered = answered
 
 
 @contextmanager
@@ -115,7 +121,7 @@ def refusal(status: int, url: str, body: bytes, after: float) -> TransportError:
         return ImageNotFound(f"{where} does not exist ({text})")
     if status in _BUSY:
         hint = "a rate limit: wait, or name a mirror in the profile" if status == 429 else ""
-        return Passing(f"{where} cannot answer now ({text})", hint=hint, after=after)
+        return Passing(f"{where} cannot answer now ({text})", hint=hint, after=after, answered=True)
     if status == 400 and url.startswith("http:"):
         # What servers say that expect TLS: worth asking over the other scheme.
         return Unreachable(f"{where} does not answer plain HTTP ({text})")

@@ -13,6 +13,7 @@ from plugrun.api import (
     TransportError,
     Unauthorized,
     Unreachable,
+    record,
 )
 
 from plugrun_registry_http.client import Client
@@ -41,6 +42,17 @@ _FOREIGN = (
     "application/vnd.docker.image.rootfs.foreign.",
     "application/vnd.oci.image.layer.nondistributable.",
 )
+# What makes the next place worth asking.
+_PASSED_OVER = (ImageNotFound, Unauthorized, Unreachable)
+
+
+@record
+class _Missed:
+    """A place that did not have the image, or not to the end; ``progressed`` if bytes came."""
+
+    place: Place
+    error: TransportError
+    progressed: bool = False
 
 
 class RegistryTransport:
@@ -68,15 +80,15 @@ class RegistryTransport:
 
     def resolve(self, platform: Platform) -> Resolved:
         """Find the image at the first place that has it; which platforms it has is not asked."""
-        missed: list[tuple[Place, TransportError]] = []
+        missed: list[_Missed] = []
         for place in self._places:
-            if any(_settles(error, seen, place) for seen, error in missed):
+            if any(_settles(one, place) for one in missed):
                 continue
             try:
                 return self._resolve_at(place)
-            except (ImageNotFound, Unreachable, Unauthorized) as error:
-                missed.append((place, error))
-        raise self._missed(missed)
+            except _PASSED_OVER as error:
+                missed.append(_Missed(place, error))
+        raise _summed_up(str(self._reference), missed)
 
     def _resolve_at(self, place: Place) -> Resolved:
         wanted = self._reference.digest or self._reference.tag
@@ -91,15 +103,6 @@ class RegistryTransport:
                 self._places = _first(place, self._places)
                 return Resolved(str(self._reference), found, raw, place.origin)
 
-    def _missed(self, missed: list[tuple[Place, TransportError]]) -> TransportError:
-        last = missed[-1][1]
-        if len(missed) == 1 and not isinstance(last, ImageNotFound):
-            return last
-        kind = next(k for k in (ImageNotFound, Unauthorized, Unreachable) if isinstance(last, k))
-        verdict = "was not found" if kind is ImageNotFound else "could not be had"
-        tried = "; ".join(error.message for _, error in missed)
-        return kind(f"{self._reference} {verdict}: {tried}", hint=last.hint)
-
     def fetch(self, descriptor: Descriptor, offset: int = 0) -> Iterator[bytes]:
         """Yield a blob from where the image was found, or the next place that has it."""
         if descriptor.media_type.startswith(_FOREIGN):
@@ -111,15 +114,18 @@ class RegistryTransport:
         return self._download(download)
 
     def _download(self, download: Download) -> Iterator[bytes]:
-        candidates = self._places
-        for place in candidates:
+        missed: list[_Missed] = []
+        for place in self._places:
+            start = download.position
+            if any(_settles(one, place) for one in missed):
+                continue
             try:
                 yield from self._download_at(place, download)
-            except (ImageNotFound, Unreachable, Unauthorized):
-                if place is candidates[-1]:
-                    raise
+            except _PASSED_OVER as error:
+                missed.append(_Missed(place, error, download.position > start))
             else:
                 return
+        raise _summed_up(f"a part of {self._reference}", missed)
 
     def _download_at(self, place: Place, download: Download) -> Iterator[bytes]:
         patience, failures, mark = self._patience(place), 0, download.position
@@ -142,9 +148,21 @@ class RegistryTransport:
         self._client.close()
 
 
-def _settles(error: TransportError, seen: Place, place: Place) -> bool:
-    """Whether an answer over one scheme makes asking over the other pointless."""
-    return seen.source == place.source and not isinstance(error, Unreachable)
+def _settles(missed: _Missed, place: Place) -> bool:
+    """Whether an answer over one scheme makes asking the same source over the other pointless."""
+    error = missed.error
+    answered = not isinstance(error, Unreachable) or getattr(error, "answered", False)
+    return missed.place.source == place.source and (answered or missed.progressed)
+
+
+def _summed_up(subject: str, missed: list[_Missed]) -> TransportError:
+    last = missed[-1].error
+    if len(missed) == 1 and not isinstance(last, ImageNotFound):
+        return last
+    kind = next(kind for kind in _PASSED_OVER if isinstance(last, kind))
+    verdict = "was not found" if kind is ImageNotFound else "could not be had"
+    tried = "; ".join(one.error.message for one in missed)
+    return kind(f"{subject} {verdict}: {tried}", hint=last.hint)
 
 
 def _first(place: Place, all_places: tuple[Place, ...]) -> tuple[Place, ...]:

@@ -47,6 +47,13 @@ class Asked:
 Reply = Answer | Callable[[Asked], Answer]
 
 
+class _QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that hang up are what these tests are about."""
+
+
 class Server:
     """Answers by path; of several answers to one path each but the last is given once."""
 
@@ -55,8 +62,7 @@ class Server:
         self.answers: dict[str, list[Reply]] = {}
         self.over = threading.Event()
         self._lock = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._http.daemon_threads = True
+        self._http = _QuietServer(("127.0.0.1", 0), _handler(self))
         self.port = self._http.server_address[1]
         self.host = f"127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
