@@ -2,7 +2,7 @@
 
 Names are loaded when first used, so that a backend on the hot path pays for what it touches.
 What is listed here keeps its meaning as long as API_VERSION stays the same; the entry-point
-groups (``plugrun.storage.v1`` ...) carry that number.
+groups (``plugrun.storage.v1`` …) carry that number.
 
 The modules ``libc``, ``mounting``, ``beneath``, ``process`` and ``filesystem`` of
 ``plugrun.linux`` are names here too.
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from plugrun.errors import NoSuchContainer as NoSuchContainer
     from plugrun.errors import NoSuchImage as NoSuchImage
     from plugrun.errors import NoSuchSnapshot as NoSuchSnapshot
+    from plugrun.errors import NotATerminal as NotATerminal
     from plugrun.errors import NotFound as NotFound
     from plugrun.errors import NotRoot as NotRoot
     from plugrun.errors import PluginError as PluginError
@@ -133,6 +134,7 @@ _HOMES = {
         "NoSuchContainer",
         "NoSuchImage",
         "NoSuchSnapshot",
+        "NotATerminal",
         "NotFound",
         "NotRoot",
         "PluginError",

@@ -27,6 +27,12 @@ class UsageError(PlugrunError):
     http_status = 400
 
 
+class NotATerminal(UsageError):
+    """A terminal was asked for, and standard input is none; Docker's code for it is 1."""
+
+    exit_code = 1
+
+
 class ConfigError(PlugrunError):
     """A configuration file is wrong; the message has file and line."""
 

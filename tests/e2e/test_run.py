@@ -334,7 +334,7 @@ def test_detach_keys_leave_it_running(plugrun):
 
 
 def test_a_terminal_is_asked_for_where_there_is_none(plugrun):
-    done = plugrun("run", "--rm", "-it", HOST_IMAGE, "true", code=125, input="")
+    done = plugrun("run", "--rm", "-it", HOST_IMAGE, "true", code=1, input="")
     assert "not a TTY" in done.stderr
 
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 from plugrun.cli import output
 from plugrun.cli.fastparse import ArgumentCount, FlagError
-from plugrun.errors import PlugrunError
+from plugrun.errors import NoSpace, NotATerminal, PlugrunError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.cli.options import Command
+
+# Errors of system calls that speak of the machine, and what to do about them.
+_MACHINE = {
+    errno.ENOSPC: "free some space, or use another --root",
+    errno.EDQUOT: "raise the quota, or use another --root",
+    errno.EROFS: "use a --root and a --run-root that can be written",
+    errno.EACCES: "use a --root and a --run-root that can be written",
+    errno.EIO: "the kernel's log (dmesg) says more about the device",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the system's limit of open files (fs.file-max)",
+    errno.ENOMEM: "free some memory",
+}
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -45,6 +60,8 @@ def more_help(path: str) -> str:
 
 def command_failure(error: PlugrunError, path: str) -> int:
     """Print that a command failed; return the exit code."""
+    if isinstance(error, NotATerminal):
+        error = SaidError(error.message, hint=error.hint)
     if isinstance(error, SaidError):
         output.error(error.message + (f"\nhint: {error.hint}" if error.hint else ""))
         return error.exit_code
@@ -66,6 +83,15 @@ def describe(error: PlugrunError, prefix: str = "Error") -> str:
     """Return an error and its hint as lines."""
     hint = f"\nhint: {error.hint}" if error.hint else ""
     return f"{prefix}: {error.message}{hint}"
+
+
+def machine_error(error: OSError) -> PlugrunError | None:
+    """Return what to say of a failure that is the machine's, not this program's; else None."""
+    if error.errno not in _MACHINE:
+        return None
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+    kind = NoSpace if error.errno in (errno.ENOSPC, errno.EDQUOT) else PlugrunError
+    return kind(f"{where}{os.strerror(error.errno)}", hint=_MACHINE[error.errno])
 
 
 def internal_failure(error: BaseException, path: str) -> int:

@@ -87,6 +87,8 @@ def _guarded(options: GlobalOptions, words: tuple[str, ...]) -> int:
         if options.debug:
             failure.show_traceback(error)
         path = words[0] if words[0] != "container" else " ".join(words[:2])
+        if isinstance(error, OSError):
+            error = failure.machine_error(error) or error
         if isinstance(error, PlugrunError):
             return failure.command_failure(error, path)
         return failure.internal_failure(error, path)

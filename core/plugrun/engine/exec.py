@@ -12,7 +12,7 @@ from plugrun.engine.plumbing import Plumbing, lay
 from plugrun.engine.spec import capabilities, environment
 from plugrun.engine.taskfile import read_task_file
 from plugrun.engine.terminal import RawMode
-from plugrun.errors import Conflict, InvalidArgument, UsageError
+from plugrun.errors import Conflict, InvalidArgument, NotATerminal
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ def exec_in(engine: Engine, request: ExecRequest) -> int:
     if task is None or not task.running:
         raise Conflict(f"container {container.id} is not running")
     if request.tty and request.interactive and not os.isatty(0):
-        raise UsageError(
+        raise NotATerminal(
             "the input device is not a TTY", hint="leave -t out, or run it in a terminal"
         )
     identity = identify(request.user or container.user, live_accounts(task.pid))

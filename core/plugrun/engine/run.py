@@ -11,7 +11,7 @@ from plugrun.engine.plumbing import lay
 from plugrun.engine.report import Reports, error_of
 from plugrun.engine.stopwatch import Stopwatch
 from plugrun.engine.terminal import RawMode
-from plugrun.errors import InvalidArgument, NoSuchImage, PlugrunError, UsageError
+from plugrun.errors import InvalidArgument, NoSuchImage, NotATerminal, PlugrunError, UsageError
 from plugrun.model.record import record
 
 TYPE_CHECKING = False
@@ -67,7 +67,7 @@ def run(
 
 def _check(request: RunRequest) -> None:
     if request.tty and request.interactive and not request.detach and not os.isatty(0):
-        raise UsageError(
+        raise NotATerminal(
             "the input device is not a TTY", hint="leave -t out, or run it in a terminal"
         )
     if request.cidfile and os.path.exists(request.cidfile):

@@ -10,7 +10,7 @@ from plugrun.engine.places import log_path
 from plugrun.engine.report import Reporter
 from plugrun.engine.stopwatch import Stopwatch
 from plugrun.engine.taskfile import TaskFile, own_task_file, watch_lock, write_task_file
-from plugrun.errors import NoSuchContainer, PlugrunError
+from plugrun.errors import IsolationError, NoSuchContainer
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
 from plugrun.linux.signals import raw as signals
 from plugrun.model.record import replace
@@ -87,7 +87,7 @@ class Supervision:
             write_task_file(engine.task_folder(container.id), task_file)
             self._attach_network(task)
             isolation.start(container.id)
-        except PlugrunError as error:
+        except Exception as error:
             self._give_up(error)
             raise
         self._plumbing.close_inner()
@@ -104,13 +104,13 @@ class Supervision:
             network.attach(self._container.id, f"/proc/{task.pid}/ns/net")
             self._clock.mark("network")
 
-    def _give_up(self, error: PlugrunError) -> None:
+    def _give_up(self, error: Exception) -> None:
         """Leave the container as created, with the reason, as Docker does."""
         engine, container = self._engine, self._container
         _release(engine, container)
-        code = error.exit_code if error.exit_code in (126, 127) else 128
+        code = error.exit_code if isinstance(error, IsolationError) else 128
         folder = engine.container_folder(container.id)
-        write_exit_file(folder, ExitFile(code, 0, 0, error=error.message))
+        write_exit_file(folder, ExitFile(max(code, 126), 0, 0, error=str(error)))
         _forget_task(engine, container.id)
 
     def _plan(self, task: TaskFile, folder: str) -> WatchPlan:

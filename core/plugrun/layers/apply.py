@@ -94,7 +94,9 @@ class Application:
             check_whiteout(parts)
         self._folders.trim()
         folder = self._folders.of(parts[:-1])
-        self._aliases[name.rstrip(b"/").rpartition(b"/")[0]] = folder
+        head, _, base = name.rstrip(b"/").rpartition(b"/")
+        if base == parts[-1]:  # and not `x/.`, whose head is itself
+            self._aliases[head] = folder
         return folder, parts[-1]
 
     def _whiteout(self, folder: Folder, base: bytes) -> None:

@@ -1,7 +1,7 @@
 """Decompression by what the bytes are: gzip, zstd or plain tar.
 
-The media type must not contradict the magic number, but the magic decides: registries are full
-of layers whose media type says gzip and that are plain tar. Output comes in pieces of bounded
+The magic number decides and not the media type: registries are full of layers whose media type
+says gzip and that are plain tar. Output comes in pieces of bounded
 size, so a bomb costs disk (which is bounded by the file system) and never memory.
 """
 
@@ -50,25 +50,31 @@ def _gzip(fd: int) -> Iterator[bytes]:
 
     rest = os.read(fd, _INPUT)
     while rest:
-        if rest[:2] != GZIP_MAGIC and len(rest) > 1:
+        if rest[:2] != GZIP_MAGIC:
             raise Corrupt("a gzip layer has other data after its end")
         member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
         yield from _member(fd, member, rest)
-        rest = (member.unused_data or os.read(fd, _INPUT)).lstrip(b"\0")
-        while rest and len(rest) < 2:
-            more = os.read(fd, _INPUT)
-            if not more:
-                raise Corrupt("a gzip layer has other data after its end")
-            rest += more
+        rest = _after_padding(fd, member.unused_data)
+
+
+def _after_padding(fd: int, rest: bytes) -> bytes:
+    """Return what follows zeros, at least a magic number's length, or nothing at the end."""
+    while len(rest := rest.lstrip(b"\0")) < len(GZIP_MAGIC):
+        more = os.read(fd, _INPUT)
+        if not more:
+            return rest
+        rest += more
+    return rest
 
 
 def _member(fd: int, member: Any, data: bytes) -> Iterator[bytes]:
     from isal import igzip_lib
 
+    damaged: type[Exception] = igzip_lib.error
     while not member.eof:
         try:
             piece = member.decompress(data, PIECE)
-        except igzip_lib.error as error:
+        except damaged as error:
             raise Corrupt(f"a gzip layer is damaged: {error}") from None
         if piece:
             yield piece

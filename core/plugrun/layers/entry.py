@@ -124,17 +124,16 @@ def check_numbers(entry: Entry) -> None:
 def number(field: bytes) -> int:
     """Return a numeric field: octal digits, or GNU's base 256 if the top bit is set."""
     text = field.rstrip(b"\0 ")
-    if text.isdigit() or not text:
-        try:
-            return int(text or b"0", 8)
-        except ValueError:
-            raise Corrupt(f"a tar header has the number {field!r}") from None
-    if field[0] & 0x80:
-        return _base256(field)
-    text = field.partition(b"\0")[0].strip(b" ")
-    if text and not text.isdigit():
-        raise Corrupt(f"a tar header has the number {field!r}")
-    return int(text or b"0", 8)
+    if not text.isdigit():
+        if text and field[0] & 0x80:
+            return _base256(field)
+        text = field.partition(b"\0")[0].strip(b" ") or b"0"
+    try:
+        if text.isdigit():
+            return int(text, 8)
+    except ValueError:  # an 8 or a 9
+        pass
+    raise Corrupt(f"a tar header has the number {field!r}")
 
 
 def _base256(field: bytes) -> int:

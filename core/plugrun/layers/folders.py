@@ -42,7 +42,8 @@ class Folder:
         """Learn its attributes."""
         state = os.fstat(self.fd)
         inherits = state.st_mode & stat.S_ISGID or _has_acl(self.fd)
-        self.plain = state.st_gid == 0 and not inherits
+        as_root = os.getegid() == os.geteuid() == state.st_gid == 0
+        self.plain = as_root and not inherits
 
     def beneath(self, name: bytes) -> bytes:
         """Return the path of something in it."""
@@ -135,17 +136,19 @@ class Folders:
             fd = os.open(name, FOLDER, dir_fd=folder.fd)
         except FileNotFoundError:
             if not make:
-                raise Corrupt(f"{shown(path)} is linked to and not in the layer") from None
+                raise _missing(path) from None
             return self._make(folder, name, path, severed=False)
         except OSError as error:
             if error.errno not in (errno.ENOTDIR, errno.ELOOP):
                 raise
-            return self._in_the_way(folder, name, path)
+            return self._in_the_way(folder, name, path, make)
         return self._keep(fd, path, passing=True)
 
-    def _in_the_way(self, folder: Folder, name: bytes, path: bytes) -> Folder | bytes:
+    def _in_the_way(self, folder: Folder, name: bytes, path: bytes, make: bool) -> Folder | bytes:
         state = os.stat(name, dir_fd=folder.fd, follow_symlinks=False)
         if self._deletions.is_foreign(path, state):
+            if not make:
+                raise _missing(path)
             os.unlink(name, dir_fd=folder.fd)
             return self._make(folder, name, path, severed=True)
         if stat.S_ISLNK(state.st_mode):
@@ -166,6 +169,10 @@ class Folders:
         if passing:
             self._deletions.passing(path, fd)
         return folder
+
+
+def _missing(path: bytes) -> Corrupt:
+    return Corrupt(f"{shown(path)} is linked to and not in the layer")
 
 
 def reset_attributes(fd: int) -> None:

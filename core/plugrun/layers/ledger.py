@@ -5,6 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 
 class Ledger:
@@ -36,9 +37,10 @@ class Ledger:
         for names in (self.own, self.implied, self.opaque, self.severed, self.whiteouts):
             if names:
                 names.difference_update([p for p in names if p == path or p.startswith(beneath)])
-        for times in (self.passed, self.folders, self.acls):
-            for key in [p for p in times if p == path or p.startswith(beneath)]:
-                del times[key]  # type: ignore[attr-defined]
+        known: tuple[dict[bytes, Any], ...] = (self.passed, self.folders, self.acls)
+        for attributes in known:
+            for key in [p for p in attributes if p == path or p.startswith(beneath)]:
+                del attributes[key]
 
     def is_cut_off(self, path: bytes) -> bool:
         """Whether lower layers do not show through at ``path`` since a folder above hides them."""

@@ -54,7 +54,7 @@ class WorkerPool:
         except BaseException:
             self._kill()
             raise
-        self._threads = [
+        self._threads += [
             Thread(target=self._serve, args=(process,), name="layer worker", daemon=True)
             for process in self._processes
         ]

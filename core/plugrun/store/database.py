@@ -51,17 +51,28 @@ CREATE INDEX containers_by_image ON containers(image);
 
 
 class Transaction:
-    """``with`` this: all of it happens, or none."""
+    """``with`` this: all of it happens, or none. SQLite's errors leave it as errors of ours."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
         self._connection = connection
+        self._path = path
 
     def __enter__(self) -> sqlite3.Connection:
-        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise explain(error, self._path) from error
         return self._connection
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: object
+    ) -> None:
+        try:
+            self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+        except sqlite3.Error as failure:
+            raise explain(failure, self._path) from failure
+        if isinstance(error, sqlite3.Error):
+            raise explain(error, self._path) from error
 
 
 def open_database(path: str) -> sqlite3.Connection:
@@ -70,7 +81,7 @@ def open_database(path: str) -> sqlite3.Connection:
         connection = _connect(path)
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
-            _create(connection)
+            _create(connection, path)
         elif version != SCHEMA_VERSION:
             raise PlugrunError(
                 f"{path} has schema {version}, and this plugrun knows {SCHEMA_VERSION}",
@@ -83,12 +94,18 @@ def open_database(path: str) -> sqlite3.Connection:
 
 def explain(error: sqlite3.Error, path: str) -> PlugrunError:
     """Turn an error of SQLite's into one that says what to do."""
-    if "full" in str(error):
-        return NoSpace(f"no space left to write {path}")
+    if "full" in str(error) or ("disk I/O" in str(error) and _is_full(path)):
+        return NoSpace(f"no space left to write {path}", hint="free some space")
     return Corrupt(
         f"{path}: {error}",
         hint="restore it from a backup, or move it away: images are pulled again when needed",
     )
+
+
+def _is_full(path: str) -> bool:
+    """Whether there is no room for SQLite's shared memory: it calls that an I/O error."""
+    found = os.statvfs(os.path.dirname(path))
+    return found.f_bavail * found.f_frsize < 1 << 17
 
 
 def _connect(path: str) -> sqlite3.Connection:
@@ -102,10 +119,10 @@ def _connect(path: str) -> sqlite3.Connection:
     return connection
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _create(connection: sqlite3.Connection, path: str) -> None:
     # The switch to WAL is outside the transaction by SQLite's rules; it is harmless to repeat.
     connection.execute("PRAGMA journal_mode=WAL")
-    with Transaction(connection):
+    with Transaction(connection, path):
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)

@@ -19,6 +19,7 @@ class Metadata:
     """The database behind one root. Each method that changes something is one transaction."""
 
     def __init__(self, path: str) -> None:
+        self._path = path
         self._db = open_database(path)
 
     def close(self) -> None:
@@ -48,7 +49,7 @@ class Metadata:
         it stands for the first of the names from now on.
         """
         names = tuple(names)
-        with Transaction(self._db) as db:
+        with Transaction(self._db, self._path) as db:
             db.execute(
                 "INSERT OR IGNORE INTO images VALUES (?, ?)", (image.id, dumps(as_json(image)))
             )
@@ -86,12 +87,12 @@ class Metadata:
 
     def remove_name(self, name: str) -> None:
         """Forget a name; the image stays."""
-        with Transaction(self._db) as db:
+        with Transaction(self._db, self._path) as db:
             db.execute("DELETE FROM image_names WHERE name=?", (name,))
 
     def remove_image(self, id: str) -> None:
         """Forget an image and its names; raise Conflict while a container was made from it."""
-        with Transaction(self._db) as db:
+        with Transaction(self._db, self._path) as db:
             query = "SELECT id FROM containers WHERE image=?"
             user = db.execute(query, (id,)).fetchone()
             if user:
@@ -105,7 +106,7 @@ class Metadata:
 
         Raise AlreadyExists if the name is taken, NoSuchImage if its image went meanwhile.
         """
-        with Transaction(self._db) as db:
+        with Transaction(self._db, self._path) as db:
             query = "SELECT id FROM containers WHERE name=?"
             taken = db.execute(query, (container.name,)).fetchone()
             if taken:
@@ -156,7 +157,7 @@ class Metadata:
 
     def remove_container(self, id: str) -> None:
         """Forget a container; its name is free."""
-        with Transaction(self._db) as db:
+        with Transaction(self._db, self._path) as db:
             db.execute("DELETE FROM containers WHERE id=?", (id,))
 
     def _one(self, query: str, value: str) -> Container | None:
