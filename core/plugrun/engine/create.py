@@ -13,7 +13,7 @@ from plugrun.engine.manifests import parse_image_config
 from plugrun.engine.names import random_name
 from plugrun.engine.places import log_path
 from plugrun.engine.spec import runtime_spec
-from plugrun.engine.taskfile import own_task_file, write_task_file
+from plugrun.engine.taskfile import write_task_file
 from plugrun.errors import AlreadyExists, InvalidArgument
 from plugrun.linux.filesystem import write_whole
 from plugrun.model.container import BackendChoice, Container
@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
     from plugrun.engine.request import RunRequest
+    from plugrun.engine.taskfile import TaskFile
     from plugrun.model.image import Image, ImageConfig
     from plugrun.model.spec import RuntimeSpec
 
@@ -31,11 +32,14 @@ DEFAULT_STOP_TIMEOUT = 10
 _NAME_TRIES = 20
 
 
-def create(engine: Engine, request: RunRequest, image: Image) -> Container:
-    """Make a container of an image; it is on disk in full, or not at all."""
+def create(engine: Engine, request: RunRequest, image: Image, monitor: TaskFile) -> Container:
+    """Make a container of an image; it is on disk in full, or not at all.
+
+    ``monitor`` names the process that will look after it, and that ends with this one.
+    """
     container = assemble(engine, request, image)
     # Written first: what a killed command leaves behind is found by it.
-    write_task_file(engine.task_folder(container.id), own_task_file())
+    write_task_file(engine.task_folder(container.id), monitor)
     with engine.locks.shared("images"):
         try:
             container = _reserve(engine, container, given=bool(request.name))

@@ -101,12 +101,6 @@ class Engine:
             self._content = ContentStore(self.root)
         return self._content
 
-    def close_metadata(self) -> None:
-        """Close the database, as a process must before it forks; it opens again when needed."""
-        if self._metadata is not None:
-            self._metadata.close()
-            self._metadata = None
-
     # -- backends -------------------------------------------------------------------------
 
     def storage(self) -> Storage:
@@ -121,6 +115,10 @@ class Engine:
     def storage_choice(self) -> BackendChoice:
         """Which storage the profile comes down to, and why."""
         return self.backends.choose("storage", f"{self.root}/storage")
+
+    def choose_backends(self) -> None:
+        """Come to all three choices; what that finds out is kept for the next command."""
+        self.storage_choice(), self.isolation_choice(), self.network_choice()
 
     def isolation_choice(self) -> BackendChoice:
         """Which isolation the profile comes down to, and why."""

@@ -35,7 +35,6 @@ def exec_in(engine: Engine, request: ExecRequest) -> int:
         )
     identity = identify(request.user or container.user, live_accounts(task.pid))
     process = exec_process(container, request, identity)
-    engine.close_metadata()
     plumbing = lay(terminal=request.tty, interactive=request.interactive)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     isolation = engine.isolation_named(container.isolation.name)

@@ -9,10 +9,12 @@ import time
 from plugrun.engine.places import log_path
 from plugrun.engine.report import Reporter
 from plugrun.engine.stopwatch import Stopwatch
-from plugrun.engine.taskfile import TaskFile, own_task_file, watch_lock, write_task_file
+from plugrun.engine.taskfile import TaskFile, served_by, watch_lock, write_task_file
 from plugrun.errors import IsolationError, NoSuchContainer
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
 from plugrun.linux.signals import raw as signals
+from plugrun.model.container import container_from_json
+from plugrun.model.jsontext import loads
 from plugrun.model.record import replace
 from plugrun.monitor.end import watch_to_end
 from plugrun.monitor.exitfile import ExitFile, write_exit_file
@@ -22,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
     from plugrun.engine.plumbing import Plumbing
+    from plugrun.engine.request import RunRequest
     from plugrun.interfaces.isolation import Task
     from plugrun.model.container import Container
 
@@ -30,23 +33,26 @@ class Supervision:
     """One container's monitor, in the forked child. ``serve`` does not return."""
 
     def __init__(
-        self, engine: Engine, container: Container, plumbing: Plumbing, report: int, lifeline: int
+        self, engine: Engine, request: RunRequest, plumbing: Plumbing, report: int, orders: int
     ) -> None:
         self._engine = engine
-        self._container = container
+        self._request = request
         self._plumbing = plumbing
         self._reporter = Reporter(report)
-        self._lifeline = lifeline
-        self._clock = Stopwatch()
+        self._orders = orders
 
     def serve(self) -> None:
         """Start the container, watch it, clean up; end the process."""
         code = 1
         try:
             self._leave_caller()
+            self._preload()
+            self._container = self._await_order()
+            self._clock = Stopwatch()
             plan = self._start()
             if self._container.detached:
                 self._detach(plan)
+            self._preload_clean_up()
             code = watch_to_end(plan)
             self._clock.mark("run")
             tidy(self._engine, self._container)
@@ -65,20 +71,40 @@ class Supervision:
         os.setsid()
         os.chdir("/")
         prctl(PR_SET_CHILD_SUBREAPER, 1)
-        if self._container.detached:
+        if self._request.detach:
             null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
             for fd in (0, 1, 2):
                 os.dup2(null, fd)
             os.close(null)
+
+    def _preload(self) -> None:
+        """Load what the start will need, while the command makes the container."""
+        engine = self._engine
+        engine.storage_named(engine.storage_choice().name)
+        engine.isolation_named(engine.isolation_choice().name).preload()
+
+    def _preload_clean_up(self) -> None:
+        """Load what the end will need, while the container runs."""
+        import plugrun.engine.rm
+        import plugrun.store.metadata  # noqa: F401
+
+    def _await_order(self) -> Container:
+        """Read which container to serve; end here if the command ends without saying so."""
+        order = b""
+        while not order.endswith(b"\n"):
+            piece = os.read(self._orders, 65536)
+            if not piece:
+                os._exit(0)
+            order += piece
+        return container_from_json(loads(order))
 
     def _start(self) -> WatchPlan:
         container, engine = self._container, self._engine
         isolation = engine.isolation_named(container.isolation.name)
         folder = engine.container_folder(container.id)
         mounts = engine.storage_named(container.storage.name).mounts(container.id)
-        task_file = own_task_file()
+        task_file = served_by(os.getpid())
         self._watching = engine.locks.exclusive(watch_lock(container.id))
-        self._clock.mark("monitor")
         try:
             task = isolation.create(container.id, folder, self._plumbing.inner, mounts)
             self._clock.mark("create")
@@ -119,7 +145,7 @@ class Supervision:
         watching = self._watching.detach()
         held = (plumbing.input,) if not attached and plumbing.input >= 0 else ()
         if attached and plumbing.input >= 0 and not container.tty:
-            # Only the starter writes to it: its end must be the container's end of file.
+            # Only the command writes to it: its end must be the container's end of file.
             os.close(plumbing.input)
         return WatchPlan(
             pid=task.pid,
@@ -129,7 +155,7 @@ class Supervision:
             oom_counter=task.oom_counter,
             outputs=plumbing.outputs,
             clients=(("stdout", 1), ("stderr", 2)) if attached else (),
-            lifeline=self._lifeline,
+            lifeline=self._orders if attached else -1,
             held=held,
             watching=watching,
             durable=not container.auto_remove,

@@ -40,10 +40,9 @@ class TaskFile:
         return self.pid != 0 and is_alive(self.pid, self.started)
 
 
-def own_task_file() -> TaskFile:
-    """Return a task file that names this process as the monitor."""
-    own = os.getpid()
-    return TaskFile(own, start_time(own))
+def served_by(pid: int) -> TaskFile:
+    """Return the task file of a container that is being made, with its monitor."""
+    return TaskFile(pid, start_time(pid))
 
 
 def write_task_file(folder: str, task: TaskFile) -> None:

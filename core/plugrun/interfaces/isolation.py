@@ -103,6 +103,12 @@ class Task:
 class Isolation(Backend, Protocol):
     """An OCI runtime's verbs; see the module's text for the promises."""
 
+    def preload(self) -> None:
+        """Load what ``create`` and ``start`` will need; changes nothing that can be seen.
+
+        Called while another process still makes the bundle, so that the time is not lost.
+        """
+
     def create(self, id: str, bundle: str, stdio: Stdio, rootfs: Sequence[Mount] = ()) -> Task:
         """Make the container up to the point before its command runs."""
 

@@ -70,7 +70,7 @@ def _after_padding(fd: int, rest: bytes) -> bytes:
 def _member(fd: int, member: Any, data: bytes) -> Iterator[bytes]:
     from isal import igzip_lib
 
-    damaged: type[Exception] = igzip_lib.error
+    damaged: Any = igzip_lib.error
     while not member.eof:
         try:
             piece = member.decompress(data, PIECE)

@@ -60,6 +60,9 @@ _MACHINES = {
     "i686": ("386", ""),
 }
 
+# 32-bit arm: a processor runs what was made for its own level and for those after it here.
+_ARM_VARIANTS = ("v8", "v7", "v6", "v5")
+
 
 def parse_platform(text: str) -> Platform:
     """Parse Docker's ``[os/]architecture[/variant]``; raise InvalidArgument if it is none."""
@@ -105,8 +108,10 @@ def platform_order(wanted: Platform) -> tuple[Platform, ...]:
     )
     if own.architecture != "arm":
         return (own,)
-    levels = range(int(own.variant[1:]) if own.variant[1:].isdigit() else 7, 4, -1)
-    return tuple(Platform(own.os, "arm", f"v{level}") for level in levels)
+    if own.variant not in _ARM_VARIANTS:
+        return (own,)
+    levels = _ARM_VARIANTS[_ARM_VARIANTS.index(own.variant) :]
+    return tuple(Platform(own.os, "arm", level) for level in levels)
 
 
 def normal_platform(os: str, architecture: str, variant: str) -> Platform:

@@ -31,6 +31,13 @@ def loads(text: str | bytes) -> Any:
     if isinstance(text, bytes):
         text = text.decode("utf-8")
     try:
+        return _scan(text)
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+
+
+def _scan(text: str) -> Any:
+    try:
         from _json import make_scanner
     except ImportError:
         import json
@@ -41,8 +48,6 @@ def loads(text: str | bytes) -> Any:
         value, end = make_scanner(_Rules)(body, 0)  # type: ignore[arg-type]
     except StopIteration as stop:
         raise ValueError(f"not JSON at character {stop.value}") from None
-    except RecursionError:
-        raise ValueError("JSON is nested too deeply") from None
     if end != len(body):
         raise ValueError(f"not JSON: more text at character {end}")
     return value

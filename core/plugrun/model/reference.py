@@ -17,6 +17,7 @@ DEFAULT_TAG = "latest"
 _LOWER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _ALNUM = _LOWER | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _TAG = _ALNUM | frozenset("_.-")
+_ADDRESS = frozenset("0123456789abcdefABCDEF:")
 _SCHEME = _LOWER | frozenset("-")
 
 
@@ -146,15 +147,17 @@ def _is_component(part: str) -> bool:
 
 def _check_host(host: str, text: str) -> None:
     if host.startswith("["):
-        name, bracket, port = host[1:].partition("]")
-        good = bool(bracket) and all(c in "0123456789abcdefABCDEF:" for c in name) and ":" in name
-        port = port.removeprefix(":") if port.startswith(":") else ("x" if port else "")
+        name, _, port = host[1:].partition("]")
+        good = "]" in host and ":" in name and _ADDRESS.issuperset(name)
     else:
         name, colon, port = host.partition(":")
-        good = all(_is_label(label) for label in name.split("."))
-        port = port or ("x" if colon else "")
-    if not good or (port and not (port.isascii() and port.isdigit())):
+        good, port = all(_is_label(label) for label in name.split(".")), colon + port
+    if not good or (port and not _is_port(port)):
         raise _malformed(text)
+
+
+def _is_port(text: str) -> bool:
+    return text.startswith(":") and text[1:].isascii() and text[1:].isdigit()
 
 
 def _is_label(label: str) -> bool:

@@ -23,7 +23,7 @@ class Metadata:
         self._db = open_database(path)
 
     def close(self) -> None:
-        """Close the file; a process must do so before it forks."""
+        """Close the file. A process that forks must do so before, unless the child leaves it be."""
         self._db.close()
 
     # -- images ---------------------------------------------------------------------------

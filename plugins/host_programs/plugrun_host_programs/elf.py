@@ -18,6 +18,7 @@ _PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
 _DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_RPATH, _DT_RUNPATH = 1, 5, 10, 15, 29
 # Bounds on what a header may claim: far above any real file's.
 _MOST_SEGMENTS = 4096
+_LONGEST_FILE = 1 << 62
 _LONGEST_TABLE = 64 * 1024 * 1024
 
 
@@ -91,8 +92,6 @@ class _Reader:
         return _Segment(kind, offset, address, size)
 
     def _dynamic(self, segment: _Segment) -> list[tuple[int, int]]:
-        if segment.size > _LONGEST_TABLE:
-            raise ValueError("dynamic section too long")
         form = struct.Struct(self._order + ("qQ" if self._is_64 else "iI"))
         data = self._at(segment.offset, segment.size)
         found: list[tuple[int, int]] = []
@@ -105,7 +104,7 @@ class _Reader:
     def _strings(self, tags: list[tuple[int, int]], segments: list[_Segment]) -> bytes:
         known = dict(tags)
         address, size = known.get(_DT_STRTAB), known.get(_DT_STRSZ, 0)
-        if address is None or size > _LONGEST_TABLE:
+        if address is None:
             return b""
         for s in segments:
             if s.type == _PT_LOAD and s.address <= address < s.address + s.size:
@@ -117,6 +116,8 @@ class _Reader:
         return shape.unpack(self._at(at, shape.size))
 
     def _at(self, offset: int, size: int) -> bytes:
+        if offset > _LONGEST_FILE or size > _LONGEST_TABLE:
+            raise ValueError("no file is as long as its header says")
         self._file.seek(offset)
         return self._file.read(size)
 

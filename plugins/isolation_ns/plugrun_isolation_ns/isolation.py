@@ -66,6 +66,13 @@ class NamespaceIsolation:
             self._found = hierarchies()
         return self._found
 
+    def preload(self) -> None:
+        """Import what ``create``, ``start`` and ``delete`` import, and look at the cgroups."""
+        import plugrun_isolation_ns.create
+        import plugrun_isolation_ns.verbs  # noqa: F401
+
+        self._hierarchies()
+
     def create(self, id: str, bundle: str, stdio: Stdio, rootfs: Sequence[Mount] = ()) -> Task:
         """Make the container up to the point before its command runs."""
         from plugrun_isolation_ns.create import Creation

@@ -1,0 +1,140 @@
+"""The command's side of a start: fork the monitor, order a container, attend to it.
+
+The monitor is forked before anything is looked up, and loads what it will need while the command
+finds the image and makes the bundle. It is forked before the database is opened, too: SQLite's
+locks do not survive a fork (sqlite.org/howtocorrupt.html, 2.6), and closing the database would
+cost a checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.engine.client import Attachment, Input
+from plugrun.engine.plumbing import lay
+from plugrun.engine.report import Reports, error_of
+from plugrun.engine.taskfile import served_by
+from plugrun.engine.terminal import RawMode
+from plugrun.errors import PlugrunError
+from plugrun.model.container import container_to_json
+from plugrun.model.jsontext import dumps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from plugrun.engine.engine import Engine
+    from plugrun.engine.request import RunRequest
+    from plugrun.engine.stopwatch import Stopwatch
+    from plugrun.engine.taskfile import TaskFile
+    from plugrun.model.container import Container
+
+
+class Starter:
+    """A forked monitor that waits for its order; it ends if none comes."""
+
+    def __init__(self, engine: Engine, request: RunRequest, clock: Stopwatch) -> None:
+        self._engine = engine
+        self._request = request
+        self._clock = clock
+        self._attachment: Attachment | None = None
+        self._exit = 0
+        # Made here once, or each of the two processes would make it.
+        engine.choose_backends()
+        self._plumbing = lay(terminal=request.tty, interactive=request.interactive)
+        report_read, report_write = os.pipe2(os.O_CLOEXEC)
+        orders_read, self._orders = os.pipe2(os.O_CLOEXEC)
+        self._monitor = os.fork()
+        if self._monitor == 0:
+            os.close(report_read)
+            os.close(self._orders)
+            self._supervise(engine, report_write, orders_read)
+        os.close(report_write)
+        os.close(orders_read)
+        self._plumbing.close_inner()
+        self._plumbing.close_outputs()
+        self._reports = Reports(report_read)
+
+    def _supervise(self, engine: Engine, report: int, orders: int) -> None:
+        from plugrun.engine.supervise import Supervision
+
+        Supervision(engine, self._request, self._plumbing, report, orders).serve()
+
+    @property
+    def monitor(self) -> TaskFile:
+        """What the container's task file says from the beginning."""
+        return served_by(self._monitor)
+
+    def start(self, container: Container) -> int:
+        """Start a container that is on disk, and attend to it; return its exit code.
+
+        Return 0 at once when it has started detached, or when the user detached.
+        """
+        self._container = container
+        self._stages = list(self._clock.stages)
+        order = memoryview(dumps(container_to_json(container)).encode() + b"\n")
+        try:
+            while order:
+                order = order[os.write(self._orders, order) :]
+        except BrokenPipeError:
+            raise self._killed() from None
+        return self._detached() if container.detached else self._attached()
+
+    def _detached(self) -> int:
+        while not self._handle_reports():
+            pass
+        return 0
+
+    def _attached(self) -> int:
+        container, plumbing = self._container, self._plumbing
+        source = None
+        if container.open_stdin:
+            source = Input(plumbing.input, terminal=container.tty)
+        terminal = 0 if container.tty and os.isatty(0) else -1
+        self._attachment = Attachment(source, terminal, plumbing.input)
+        try:
+            if terminal >= 0 and container.open_stdin:
+                with RawMode(terminal):
+                    self._attend()
+            else:
+                self._attend()
+        finally:
+            self._attachment.close()
+        return self._exit
+
+    def _attend(self) -> None:
+        assert self._attachment is not None
+        self._attachment.wait((self._reports.fd,), lambda _: self._handle_reports())
+
+    def _handle_reports(self) -> bool:
+        """Take what the monitor says; True when there is nothing more to wait for."""
+        messages = self._reports.read()
+        if messages is None:
+            raise self._killed()
+        over = [self._handle(message) for message in messages]
+        return any(over)
+
+    def _handle(self, message: dict[str, Any]) -> bool:
+        if "error" in message:
+            raise error_of(message)
+        stages = [(name, milliseconds) for name, milliseconds in message["stages"]]
+        self._clock.stages = [*self._stages, *stages]
+        if "exit" in message:
+            self._exit = message["exit"]
+            return True
+        if self._attachment is not None:
+            self._attachment.process(message["started"])
+            self._heal()
+        return self._container.detached
+
+    def _heal(self) -> None:
+        """Clean up after others while the container runs and there is nothing to do."""
+        from plugrun.engine.heal import heal
+
+        heal(self._engine)
+
+    def _killed(self) -> PlugrunError:
+        return PlugrunError(
+            f"the monitor of container {self._container.short_id} was killed",
+            hint="`plugrun ps -a` shows what became of it",
+        )
