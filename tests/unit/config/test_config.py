@@ -149,7 +149,7 @@ def test_xdg_config_home_moves_the_users_file(machine, tmp_path):
         ),
         ("profiles:\n  default:\n    options: {disk: {}}\n", ":3:15", ['unknown key "disk"']),
         ("profiles:\n  default:\n    options: {storage: {overlay: 3}}\n", ":3:25", ["a mapping"]),
-        ("profiles: &a {default: *a}\n", ":", ["not YAML"]),
+        ("profiles: &a {default: *a}\n", ":", ["nested too deeply"]),
         ("? [a]\n: b\n", ":1:3", ["a key must be a word"]),
         ("profile: !!python/object:os.system x\n", ":1:1", ["could not determine a constructor"]),
         ("profile: 2020-01-01\n", ":1:1", ["a date is no setting"]),
