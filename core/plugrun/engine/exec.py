@@ -14,6 +14,7 @@ from plugrun.engine.taskfile import read_task_file
 from plugrun.engine.terminal import RawMode
 from plugrun.errors import Conflict, InvalidArgument, NotATerminal
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
+from plugrun.linux.writing import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,16 +152,3 @@ def _has_data(fd: int) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     return any(event & select.POLLIN for _, event in poll.poll(0))
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Write everything; wait where the descriptor does not block."""
-    while data:
-        try:
-            data = data[os.write(fd, data) :]
-        except BlockingIOError:
-            import select
-
-            poll = select.poll()
-            poll.register(fd, select.POLLOUT)
-            poll.poll()

@@ -8,6 +8,7 @@ from plugrun.errors import PlugrunError
 from plugrun.linux.attach import mount_all
 from plugrun.linux.mounting import MS_PRIVATE, MS_REC, mount
 from plugrun.linux.process import CLONE_NEWNS, unshare
+from plugrun.linux.writing import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,15 +46,9 @@ def _child(mounts: Sequence[Mount], place: str, look: Callable[[int], bytes], wr
         mount("", "/", "", MS_REC | MS_PRIVATE)
         mount_all(mounts, place)
         root = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        _write(writer, look(root))
+        write_all(writer, look(root))
         code = 0
     except Exception as error:  # noqa: BLE001  (a forked child must end here, whatever happens)
-        _write(writer, str(error).encode("utf-8", "replace"))
+        write_all(writer, str(error).encode("utf-8", "replace"))
     finally:
         os._exit(code)
-
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

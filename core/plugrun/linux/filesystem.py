@@ -6,6 +6,7 @@ import ctypes
 import os
 
 from plugrun.linux.libc import LIBC, check
+from plugrun.linux.writing import write_all
 
 # include/uapi/linux/magic.h
 EXT_MAGIC = 0xEF53
@@ -40,9 +41,7 @@ def write_whole(path: str, data: bytes, *, mode: int = 0o600, durable: bool = Fa
     fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(fd, view) :]
+            write_all(fd, data)
             if durable:
                 os.fsync(fd)
         finally:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import posix
 from time import gmtime, strftime, time_ns
 
+from plugrun.linux.writing import write_all
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,8 +81,7 @@ class LogFile:
 
     def _write(self, data: bytes) -> None:
         try:
-            while data:
-                data = data[posix.write(self._fd, data) :]
+            write_all(self._fd, data)
         except OSError:
             # A full disk must not end the container, nor its output to whoever is attached: what
             # does not fit is lost, and later lines are tried again.

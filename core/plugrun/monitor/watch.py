@@ -9,6 +9,7 @@ from __future__ import annotations
 import posix
 import select
 
+from plugrun.linux.writing import write_all
 from plugrun.monitor.logfile import LogFile
 
 TYPE_CHECKING = False
@@ -67,15 +68,8 @@ class Watcher:
         self._log.write(stream, data)
 
     def _show(self, stream: str, data: bytes) -> None:
-        fd = self._clients[stream]
         try:
-            while data:
-                try:
-                    data = data[posix.write(fd, data) :]
-                except BlockingIOError:
-                    waiting = select.poll()
-                    waiting.register(fd, select.POLLOUT)
-                    waiting.poll()
+            write_all(self._clients[stream], data)
         except OSError:
             # Nobody reads any more (a closed pipe, a gone terminal): the container goes on.
             del self._clients[stream]
