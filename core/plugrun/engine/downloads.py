@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 from plugrun.errors import Interrupted, PlugrunError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from queue import SimpleQueue
+    from threading import Thread
 
     from plugrun.interfaces.transport import Transport
     from plugrun.model.descriptor import Descriptor
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4
 _STEP = 1 << 18  # bytes between two words about progress
-_PATIENCE = 5.0  # seconds for a thread to see that it shall end
+_PATIENCE = 1.0  # seconds for all threads to see that they shall end
 
 
 class Downloads:
@@ -35,7 +38,7 @@ class Downloads:
         self._hear = hear
         self._todo: SimpleQueue[Descriptor | None] = SimpleQueue()
         self._stopped = False
-        self._threads: list[object] = []
+        self._threads: list[Thread] = []
 
     def start(self, blobs: Iterable[Descriptor], at_once: int = AT_ONCE) -> None:
         """Begin to receive blobs, in this order."""
@@ -54,13 +57,14 @@ class Downloads:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Tell the threads to end at their next chunk, and wait for them, but not for ever."""
-        from threading import Thread
+        """Tell the threads to end at their next chunk, and wait for them, but not for ever.
 
+        One that waits for its source ends with the process; what it has stays for the next pull.
+        """
         self._stopped = True
+        end = time.monotonic() + _PATIENCE
         for thread in self._threads:
-            assert isinstance(thread, Thread)
-            thread.join(_PATIENCE)
+            thread.join(max(0.0, end - time.monotonic()))
 
     def _work(self) -> None:
         while (blob := self._todo.get()) is not None:

@@ -11,6 +11,7 @@ import os
 from plugrun.errors import AlreadyExists, Conflict, Corrupt, NoSuchSnapshot
 from plugrun.interfaces.storage import ACTIVE, COMMITTED, INDEPENDENT_LAYERS
 from plugrun.layers.implied import complete
+from plugrun.layers.workers import held_tree
 from plugrun.model.record import record
 
 TYPE_CHECKING = False
@@ -97,6 +98,8 @@ class LayerWork:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._prepared:
+            self._pool.close()  # or the workers would go on filling what is removed
         for layer in reversed(self._prepared):
             try:
                 self._storage.remove(layer.key)
@@ -173,8 +176,8 @@ class LayerWork:
 
     def _complete(self, layer: Layer) -> None:
         tree, result = self._trees[layer.number], self._done[layer.number]
-        if tree.lower and (result.implied or result.whited):
-            complete(tree.path, tree.lower, result.implied, result.whited)
+        if self._independent and (result.implied or result.whited or result.emptied):
+            complete(tree.path, tree.lower, result)
 
     def _commit(self, layer: Layer) -> None:
         try:
@@ -189,7 +192,7 @@ class LayerWork:
 def remove_left_over(storage: Storage, key: str) -> None:
     """Remove an unpacking snapshot that a killed command left, and those made over it."""
     try:
-        storage.remove(key)
+        _remove_unheld(storage, key)
     except NoSuchSnapshot:
         return
     except Conflict:
@@ -200,7 +203,13 @@ def remove_left_over(storage: Storage, key: str) -> None:
                 doomed.add(snapshot.key)
         for snapshot in reversed(found):
             if snapshot.key in doomed:
-                storage.remove(snapshot.key)
+                _remove_unheld(storage, snapshot.key)
+
+
+def _remove_unheld(storage: Storage, key: str) -> None:
+    """Remove an unpacking snapshot once the killed command's worker in it has ended too."""
+    with held_tree(storage.layer_tree(key).path):
+        storage.remove(key)
 
 
 def worker_count(layers: int) -> int:

@@ -163,8 +163,10 @@ class _Pull:
                 f"{descriptor.digest} has {descriptor.size} bytes, over the limit of {limit}"
             )
         if self._content.has(descriptor.digest, descriptor.size):
-            with contextlib.suppress(DigestMismatch):
+            try:
                 return self._content.read(descriptor.digest, limit)
+            except DigestMismatch:
+                self._content.remove(descriptor.digest)  # damaged here: take it in anew
         data = b""
         for chunk in self._transport.fetch(descriptor):
             data += chunk
@@ -263,18 +265,19 @@ class _Pull:
             self._publish([])
             return known
         transfer = Transfer(self._engine, self._transport, self._observer, missing, blobs)
-        return known + transfer.run(below, lambda: self._publish(list(blobs)))
+        return known + transfer.run(below, self._publish)
 
     def _publish(self, blobs: list[str]) -> None:
-        """Put blobs and documents on the disk and in their place."""
+        """Put everything written so far on the disk; then blobs and documents in their place."""
+        found = [d for d in blobs if not self._content.has(d)]
         for descriptor, data in self._documents:
             if not self._content.has(descriptor.digest, descriptor.size):
                 self._content.receive(descriptor, _from(data))
-                blobs.append(descriptor.digest)
-        if blobs:
-            sync_filesystem(self._engine)
-            for digest in blobs:
-                self._content.publish(digest, durable=False)
+                found.append(descriptor.digest)
+        sync_filesystem(self._engine)
+        for digest in found:
+            self._content.publish(digest, durable=False)
+        if found:
             sync_filesystem(self._engine)
 
     def _known_size(self, chain: tuple[str, ...]) -> int:

@@ -77,10 +77,10 @@ class Transfer:
         }
         self._events: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
 
-    def run(self, below: str | None, publish: Callable[[], None]) -> int:
+    def run(self, below: str | None, publish: Callable[[list[str]], None]) -> int:
         """Bring all over ``below``; return the bytes of their files.
 
-        ``publish`` makes everything received durable and gives blobs their place; it is called
+        ``publish`` makes everything written durable and gives whole blobs their place; it is called
         before anything is committed. An error leaves blobs, and no layer that is not whole.
         """
         with (
@@ -94,13 +94,12 @@ class Transfer:
             work.commit(lambda layer: self._say(layer.blob, COMPLETE))
             return work.bytes
 
-    def _work(self, below: str | None, pool: WorkerPool, publish: Callable[[], None]) -> LayerWork:
+    def _work(
+        self, below: str | None, pool: WorkerPool, publish: Callable[[list[str]], None]
+    ) -> LayerWork:
         def sync() -> None:
-            # A storage that takes layers one by one syncs while later blobs are on their way.
-            if self._missing_blobs:
-                sync_filesystem(self._engine)
-            else:
-                publish()
+            # A storage that takes layers one by one commits while later blobs are on their way.
+            publish([d for d in self._blobs if d not in self._missing_blobs])
 
         return LayerWork(self._engine.storage(), self._layers, below, pool, self._hear, sync)
 

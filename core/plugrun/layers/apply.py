@@ -13,7 +13,13 @@ import stat
 from plugrun.errors import Corrupt, HostileArchive, NoSpace, PlugrunError
 from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS
 from plugrun.layers import entry as tar
-from plugrun.layers.attributes import DEFAULT_ACL, check_xattrs, clear_xattrs, set_xattrs
+from plugrun.layers.attributes import (
+    DEFAULT_ACL,
+    check_xattrs,
+    clear_xattrs,
+    drop_inherited_acl,
+    set_xattrs,
+)
 from plugrun.layers.deletions import OverlayDeletions, UnlinkDeletions
 from plugrun.layers.entry import shown
 from plugrun.layers.folders import FOLDER, Folders
@@ -64,8 +70,11 @@ class Application:
             try:
                 self.apply(entry)
             except OSError as error:
-                raise _explained(error, entry) from error
-        self._finish()
+                raise _explained(error, shown(entry.name)) from error
+        try:
+            self._finish()
+        except OSError as error:
+            raise _explained(error, "the folders' attributes") from error
 
     def apply(self, entry: Entry) -> None:
         """Apply one entry."""
@@ -229,10 +238,13 @@ class Application:
         fd = folder.fd
         if entry.uid or entry.gid or not folder.plain:
             os.chown(name, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False)
+        path = b"/proc/self/fd/%d/%b" % (fd, name)
         if entry.type != tar.SYMLINK and (entry.mode & _SPECIAL_BITS or not folder.plain):
+            if not folder.plain:
+                drop_inherited_acl(path)
             os.chmod(name, entry.mode, dir_fd=fd)
         if entry.xattrs:
-            set_xattrs(b"/proc/self/fd/%d/%b" % (fd, name), entry.xattrs, entry.name)
+            set_xattrs(path, entry.xattrs, entry.name)
         times = (entry.mtime_ns, entry.mtime_ns)
         os.utime(name, ns=times, dir_fd=fd, follow_symlinks=False)
 
@@ -314,9 +326,9 @@ _MAKERS = {
 }
 
 
-def _explained(error: OSError, entry: Entry) -> PlugrunError:
+def _explained(error: OSError, what: str) -> PlugrunError:
     """Say what of a layer could not be unpacked, and why."""
-    text = f"cannot unpack {shown(entry.name)}: {error.strerror}"
+    text = f"cannot unpack {what}: {error.strerror}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace(text, hint="free some space, or remove images that are not used")
     if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EFBIG):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from plugrun.layers.entry import Entry
 
 DEFAULT_ACL = "system.posix_acl_default"
+ACL = "system.posix_acl_access"
 OVERLAY = "trusted.overlay."
 OPAQUE = "trusted.overlay.opaque"
 _OWN_OF_OVERLAYFS = (OVERLAY, "user.overlay.")
@@ -69,6 +70,15 @@ def clear_xattrs(fd: int) -> None:
     for name in xattrs_of(fd):
         if name != "security.selinux":
             os.removexattr(fd, name)
+
+
+def drop_inherited_acl(path: bytes) -> None:
+    """Remove what a new device or FIFO has from its folder's default ACL."""
+    try:
+        os.removexattr(path, ACL, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.ENODATA, errno.ENOTSUP):
+            raise
 
 
 def copy_attributes(source: int, target: int) -> None:

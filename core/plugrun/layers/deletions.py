@@ -12,6 +12,8 @@ import stat
 from plugrun.layers.attributes import OPAQUE
 from plugrun.layers.removal import prune, remove_tree
 
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
@@ -101,6 +103,8 @@ class OverlayDeletions:
 
     def finish(self, folders: Folders) -> None:
         """Whiteouts within opaque folders delete nothing, and readdir would show them."""
+        if b"" in self._ledger.opaque:
+            self._sever_top(folders.root)
         stray = [path for path in self._ledger.whiteouts if self._ledger.is_cut_off(path)]
         for path in stray:
             folders.trim()
@@ -108,9 +112,25 @@ class OverlayDeletions:
             os.unlink(name, dir_fd=folders.of(above).fd)
         self._ledger.whiteouts.difference_update(stray)
 
+    def _sever_top(self, root: Folder) -> None:
+        """The roots of layers are always merged, opaque or not: cut off what lies in ours.
+
+        What only lower layers have is whited out once they are known (``implied.complete``).
+        """
+        for name in os.listdir(root.fd):
+            try:
+                fd = os.open(name, _FOLDER, dir_fd=root.fd)
+            except NotADirectoryError:
+                continue
+            try:
+                self._set_opaque(os.fsencode(name), fd)
+            finally:
+                os.close(fd)
+
     def _set_opaque(self, path: bytes, fd: int) -> None:
         if path not in self._ledger.opaque:
-            os.setxattr(fd, OPAQUE, b"y")
+            if path:
+                os.setxattr(fd, OPAQUE, b"y")
             self._ledger.opaque.add(path)
 
 

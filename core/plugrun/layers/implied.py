@@ -14,28 +14,40 @@ from plugrun.layers.attributes import OPAQUE, copy_attributes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+
+    from plugrun.layers.unpack import Unpacked
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def complete(
-    tree: str, lower: Sequence[str], implied: Iterable[bytes], whited: Iterable[bytes]
-) -> None:
+def complete(tree: str, lower: Sequence[str], told: Unpacked) -> None:
     """Give implied folders their attributes from ``lower``, nearest first; drop idle whiteouts.
 
-    ``implied`` and ``whited`` are what unpacking into ``tree`` returned. Killed in the middle, it
-    can be done again.
+    ``told`` is what unpacking into ``tree`` returned. Killed in the middle, it can be done again.
     """
     root = os.open(tree, _ROOT)
     try:
-        for path in sorted(implied, reverse=True):
+        if told.emptied:
+            _white_out_all(root, lower)
+        for path in sorted(told.implied, reverse=True):
             _take_attributes(root, path, lower)
-        for path in whited:
+        for path in told.whited:
             _drop_idle(root, path, lower)
     finally:
         os.close(root)
+
+
+def _white_out_all(root: int, lower: Sequence[str]) -> None:
+    """Delete what lower layers have at the top: overlayfs does not heed an opaque root."""
+    state = os.fstat(root)
+    for name in {name for layer in lower for name in os.listdir(layer)}:
+        try:
+            os.mknod(name, stat.S_IFCHR, 0, dir_fd=root)
+        except FileExistsError:
+            continue
+    os.utime(root, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
 def _take_attributes(root: int, path: bytes, lower: Sequence[str]) -> None:

@@ -26,13 +26,15 @@ class Unpacked:
     """What unpacking a layer told.
 
     ``bytes`` is the sum of its files' sizes. ``implied`` are the folders without an entry, in
-    order, and ``whited`` the folders in which whiteouts were made: see ``plugrun.layers.implied``.
+    order, ``whited`` the folders in which whiteouts were made, and ``emptied`` if all that lower
+    layers have is deleted: see ``plugrun.layers.implied``.
     """
 
     diff_id: str
     bytes: int
     implied: tuple[builtins.bytes, ...]
     whited: tuple[builtins.bytes, ...]
+    emptied: bool
 
 
 def unpack_layer(
@@ -56,6 +58,7 @@ def unpack_layer(
             application.bytes,
             tuple(ledger.implied_from_below()),
             tuple(sorted({path.rpartition(b"/")[0] for path in ledger.whiteouts})),
+            b"" in ledger.opaque,
         )
     finally:
         application.close()

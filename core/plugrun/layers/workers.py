@@ -30,7 +30,12 @@ if TYPE_CHECKING:
     Finished = Callable[["Unpacked | BaseException"], None]
     Job = tuple[dict[str, str], Callable[[int], None], Finished]
 
-_START = "import sys; sys.path[:] = {path!r}; from plugrun.layers.workers import serve; serve()"
+_START = """\
+import sys
+sys.path[:] = {path!r}
+from plugrun.layers.workers import serve
+serve({parent})
+"""
 _STEP = 8 << 20  # bytes read between two words about progress
 
 
@@ -146,7 +151,7 @@ def _died(process: subprocess.Popen[bytes], words: dict[str, str]) -> PlugrunErr
 
 def _unpacked(done: dict[str, Any]) -> Unpacked:
     implied, whited = (tuple(os.fsencode(p) for p in done[key]) for key in ("implied", "whited"))
-    return Unpacked(done["diff_id"], done["bytes"], implied, whited)
+    return Unpacked(done["diff_id"], done["bytes"], implied, whited, done["emptied"])
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -154,7 +159,7 @@ def _start() -> subprocess.Popen[bytes]:
 
     path = [entry for entry in sys.path if os.path.isabs(entry)]
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _START.format(path=path)],
+        [sys.executable, "-I", "-S", "-c", _START.format(path=path, parent=os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         process_group=0,  # a terminal's Ctrl-C is for the parent, from the first moment on
@@ -164,15 +169,14 @@ def _start() -> subprocess.Popen[bytes]:
 # -- in the worker ----------------------------------------------------------------------------
 
 
-def serve() -> None:
-    """Do jobs until stdin ends."""
+def serve(parent: int) -> None:
+    """Do jobs until stdin ends, or the process ``parent``."""
     import resource
     import signal
 
     from plugrun.linux.process import PR_SET_PDEATHSIG, prctl
 
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    parent = os.getppid()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # Loaded before the first job, while blobs are still on their way.
@@ -223,8 +227,8 @@ def _work(job: dict[str, str]) -> dict[str, Any]:
     except (OSError, MemoryError) as error:
         return {"error": "PlugrunError", "message": f"cannot unpack a layer: {error}", "hint": ""}
     implied, whited = ([os.fsdecode(p) for p in paths] for paths in (done.implied, done.whited))
-    words = {"diff_id": done.diff_id, "bytes": done.bytes, "implied": implied, "whited": whited}
-    return {"done": words}
+    words = {"diff_id": done.diff_id, "bytes": done.bytes, "emptied": done.emptied}
+    return {"done": {**words, "implied": implied, "whited": whited}}
 
 
 def _say(words: dict[str, Any]) -> None:

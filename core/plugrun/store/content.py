@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 import os
 
-from plugrun.errors import Conflict, Corrupt, DigestMismatch, NoSpace, NotFound
+from plugrun.errors import Corrupt, DigestMismatch, NoSpace, NotFound
 from plugrun.model.descriptor import parse_digest
 
 TYPE_CHECKING = False
@@ -107,14 +107,17 @@ class ContentStore:
 
         ``fetch(offset)`` yields the bytes from there on: ``offset`` is what an earlier attempt
         left. ``progress`` hears how many bytes are here. Raise DigestMismatch on other bytes or
-        more or fewer of them, NoSpace on a full disk, Conflict if another process is at it; what
-        is there then is removed. After any other error it stays for the next attempt.
+        more or fewer of them, and NoSpace on a full disk; what is there then is removed. After any
+        other error it stays for the next attempt. Who comes while another receives the same blob
+        waits, and takes what that one got; the path is that of the published blob if it is one.
         """
         self._make_folders()
         path = f"{self._ingest}/{descriptor.digest[7:]}"
-        fd = os.open(path, _NEW, 0o600)
+        fd = _open_locked(path)
         try:
-            _lock(fd, descriptor.digest)
+            if self.has(descriptor.digest, descriptor.size):
+                os.unlink(path)
+                return self.path(descriptor.digest)
             try:
                 Reception(fd, descriptor, fetch, progress or _ignore).run()
             except (DigestMismatch, NoSpace):
@@ -251,13 +254,22 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{sha256(data).hexdigest()}"
 
 
-def _lock(fd: int, digest: str) -> None:
+def _open_locked(path: str) -> int:
+    """Open a file that is on its way, alone; not one that was published or removed meanwhile."""
     import fcntl
 
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Conflict(f"blob {digest} is being received by another command") from None
+    while True:
+        fd = os.open(path, _NEW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if os.fstat(fd).st_nlink and os.path.samestat(os.fstat(fd), os.stat(path)):
+                return fd
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
 
 
 def _sync(path: str) -> None:
