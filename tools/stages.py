@@ -25,7 +25,9 @@ def main() -> int:
             started = time.perf_counter()
             done = subprocess.run(run, check=True, capture_output=True, text=True)
             stages.setdefault("whole command", []).append((time.perf_counter() - started) * 1e3)
-            for name, milliseconds in re.findall(r"^\s*(\S.*?)\s+([\d.]+) ?(?:ms)?$", done.stderr, re.M):
+            for name, milliseconds in re.findall(
+                r"^\s*(\S.*?)\s+([\d.]+) ?(?:ms)?$", done.stderr, re.M
+            ):
                 stages.setdefault(name, []).append(float(milliseconds))
     sys.stdout.write(f"run --rm --network none, {RUNS} times, milliseconds (median, best)\n")
     for name, values in stages.items():

@@ -1,4 +1,4 @@
-"""The real command, once per profile in config/profiles, against a real registry and a real root."""
+"""The real command, once per profile in config/profiles, on a real registry and a real root."""
 
 from __future__ import annotations
 

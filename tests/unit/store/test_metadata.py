@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-
 from plugrun.errors import AlreadyExists, Conflict, Corrupt, NoSuchImage, PlugrunError
 from plugrun.model.container import BackendChoice, Bind, Container, Limits
 from plugrun.model.image import Image, ImageName
@@ -22,7 +21,8 @@ CONTAINER = Container(
     cmd=("b",), env=("K=v",), user="", working_dir="/", hostname="h", tty=False, open_stdin=False,
     auto_remove=False, detached=True, read_only=False, init=False, network="none",
     binds=(Bind("/a", "/b", ("ro",)),), limits=Limits(memory=7), labels=(("k", "v"),),
-    stop_signal="SIGTERM", stop_timeout=10, profile="p", storage=CHOICE, isolation=CHOICE, net=CHOICE,
+    stop_signal="SIGTERM", stop_timeout=10, profile="p", storage=CHOICE, isolation=CHOICE,
+    net=CHOICE,
 )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def test_a_newer_schema_is_refused(metadata, tmp_path):
 def test_a_lock_is_released_by_death(tmp_path):
     program = (
         "import sys; from plugrun.store.locks import Locks; "
-        f"held = Locks({str(tmp_path)!r}).exclusive('x'); print('held', flush=True); sys.stdin.read()"
+        f"held = Locks({str(tmp_path)!r}).exclusive('x'); print('held', flush=True)\nsys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
