@@ -239,7 +239,7 @@ class _Index:
 
     def _read(self) -> dict[str, Any] | None:
         content = _load(self._path)
-        if content is None or content["key"] != self._key:
+        if content is None or content.get("key") != self._key:
             return None
         fresh = all(_stamp(path) == stamp for path, stamp in content["watch"])
         return content if fresh else None
@@ -337,6 +337,8 @@ def _load(path: str) -> dict[str, Any] | None:
     try:
         folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
+        if os.path.islink(os.path.dirname(path)):
+            raise _refuse(path) from None
         return None
     try:
         _check_folder(folder, path)
@@ -358,9 +360,13 @@ def _check_folder(folder: int, path: str) -> None:
     found = os.fstat(folder)
     if found.st_uid in (0, os.geteuid()) and not found.st_mode & 0o022:
         return
+    raise _refuse(path)
+
+
+def _refuse(path: str) -> PlugrunError:
     from plugrun.errors import ConfigError
 
-    raise ConfigError(
+    return ConfigError(
         f"{os.path.dirname(path)}: not used, because others than root may write to it",
         hint="look at what it holds, then remove it; plugrun makes it anew",
     )
