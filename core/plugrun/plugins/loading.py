@@ -106,7 +106,7 @@ def _import(found: Found, installed: list[Found]) -> object:
     entry_points = [other.entry_point for other in installed if other.fits]
     ExtensionManager.ENTRY_POINT_CACHE[namespace] = entry_points
     try:
-        extensions = NamedExtensionManager(
+        extensions: NamedExtensionManager[Any] = NamedExtensionManager(
             namespace,
             [found.name],
             on_load_failure_callback=lambda _manager, _entry_point, error: failures.append(error),
@@ -119,7 +119,8 @@ def _import(found: Found, installed: list[Found]) -> object:
         del ExtensionManager.ENTRY_POINT_CACHE[namespace]
     if failures:
         raise broken(found, failures[0])
-    return extensions[found.name].plugin
+    plugin: object = extensions[found.name].plugin
+    return plugin
 
 
 def broken(found: Found, error: BaseException) -> PluginError:

@@ -9,12 +9,12 @@ import sys
 import time
 
 import pytest
-
 from plugrun import launchindex
 from plugrun.errors import BackendUnavailable, ConfigError, PluginError, UsageError
 from plugrun.launchindex import open_backends, rescan
 from plugrun.model.event import Event
 from plugrun.plugins import indexing, load
+
 from tests.unit.plugins.conftest import FAILS_PROBE, PROBED
 
 PROFILE = """
@@ -382,9 +382,31 @@ backends.open("storage", name, {root!r} + "/storage/" + name)
 print(*sorted(set(sys.modules) - bare))
 """
 COLD = frozenset(
-    "click stevedore pluggy yaml requests json re typing dataclasses inspect enum pathlib "
-    "subprocess asyncio logging threading shutil tempfile contextlib collections functools "
-    "importlib.metadata ctypes".split()
+    [
+        "click",
+        "stevedore",
+        "pluggy",
+        "yaml",
+        "requests",
+        "json",
+        "re",
+        "typing",
+        "dataclasses",
+        "inspect",
+        "enum",
+        "pathlib",
+        "subprocess",
+        "asyncio",
+        "logging",
+        "threading",
+        "shutil",
+        "tempfile",
+        "contextlib",
+        "collections",
+        "functools",
+        "importlib.metadata",
+        "ctypes",
+    ]
 )
 
 
