@@ -249,3 +249,17 @@ def test_terminal_signals_do_not_reach_a_detached_container(plugrun):
     assert os.getsid(pid) != os.getsid(0)
     os.kill(pid, signal.SIGWINCH)
     assert plugrun.inspect(id)["State"]["Running"] is True
+
+
+def test_only_root_reads_what_is_kept(alone):
+    subprocess.run(
+        ["sh", "-c", 'umask 0; exec "$@"', "sh", *alone.argv, "run", "--name", "kept"]
+        + [HOST_IMAGE, "true"],
+        check=True,
+        timeout=PATIENCE,
+        capture_output=True,
+    )
+    for folder in (alone.root, alone.run_root, alone.run_root_of_root):
+        assert os.stat(folder).st_mode & 0o777 == 0o700, folder
+    own = [f"{alone.root}/{name}" for name in os.listdir(alone.root)]
+    assert [path for path in own if os.stat(path).st_mode & 0o077] == []

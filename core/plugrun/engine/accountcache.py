@@ -9,7 +9,7 @@ import os
 
 from plugrun.engine.accounts import Accounts, read_accounts
 from plugrun.engine.peek import inside_tree
-from plugrun.linux.filesystem import write_whole
+from plugrun.linux.filesystem import make_private, write_whole
 from plugrun.model.jsontext import dumps, loads
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ def image_accounts(engine: Engine, storage: Storage, chain: str) -> Accounts:
             return _decode(file.read())
     except FileNotFoundError:
         found = _look(engine, storage, chain)
-    os.makedirs(f"{engine.root}/accounts", 0o700, exist_ok=True)
+    make_private(f"{engine.root}/accounts")
     write_whole(path, found)
     return _decode(found)
 

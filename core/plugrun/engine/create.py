@@ -15,7 +15,7 @@ from plugrun.engine.places import log_path
 from plugrun.engine.spec import runtime_spec
 from plugrun.engine.taskfile import write_task_file
 from plugrun.errors import AlreadyExists, InvalidArgument
-from plugrun.linux.filesystem import write_whole
+from plugrun.linux.filesystem import make_private, write_whole
 from plugrun.model.container import BackendChoice, Container
 from plugrun.model.jsontext import dumps
 from plugrun.model.record import replace
@@ -157,7 +157,7 @@ def _prepare(engine: Engine, container: Container, image: Image) -> None:
     top = image.chain[-1] if image.chain else None
     storage.prepare(container.id, top)
     folder = engine.container_folder(container.id)
-    os.makedirs(f"{folder}/rootfs", 0o700)
+    make_private(f"{folder}/rootfs")
     write_etc_files(container, folder)
     # There from the start, so that whoever follows it need not wait for it to appear.
     write_whole(log_path(engine, container), b"")

@@ -9,6 +9,7 @@ import os
 import time
 
 from plugrun.errors import NotRoot
+from plugrun.linux.filesystem import make_private
 from plugrun.model.event import Event
 from plugrun.store.locks import Locks
 
@@ -41,8 +42,7 @@ def open_engine(options: GlobalOptions) -> Engine:
     run_root = os.path.join(os.path.realpath(options.run_root), _tag(root))
     for folder in (root, run_root):
         if not os.path.isdir(folder):
-            os.makedirs(folder, 0o700, exist_ok=True)
-            os.chmod(folder, 0o700)
+            make_private(folder)
     return Engine(options, root, run_root)
 
 

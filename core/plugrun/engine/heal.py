@@ -35,6 +35,8 @@ def heal(engine: Engine) -> None:
     """Finish what monitors and commands that were killed did not; quick when there is nothing."""
     for id in _listed(f"{engine.run_root}/containers"):
         task = read_task_file(engine.task_folder(id))
+        if task is None:
+            _remove_empty(engine.task_folder(id))
         if task is None or task.attended or task.running:
             continue
         lock = engine.locks.try_exclusive(f"heal-{id}")
@@ -42,6 +44,23 @@ def heal(engine: Engine) -> None:
             with lock:
                 _heal_one(engine, id, task)
             os.unlink(f"{engine.run_root}/locks/heal-{id}")
+
+
+def _remove_empty(folder: str) -> None:
+    """Remove the folder of a task file that has gone, or that was never whole.
+
+    One that is about to be written names its writer (``write_whole``), who is alive then.
+    """
+    for name in _listed(folder):
+        writer = name.rpartition("-")[2]
+        if not name.startswith("task.tmp-") or os.path.exists(f"/proc/{writer}"):
+            return
+        os.unlink(f"{folder}/{name}")
+    try:
+        os.rmdir(folder)
+    except OSError:
+        # Somebody was quicker, or has just begun to use it.
+        return
 
 
 def _heal_one(engine: Engine, id: str, task: TaskFile) -> None:

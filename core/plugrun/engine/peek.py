@@ -6,6 +6,7 @@ import os
 
 from plugrun.errors import PlugrunError
 from plugrun.linux.attach import mount_all
+from plugrun.linux.filesystem import make_private
 from plugrun.linux.mounting import MS_PRIVATE, MS_REC, mount
 from plugrun.linux.process import CLONE_NEWNS, unshare
 from plugrun.linux.writing import write_all
@@ -22,7 +23,7 @@ def inside_tree(mounts: Sequence[Mount], place: str, look: Callable[[int], bytes
 
     The tree is mounted on the folder ``place``, which only the child sees.
     """
-    os.makedirs(place, 0o700, exist_ok=True)
+    make_private(place)
     reader, writer = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:

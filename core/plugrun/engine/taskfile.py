@@ -7,9 +7,7 @@ again is not taken for one of them.
 
 from __future__ import annotations
 
-import os
-
-from plugrun.linux.filesystem import write_whole
+from plugrun.linux.filesystem import make_private, write_whole
 from plugrun.linux.process import is_alive, start_time
 from plugrun.model.jsontext import dumps, loads
 from plugrun.model.record import as_json, record
@@ -46,10 +44,18 @@ def served_by(pid: int) -> TaskFile:
 
 
 def write_task_file(folder: str, task: TaskFile) -> None:
-    """Write it whole; the folder is made if it is not there."""
-    if not os.path.isdir(folder):
-        os.makedirs(folder, 0o700, exist_ok=True)
-    write_whole(f"{folder}/task", dumps(as_json(task)).encode())
+    """Write it whole; the folder is made if it is not there.
+
+    A folder without a task file may be cleaned up by anybody, so it may go again meanwhile.
+    """
+    data = dumps(as_json(task)).encode()
+    while True:
+        try:
+            write_whole(f"{folder}/task", data)
+        except FileNotFoundError:
+            make_private(folder)
+        else:
+            return
 
 
 def read_task_file(folder: str) -> TaskFile | None:

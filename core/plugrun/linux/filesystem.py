@@ -54,6 +54,20 @@ def write_whole(path: str, data: bytes, *, mode: int = 0o600, durable: bool = Fa
         sync_folder(os.path.dirname(path))
 
 
+def make_private(path: str) -> None:
+    """Make a folder, and those above it that are missing, readable by their owner alone.
+
+    os.makedirs gives its mode to the last folder only.
+    """
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        make_private(os.path.dirname(path))
+        make_private(path)
+
+
 def sync_folder(path: str) -> None:
     """Make a folder's names durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

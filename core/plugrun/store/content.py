@@ -178,10 +178,10 @@ class ContentStore:
     def _make_folders(self) -> None:
         if os.path.isdir(self._ingest) and os.path.exists(f"{self.root}/oci-layout"):
             return
-        from plugrun.linux.filesystem import write_whole
+        from plugrun.linux.filesystem import make_private, write_whole
 
         for folder in (self._blobs, self._ingest):
-            os.makedirs(folder, 0o700, exist_ok=True)
+            make_private(folder)
         write_whole(f"{self.root}/oci-layout", _LAYOUT)
 
 

@@ -10,6 +10,8 @@ import errno
 import fcntl
 import os
 
+from plugrun.linux.filesystem import make_private
+
 
 class Lock:
     """One held lock; ``with`` or ``release`` lets it go."""
@@ -64,7 +66,7 @@ class Locks:
         try:
             fd = os.open(path, flags, 0o600)
         except FileNotFoundError:
-            os.makedirs(self._folder, 0o700, exist_ok=True)
+            make_private(self._folder)
             fd = os.open(path, flags, 0o600)
         try:
             fcntl.flock(fd, how)

@@ -90,7 +90,8 @@ def test_a_newer_schema_is_refused(metadata, tmp_path):
 def test_a_lock_is_released_by_death(tmp_path):
     program = (
         "import sys; from plugrun.store.locks import Locks; "
-        f"held = Locks({str(tmp_path)!r}).exclusive('x'); print('held', flush=True)\nsys.stdin.read()"
+        f"held = Locks({str(tmp_path)!r}).exclusive('x')\n"
+        "print('held', flush=True)\nsys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
