@@ -38,10 +38,9 @@ class OverlayStorage:
 
     capabilities = frozenset((INDEPENDENT_LAYERS,))
 
-    def __init__(self, root: str, durable: bool = True) -> None:
+    def __init__(self, root: str) -> None:
         refuse_root(root)
         self._root = root
-        self._durable = durable
         self._records = Records(root)
 
     def probe(self) -> Probe:
@@ -100,20 +99,17 @@ class OverlayStorage:
         return LayerTree(f"{self._root}/l/{found.id}", WHITEOUT_OVERLAYFS, lower)
 
     def commit(self, name: str, key: str) -> None:
-        """Rename the record; with ``durable`` its files are on the disk before."""
-        found = self._active(key)
-        if self._durable:
-            _write_out(f"{self._root}/l/{found.id}")
+        """Rename the record.
+
+        Whoever wants the layer to survive a power failure syncs its files before; the rename is on
+        the disk with the next journal commit, hence with any later fsync on this file system.
+        """
         with _Locked(self._records):
             found = self._active(key)
             self._refuse_taken(name)
-            if found.lower and not self._is_committed(found):
+            if found.lower and self._parent_record(found, (COMMITTED,)) is None:
                 raise Conflict(f"snapshot {key} cannot be committed before its parent is")
             os.rename(self._records.path(ACTIVE, key), self._records.path(COMMITTED, name))
-        if self._durable:
-            from plugrun.api import filesystem
-
-            filesystem.sync_folder(f"{self._root}/c")
         self._free(found.id, ("w", "p"))
 
     def remove(self, key: str) -> None:
@@ -186,9 +182,6 @@ class OverlayStorage:
             if found.id in other.lower:
                 raise Conflict(f"snapshot {found.key} is a parent of {other.key}")
 
-    def _is_committed(self, child: Record) -> bool:
-        return self._parent_record(child, (COMMITTED,)) is not None
-
     def _parent_key(self, child: Record) -> str | None:
         found = self._parent_record(child, (COMMITTED, ACTIVE)) if child.lower else None
         return found.key if found else None
@@ -238,16 +231,6 @@ def _copy_root(source: str, target: str) -> None:
 
 def _touch(path: str) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-
-
-def _write_out(path: str) -> None:
-    from plugrun.api import filesystem
-
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        filesystem.syncfs(fd)
-    finally:
-        os.close(fd)
 
 
 def _delete(path: str) -> None:
