@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
+from _thread import allocate_lock
 
 from plugrun.errors import Corrupt, DigestMismatch, NoSpace, NotFound
 from plugrun.model.descriptor import parse_digest
@@ -39,6 +40,7 @@ class ContentStore:
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self._making = allocate_lock()
         self._blobs = f"{root}/blobs/sha256"
         self._ingest = f"{root}/ingest"
 
@@ -180,9 +182,11 @@ class ContentStore:
             return
         from plugrun.linux.filesystem import make_private, write_whole
 
-        for folder in (self._blobs, self._ingest):
-            make_private(folder)
-        write_whole(f"{self.root}/oci-layout", _LAYOUT)
+        # A pull's threads receive their first blobs at once, and would write aside to one name.
+        with self._making:
+            for folder in (self._blobs, self._ingest):
+                make_private(folder)
+            write_whole(f"{self.root}/oci-layout", _LAYOUT)
 
 
 class Reception:
