@@ -16,7 +16,7 @@ def sweep(records: Records) -> int:
     What the kernel refuses to delete stays and is tried again next time. Layers that a damaged
     record may be about stay as long as another record stands on them.
     """
-    if not os.path.isdir(f"{records.root}/l"):
+    if not os.path.exists(f"{records.root}/lock"):  # made last: nothing has happened here yet
         return 0
     own, named = _named(records)
     pieces = 0

@@ -1,0 +1,13 @@
+"""Kernel overlayfs keeps the contract of storage."""
+
+from __future__ import annotations
+
+import pytest
+from plugrun.testing.storage import StorageSuite as Contract
+from plugrun_storage_overlay.plugin import plugrun_open_storage
+
+
+class TestOverlay(Contract):
+    @pytest.fixture
+    def open_storage(self):
+        return plugrun_open_storage
