@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from plugrun.errors import Corrupt, DigestMismatch, InvalidArgument, NotFound
@@ -127,13 +129,46 @@ def test_wrong_bytes_leave_nothing(store, sent, words, left):
     assert not store.has(want.digest)
 
 
-def test_a_source_that_never_ends_is_left_early(store):
-    def endless(offset: int):
-        while True:
-            yield b"x" * 4096
+def test_never_more_bytes_on_disk_than_announced(store):
+    want = Descriptor("", digest_of(DATA), 10_000)
+    largest = 0
 
-    with pytest.raises(DigestMismatch):
-        store.receive(Descriptor("", digest_of(DATA), 10_000), endless)
+    def endless(offset: int):
+        nonlocal largest
+        while True:
+            yield b"x" * 1000
+            largest = max(largest, os.stat(partial(store, want)).st_size)
+
+    with pytest.raises(DigestMismatch, match="more than the 10000 bytes"):
+        store.receive(want, endless)
+    assert largest == 10_000
+
+
+def test_many_threads_receive_their_first_blobs_at_once(tmp_path):
+    blobs = [bytes([n]) * 1000 for n in range(16)]
+    for attempt in range(20):
+        store = ContentStore(str(tmp_path / str(attempt)))
+        barrier = threading.Barrier(len(blobs))
+        errors: list[BaseException] = []
+
+        def work(data: bytes, store=store, barrier=barrier, errors=errors) -> None:
+            barrier.wait()
+            try:
+                store.add(described(data), data)
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(data,)) for data in blobs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        assert len(list(store.walk())) == len(blobs)
+
+
+def test_the_small_hash_is_the_large_one():
+    assert digest_of(DATA) == f"sha256:{hashlib.sha256(DATA).hexdigest()}"
 
 
 FULL = """
@@ -196,6 +231,22 @@ def test_two_receivers_at_once_fetch_once(store):
     assert asked == ["first"]
     assert store.read(want.digest) == DATA
     assert os.listdir(f"{store.root}/ingest") == []
+
+
+def test_many_threads_receive_their_first_blobs_at_once(tmp_path):
+    """The threads of a pull into a new root make its folders between them."""
+    blobs = [bytes([n]) * 1000 for n in range(16)]
+    for attempt in range(20):
+        store = ContentStore(str(tmp_path / str(attempt)))
+        barrier = threading.Barrier(len(blobs))
+
+        def add(data: bytes, store=store, barrier=barrier) -> None:
+            barrier.wait(PATIENCE)
+            store.add(described(data), data)
+
+        with ThreadPoolExecutor(len(blobs)) as threads:
+            list(threads.map(add, blobs))
+        assert len(list(store.walk())) == len(blobs)
 
 
 def test_a_lying_size_does_not_shorten_a_published_blob(store):
