@@ -278,6 +278,21 @@ class StorageSuite:
         storage.commit("chain-2", "high")
         assert _all(storage) == {("chain-1", COMMITTED, None), ("chain-2", COMMITTED, "chain-1")}
 
+    def test_active_ones_over_each_other_go_without_a_trace(
+        self, storage: Storage, root_path: str
+    ) -> None:
+        if INDEPENDENT_LAYERS not in storage.capabilities:
+            pytest.skip("layers are not independent")
+        _layer(storage, "base", None)
+        entries = count_entries(root_path)
+        storage.prepare("low", "base")
+        storage.prepare("high", "low")
+        with pytest.raises(Conflict):
+            storage.remove("low")
+        storage.remove("high")
+        storage.remove("low")
+        assert count_entries(root_path) == entries
+
     # -- what is seen ----------------------------------------------------------------------
 
     def test_mounts_is_pure(self, storage: Storage, root_path: str, look: Look[None]) -> None:
@@ -508,11 +523,15 @@ class StorageSuite:
 
     @pytest.mark.parametrize("verb", ["prepare", "view", "commit", "remove", "remove-committed"])
     def test_killed_at_any_moment(
-        self, storage: Storage, open_storage: Opener, root_path: str, verb: str
+        self, storage: Storage, open_storage: Opener, tmp_path: Path, root_path: str, verb: str
     ) -> None:
+        place = str(tmp_path / "place")
+        os.mkdir(place)
+        sizes = []
         for count in range(_MOST_ACTS):
             store = open_storage(f"{root_path}-{count}")
             act = _scene(store, verb)
+            assert _seen_in_box(store, place) == _IN_BOX
             before, entries = _all(store), count_entries(f"{root_path}-{count}")
             was_killed = killed_at(count, act)
             again = open_storage(f"{root_path}-{count}")
@@ -523,12 +542,13 @@ class StorageSuite:
             if outcome == before:
                 assert was_killed
                 assert count_entries(f"{root_path}-{count}") <= entries, "strays are left"
+                assert _seen_in_box(again, place) == _IN_BOX
                 act()
-            after = _all(again)
-            assert after != before
-            assert all(again.mounts(s.key) for s in again.walk() if s.kind != COMMITTED)
+            assert _all(again) != before
+            sizes.append(count_entries(f"{root_path}-{count}"))
             if not was_killed:
                 assert count > 0, "no act of the verb was seen"
+                assert max(sizes) == sizes[-1], "strays are left"
                 return
         raise AssertionError(f"{verb} takes more than {_MOST_ACTS} acts")
 
@@ -599,6 +619,19 @@ def _contents_of_etc(root: str) -> dict[str, str]:
 
 def _names(root: str) -> list[str]:
     return sorted(path.lstrip("/") for path in facts(root))
+
+
+_IN_BOX = ["3", "a", "a/b", "a/b/c", "a/d", "e", "file", "x", "x/1", "x/y", "x/y/2", "x/y/z"]
+
+
+def _seen_in_box(store: Storage, place: str) -> list[str]:
+    """Return the names in the snapshot of ``_scene``, whether it has been committed or not."""
+    if any(found.key == "box" for found in store.walk()):
+        return mounted(store.mounts("box"), place, _names)
+    store.view("peek", "done")
+    seen = mounted(store.mounts("peek"), place, _names)
+    store.remove("peek")
+    return seen
 
 
 def _scene(store: Storage, verb: str) -> Callable[[], None]:
