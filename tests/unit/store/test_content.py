@@ -144,29 +144,6 @@ def test_never_more_bytes_on_disk_than_announced(store):
     assert largest == 10_000
 
 
-def test_many_threads_receive_their_first_blobs_at_once(tmp_path):
-    blobs = [bytes([n]) * 1000 for n in range(16)]
-    for attempt in range(20):
-        store = ContentStore(str(tmp_path / str(attempt)))
-        barrier = threading.Barrier(len(blobs))
-        errors: list[BaseException] = []
-
-        def work(data: bytes, store=store, barrier=barrier, errors=errors) -> None:
-            barrier.wait()
-            try:
-                store.add(described(data), data)
-            except BaseException as error:
-                errors.append(error)
-
-        threads = [threading.Thread(target=work, args=(data,)) for data in blobs]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert errors == []
-        assert len(list(store.walk())) == len(blobs)
-
-
 def test_the_small_hash_is_the_large_one():
     assert digest_of(DATA) == f"sha256:{hashlib.sha256(DATA).hexdigest()}"
 
