@@ -14,6 +14,7 @@ from plugrun.model.record import record
 
 _LIMIT = 4 << 20
 _MAX_ID = 0xFFFFFFFE
+_MOST_DIGITS = 20  # int() refuses 4300; leading zeros are let through
 
 
 @record
@@ -26,12 +27,22 @@ class Accounts:
 
 @record
 class Identity:
-    """User, group, further groups in ascending order, and home folder."""
+    """User, group, further groups in ascending order, and home folder.
+
+    ``supplementary`` is what setgroups(2) gets. The group itself is among them, as in Docker: a
+    process that left it by a set-group-ID program would else pass a file mode that keeps it out
+    (CVE-2022-36109).
+    """
 
     uid: int
     gid: int
     groups: tuple[int, ...]
     home: str
+
+    @property
+    def supplementary(self) -> list[int]:
+        """The group, and the further groups."""
+        return [self.gid, *(gid for gid in self.groups if gid != self.gid)]
 
 
 def read_accounts(root_fd: int) -> Accounts:
@@ -41,19 +52,35 @@ def read_accounts(root_fd: int) -> Accounts:
 
 def _read(root_fd: int, path: str) -> bytes:
     try:
-        fd = open_in_root(root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        place = open_in_root(root_fd, path, os.O_PATH)
     except OSError:
         # Missing, a loop, or through a file: to the container there is no such file.
         return b""
     try:
-        if not os.path.isfile(f"/proc/self/fd/{fd}"):
+        # Looked at before it is opened: no cgroup keeps us from a device that an image made, and
+        # to open one can be to act (a watchdog, a tape).
+        if not os.path.isfile(f"/proc/self/fd/{place}"):
             return b""
-        found = b""
+        return _read_file(f"/proc/self/fd/{place}")
+    finally:
+        os.close(place)
+
+
+def _read_file(path: str) -> bytes:
+    found = b""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
         while len(found) < _LIMIT and (chunk := os.read(fd, 65536)):
             found += chunk
-        return found
+    except OSError:
+        # A file of /proc or of a volume may refuse to be read: then nobody is listed there.
+        return b""
     finally:
         os.close(fd)
+    return found
 
 
 def identify(user: str, accounts: Accounts) -> Identity:
@@ -82,7 +109,7 @@ class _Entry:
 def _user_entry(wanted: str, passwd: bytes) -> _Entry:
     number = _number(wanted)
     for line in _lines(passwd, 7):
-        uid, gid = _number(line[2]), _number(line[3])
+        uid, gid = _listed(line[2]), _listed(line[3])
         if uid is None or gid is None:
             continue
         if line[0] == wanted or (number is not None and uid == number):
@@ -95,7 +122,7 @@ def _user_entry(wanted: str, passwd: bytes) -> _Entry:
 def _group_id(wanted: str, group: bytes) -> int:
     number = _number(wanted)
     for line in _lines(group, 4):
-        gid = _number(line[2])
+        gid = _listed(line[2])
         if gid is not None and line[0] == wanted:
             return gid
     if number is None:
@@ -107,7 +134,7 @@ def _groups_of(name: str, group: bytes) -> tuple[int, ...]:
     found = {
         gid
         for line in _lines(group, 4)
-        if name in line[3].split(",") and (gid := _number(line[2])) is not None
+        if name in line[3].split(",") and (gid := _listed(line[2])) is not None
     }
     return tuple(sorted(found))
 
@@ -117,10 +144,18 @@ def _lines(data: bytes, fields: int) -> list[list[str]]:
     return [line for line in split if len(line) >= fields]
 
 
+def _listed(text: str) -> int | None:
+    """Return an ID of a file, or None if it is none: such a line is nobody's."""
+    if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS:
+        return None
+    value = int(text)
+    return value if value <= _MAX_ID else None
+
+
 def _number(text: str) -> int | None:
     if not (text.isascii() and text.isdigit()):
         return None
-    value = int(text)
-    if value > _MAX_ID:
+    value = _listed(text)
+    if value is None:
         raise InvalidArgument(f"uids and gids must be in range 0-{_MAX_ID}, not {text}")
     return value

@@ -91,7 +91,7 @@ def container_process(container: Container, identity: Identity) -> Process:
         "user": {
             "uid": identity.uid,
             "gid": identity.gid,
-            "additionalGids": list(identity.groups),
+            "additionalGids": identity.supplementary,
             "umask": 0o022,
         },
         "args": [INIT_PATH, "--", *args] if container.init else args,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import pytest
 from plugrun.engine.accounts import Accounts, Identity, identify, read_accounts
 from plugrun.errors import InvalidArgument
+from plugrun.linux.libc import LIBC, check
 
 ACCOUNTS = Accounts(
     b"root:x:0:0:root:/root:/bin/sh\nbroken line\nweb:x:33:34:w:/srv:/bin/false\nbad:x:y:z::/:\n"
@@ -49,3 +51,46 @@ def test_files_are_read_beneath_the_root(tmp_path):
         assert read_accounts(root) == Accounts(b"", b"")
     finally:
         os.close(root)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link to a fifo", "socket"])
+def test_what_is_no_file_is_not_even_opened(tmp_path, kind):
+    (tmp_path / "etc").mkdir()
+    place = tmp_path / "etc" / "passwd"
+    if kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(place))
+    else:
+        os.mkfifo(tmp_path / "etc" / "fifo" if "link" in kind else place)
+        if "link" in kind:
+            place.symlink_to("fifo")
+    opened = _opens(tmp_path / "etc")
+    root = os.open(tmp_path, os.O_PATH)
+    assert read_accounts(root).passwd == b""
+    os.close(root)
+    assert not opened()
+
+
+def _opens(folder):
+    """Watch a folder; what is returned says whether a file in it has been opened since."""
+    fd = check(LIBC.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+    check(LIBC.inotify_add_watch(fd, os.fsencode(folder), 0x20))  # IN_OPEN
+
+    def opened() -> bytes:
+        try:
+            return os.read(fd, 4096)
+        except BlockingIOError:
+            return b""
+        finally:
+            os.close(fd)
+
+    return opened
+
+
+def test_a_line_with_an_id_out_of_range_is_nobodys():
+    accounts = Accounts(b"big:x:4294967295:1::/:\nhuge:x:" + b"9" * 5000 + b":1::/:\n", b"")
+    assert identify("5", accounts).uid == 5
+    with pytest.raises(InvalidArgument):
+        identify("big", accounts)
+    with pytest.raises(InvalidArgument, match="range"):
+        identify("9" * 5000, accounts)
