@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # Part of the cache's key: raise it when the compiler's output changes.
 _VERSION = b"1"
+# struct sock_filter; and what every filter ends with: BPF_RET, SECCOMP_RET_KILL_PROCESS.
+_SIZE = 8
+_LAST = bytes((0x06, 0, 0, 0, 0, 0, 0, 0x80))
 
 
 def program(profile: dict[str, Any] | None, cache: str) -> bytes:
@@ -32,7 +35,10 @@ def program(profile: dict[str, Any] | None, cache: str) -> bytes:
     path = os.path.join(cache, key)
     try:
         with open(path, "rb", 0) as stream:
-            return stream.read()
+            kept = stream.read()
+        # A power failure may leave the name and not the bytes, and no bytes would be no filter.
+        if is_whole(kept):
+            return kept
     except FileNotFoundError:
         pass
     from plugrun_isolation_ns.seccomp_compiler import compile_filter
@@ -41,3 +47,8 @@ def program(profile: dict[str, Any] | None, cache: str) -> bytes:
     os.makedirs(cache, 0o700, exist_ok=True)
     filesystem.write_whole(path, body)
     return body
+
+
+def is_whole(body: bytes) -> bool:
+    """Whether this is a filter: instructions, the last of which returns, as all of ours end."""
+    return len(body) >= _SIZE and len(body) % _SIZE == 0 and body.endswith(_LAST)

@@ -157,9 +157,20 @@ def test_the_cache_is_read(tmp_path):
     first = seccomp.program(profile, str(tmp_path / "cache"))
     (file,) = (tmp_path / "cache").iterdir()
     assert file.read_bytes() == first
-    file.write_bytes(b"cached!!")
-    assert seccomp.program(profile, str(tmp_path / "cache")) == b"cached!!"
+    other = first[8:]
+    file.write_bytes(other)
+    assert seccomp.program(profile, str(tmp_path / "cache")) == other
     assert seccomp.program(None, "") == b""
+
+
+@pytest.mark.parametrize("size", [0, 7, 8, 800])
+def test_a_damaged_cache_is_not_believed(tmp_path, size):
+    profile = default_seccomp(frozenset())
+    first = seccomp.program(profile, str(tmp_path / "cache"))
+    (file,) = (tmp_path / "cache").iterdir()
+    file.write_bytes(first[:size])
+    assert seccomp.program(profile, str(tmp_path / "cache")) == first
+    assert file.read_bytes() == first
 
 
 def test_the_tables_agree_with_this_kernels_headers():
