@@ -12,6 +12,7 @@ from plugrun.engine.initprogram import find_init
 from plugrun.engine.manifests import parse_image_config
 from plugrun.engine.names import random_name
 from plugrun.engine.places import log_path
+from plugrun.engine.signals import signal_number
 from plugrun.engine.spec import runtime_spec
 from plugrun.engine.taskfile import write_task_file
 from plugrun.errors import AlreadyExists, InvalidArgument
@@ -58,6 +59,8 @@ def assemble(engine: Engine, request: RunRequest, image: Image) -> Container:
     config = parse_image_config(engine.content.read(image.id))
     id = os.urandom(32).hex()
     entrypoint, cmd = command(request, config)
+    stop_signal = request.stop_signal or config.stop_signal or "SIGTERM"
+    signal_number(stop_signal)  # refused now, while somebody can do something about it
     return Container(
         id=id,
         name=request.name or random_name(),
@@ -80,7 +83,7 @@ def assemble(engine: Engine, request: RunRequest, image: Image) -> Container:
         binds=request.binds,
         limits=request.limits,
         labels=tuple({**config.labels, **dict(request.labels)}.items()),
-        stop_signal=request.stop_signal or config.stop_signal or "SIGTERM",
+        stop_signal=stop_signal,
         stop_timeout=request.stop_timeout if request.stop_timeout >= 0 else DEFAULT_STOP_TIMEOUT,
         profile=engine.backends.profile.name,
         storage=engine.storage_choice(),

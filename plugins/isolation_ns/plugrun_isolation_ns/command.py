@@ -80,10 +80,13 @@ class Launch:
         self._seccomp = seccomp
         self._seccomp_flags = seccomp_flags
         self._no_new_privs = bool(spec.get("noNewPrivileges"))
+        self._cwd = spec.get("cwd") or "/"
+        self._entered = False
         self.path = ""
 
     def become_user(self, *, terminal: bool) -> None:
         """Limits, user and capabilities; only CAP_SYS_ADMIN stays if seccomp needs it later."""
+        self._enter_folder_as_root()
         set_rlimits(self._spec.get("rlimits") or [])
         uid, gid = self._user["uid"], self._user["gid"]
         if uid:
@@ -103,11 +106,20 @@ class Launch:
         if self._no_new_privs:
             process.prctl(process.PR_SET_NO_NEW_PRIVS, 1)
 
-    def enter_folder(self) -> None:
-        """Go to the process's working directory, as the user it will be."""
-        cwd = self._spec.get("cwd") or "/"
+    def _enter_folder_as_root(self) -> None:
+        """As in Docker, a user may begin in a folder that it could not enter itself."""
         try:
-            os.chdir(cwd)
+            os.chdir(self._cwd)
+            self._entered = True
+        except OSError:
+            return  # what root may not, the user may, as on NFS; else it fails then
+
+    def enter_folder(self) -> None:
+        """Be in the process's working directory; as the user it will be, if root could not go."""
+        cwd = self._cwd
+        try:
+            if not self._entered:
+                os.chdir(cwd)
             inside = os.getcwd()
         except OSError as error:
             reason = (error.strerror or "").lower()
@@ -121,6 +133,9 @@ class Launch:
         if not args or not args[0]:
             raise CommandNotFound("no command specified")
         self.path = find_command(args[0], self._environment("PATH", _DEFAULT_PATH))
+        # Here, because what is wrong with them can still be reported.
+        self._argv = _strings([self.path, *args])
+        self._env = _strings(self._spec.get("env") or [])
 
     def _environment(self, name: str, default: str) -> str:
         for item in self._spec.get("env") or []:
@@ -130,8 +145,7 @@ class Launch:
 
     def execute(self, trampoline: int) -> None:
         """Install the filter, and execute the command by way of the trampoline; no return."""
-        argv = _strings([self.path, *self._spec["args"]])
-        env = _strings(self._spec.get("env") or [])
+        argv, env = self._argv, self._env
         execveat = arch.number("execveat")
         call = [ctypes.c_long(execveat), ctypes.c_long(trampoline), b"", argv, env]
         if self._seccomp:
@@ -156,6 +170,9 @@ class Launch:
 
 
 def _strings(items: list[str]) -> ctypes.Array[ctypes.c_char_p]:
+    for item in items:
+        if "\0" in item:  # execve(2) would silently take what comes before it
+            raise IsolationError(f"arguments and environment cannot hold a NUL byte: {item!r}")
     return (ctypes.c_char_p * (len(items) + 1))(*[os.fsencode(item) for item in items])
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _FOLDER = os.O_PATH | os.O_DIRECTORY
 # mount(2) reads no more than a page of data, its final NUL included.
 _PAGE = 4096
+# As many symbolic links as the kernel follows: path_resolution(7).
+_MOST_LINKS = 40
 
 
 class Root:
@@ -49,12 +51,12 @@ class Root:
                 ) from None
             raise
 
-    def folder(self, path: str) -> int:
+    def folder(self, path: str, links: int = 0) -> int:
         """Open a folder, made with its parents if it is missing."""
         try:
             return self.open(path, _FOLDER)
         except FileNotFoundError:
-            return self._make(path, is_folder=True)
+            return self._make(path, links, is_folder=True)
 
     def target(self, path: str, *, is_folder: bool) -> int:
         """Open what a mount goes onto, made if it is missing."""
@@ -63,15 +65,15 @@ class Root:
         try:
             return self.open(path)
         except FileNotFoundError:
-            return self._make(path, is_folder=is_folder)
+            return self._make(path, 0, is_folder=is_folder)
 
-    def _make(self, path: str, *, is_folder: bool) -> int:
+    def _make(self, path: str, links: int, *, is_folder: bool) -> int:
         head, tail = os.path.split(path.rstrip("/"))
-        if tail in ("", ".", ".."):
+        if tail in ("", ".", "..") or links > _MOST_LINKS:
             raise IsolationError(f"{path} cannot be made in the container")
-        parent = self.folder(head or "/")
+        parent = self.folder(head or "/", links)
         try:
-            # One component by descriptor follows nothing: EEXIST is a link that leads nowhere.
+            # One component by descriptor follows nothing: EEXIST is a link that leads nowhere yet.
             if is_folder:
                 os.mkdir(tail, 0o755, dir_fd=parent)
             else:
@@ -79,9 +81,9 @@ class Root:
                 os.close(os.open(tail, flags, 0o644, dir_fd=parent))
             return os.open(tail, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         except FileExistsError:
-            raise IsolationError(
-                f"{path} in the image is a symbolic link that leads nowhere"
-            ) from None
+            # Many an image has a resolv.conf like that: what it leads to is made, within the root.
+            behind = os.path.join(head, os.readlink(tail, dir_fd=parent))
+            return self._make(behind, links + 1, is_folder=is_folder)
         finally:
             os.close(parent)
 
