@@ -62,8 +62,9 @@ class LayerWork:
     """The layers of one image that the storage lacks, lowest first.
 
     ``below`` is the ChainID they stand on, or None. ``hear`` gets ``read`` (layer, bytes) and
-    ``unpacked`` (layer, result or error) from other threads. ``sync`` makes what was written
-    durable. ``with`` removes what was not committed.
+    ``unpacked`` (layer, result or error) from other threads. ``find`` returns where a whole blob
+    lies now; ``sync`` makes what was written durable, and may move blobs that nobody unpacks.
+    ``with`` removes what was not committed.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class LayerWork:
         below: str | None,
         pool: WorkerPool,
         hear: Heard,
+        find: Callable[[str], str],
         sync: Callable[[], None],
     ) -> None:
         self._storage = storage
@@ -80,11 +82,12 @@ class LayerWork:
         self._below = below
         self._pool = pool
         self._hear = hear
+        self._find = find
         self._sync = sync
         self._independent = INDEPENDENT_LAYERS in storage.capabilities
         self._prepared: list[Layer] = []
         self._trees: dict[int, LayerTree] = {}
-        self._waiting: dict[int, str] = {}
+        self._waiting: set[int] = set()
         self._done: dict[int, Unpacked] = {}
         self.bytes = 0
 
@@ -106,9 +109,9 @@ class LayerWork:
             except NoSuchSnapshot:
                 continue
 
-    def received(self, layer: Layer, blob: str) -> None:
-        """A layer's blob is whole at a path: unpack it as soon as the storage can take it."""
-        self._waiting[layer.number] = blob
+    def received(self, layer: Layer) -> None:
+        """A layer's blob is whole: unpack it as soon as the storage can take it."""
+        self._waiting.add(layer.number)
         self._start()
 
     def unpacked(self, layer: Layer, result: Unpacked) -> None:
@@ -152,12 +155,13 @@ class LayerWork:
                 if layer.number > first + len(self._done):
                     return
                 self._prepare(layer)
-            self._unpack(layer, self._waiting.pop(layer.number))
+            self._waiting.remove(layer.number)
+            self._unpack(layer)
 
-    def _unpack(self, layer: Layer, blob: str) -> None:
+    def _unpack(self, layer: Layer) -> None:
         tree = self._trees[layer.number]
         self._pool.unpack(
-            blob,
+            self._find(layer.blob),
             tree.path,
             tree.whiteouts,
             lambda count: self._hear("read", layer, count),

@@ -101,7 +101,8 @@ class Transfer:
             # A storage that takes layers one by one commits while later blobs are on their way.
             publish([d for d in self._blobs if d not in self._missing_blobs])
 
-        return LayerWork(self._engine.storage(), self._layers, below, pool, self._hear, sync)
+        storage, find = self._engine.storage(), self._engine.content.received
+        return LayerWork(storage, self._layers, below, pool, self._hear, find, sync)
 
     def _begin(self, work: LayerWork, downloads: Downloads) -> None:
         wanted = [self._blobs[d] for d in self._in_order() if d in self._missing_blobs]
@@ -136,10 +137,9 @@ class Transfer:
 
     def _whole(self, work: LayerWork, digest: str) -> None:
         self._say(digest, DOWNLOADED)
-        path = self._engine.content.received(digest)
         for layer in self._layers:
             if layer.blob == digest:
-                work.received(layer, path)
+                work.received(layer)
 
     def _unpacked(self, work: LayerWork, layer: Layer, result: Unpacked | BaseException) -> None:
         if isinstance(result, BaseException):
