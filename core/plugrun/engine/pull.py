@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 
+from plugrun.engine.images import find_name
 from plugrun.engine.layerwork import Layer, committed_count
 from plugrun.engine.manifests import (
     DEEPEST_INDEX,
@@ -206,7 +207,7 @@ class _Pull:
     ) -> bool:
         """Whether the name stands for this image, and all of that is in the store."""
         metadata, image = self._engine.metadata, manifest.config.digest
-        known = metadata.find_name(name.name)
+        known = find_name(self._engine, name.name)
         return (
             known is not None
             and (known.image, known.digest) == (image, name.digest)

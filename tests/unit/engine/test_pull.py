@@ -135,6 +135,12 @@ def test_by_digest(engine, source, image):
     assert engine.metadata.find_name(f"docker.io/{text}").image == image.config.digest
 
 
+def test_by_the_digest_of_a_tag_that_is_here(engine, source, image):
+    pull(engine, NAME, None)
+    assert pull(engine, f"test/one@{image.manifest.digest}", None).up_to_date
+    assert len(engine.metadata.image_names()) == 1
+
+
 def test_a_moved_tag(engine, source, image):
     pull(engine, NAME, None)
     other = make_image([*TARS[:2], tar_of({"new": b"!"})])
