@@ -19,6 +19,7 @@ from plugrun.model.record import replace
 from plugrun.monitor.end import watch_to_end
 from plugrun.monitor.exitfile import ExitFile, write_exit_file
 from plugrun.monitor.plan import WatchPlan
+from plugrun.monitor.watch import show_late
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,10 +54,12 @@ class Supervision:
             if self._container.detached:
                 self._detach(plan)
             self._preload_clean_up()
-            code = watch_to_end(plan)
+            code, late = watch_to_end(plan)
             self._clock.mark("run")
             tidy(self._engine, self._container)
             self._clock.mark("clean up")
+            if late:
+                _linger(late, plan.lifeline)
             self._reporter.ended(code, self._clock.stages)
         except Exception as error:  # noqa: BLE001  (reported to the starter, which raises it)
             self._reporter.failed(error)
@@ -167,6 +170,16 @@ class Supervision:
 
         self._reporter.close()
         become_lean(plan)
+
+
+def _linger(late: tuple[tuple[int, bytes], ...], lifeline: int) -> None:
+    """Show the rest of the output from a process that nobody but the starter waits for.
+
+    ``stop``, ``kill`` and ``rm`` wait for this one, and must not wait for a reader's pleasure.
+    """
+    if os.fork():
+        os._exit(0)
+    show_late(late, lifeline)
 
 
 def cleanup_command(engine: Engine, id: str) -> tuple[str, ...]:

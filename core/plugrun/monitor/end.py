@@ -12,9 +12,14 @@ if TYPE_CHECKING:
     from plugrun.monitor.plan import WatchPlan
 
 
-def watch_to_end(plan: WatchPlan) -> int:
-    """Watch a container until it has ended; leave its exit file; return its exit code."""
-    code = Watcher(plan).run()
+def watch_to_end(plan: WatchPlan) -> tuple[int, tuple[tuple[int, bytes], ...]]:
+    """Watch a container until it has ended; leave its exit file.
+
+    Return its exit code, and what of its output the starter has not taken yet: ``show_late``
+    waits for that, and should come after what others wait for.
+    """
+    watcher = Watcher(plan)
+    code = watcher.run()
     finished = time_ns()
     # Loaded now, not before: the idle monitor does without ctypes and what else this takes.
     from plugrun.monitor.exitfile import ExitFile, write_exit_file
@@ -24,4 +29,4 @@ def watch_to_end(plan: WatchPlan) -> int:
     write_exit_file(plan.folder, ended, durable=plan.durable)
     if plan.watching >= 0:
         close(plan.watching)
-    return code
+    return code, watcher.late
