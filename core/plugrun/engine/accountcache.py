@@ -26,7 +26,8 @@ def image_accounts(engine: Engine, storage: Storage, chain: str) -> Accounts:
     try:
         with open(path, "rb") as file:
             return _decode(file.read())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
+        # Not there, or a power failure left it empty.
         found = _look(engine, storage, chain)
     make_private(f"{engine.root}/accounts")
     write_whole(path, found)

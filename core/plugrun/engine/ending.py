@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 
@@ -62,8 +63,11 @@ def _wait_process(pid: int, started: int, seconds: float | None) -> bool:
         return True
     try:
         fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
+    except OSError as error:
+        # EINVAL, since Linux 6.16 ENOENT: reaped, and its number names a session or group still.
+        if error.errno in (errno.ESRCH, errno.EINVAL, errno.ENOENT):
+            return True
+        raise
     try:
         if start_time(pid) != started:
             return True

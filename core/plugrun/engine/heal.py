@@ -10,7 +10,7 @@ import os
 
 from plugrun.engine.ending import wait_attended, wait_ended
 from plugrun.engine.engine import open_engine
-from plugrun.engine.rm import discard, remove_folder
+from plugrun.engine.rm import discard, remove_folder, unlink
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, NoSuchContainer, NoSuchSnapshot, PluginError
 
@@ -43,7 +43,7 @@ def heal(engine: Engine) -> None:
         if lock is not None:
             with lock:
                 _heal_one(engine, id, task)
-            os.unlink(f"{engine.run_root}/locks/heal-{id}")
+            unlink(f"{engine.run_root}/locks/heal-{id}")
 
 
 def _remove_empty(folder: str) -> None:

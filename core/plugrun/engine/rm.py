@@ -37,7 +37,7 @@ def remove_stopped(engine: Engine, container: Container) -> None:
     with engine.locks.exclusive(f"end-{container.id}"):
         discard(engine, container)
     for name in (f"end-{container.id}", watch_lock(container.id)):
-        _unlink(f"{engine.run_root}/locks/{name}")
+        unlink(f"{engine.run_root}/locks/{name}")
     engine.emit_container("destroy", container)
 
 
@@ -70,14 +70,15 @@ def remove_folder(path: str) -> None:
         if entry.is_dir(follow_symlinks=False):
             remove_folder(entry.path)
         else:
-            _unlink(entry.path)
+            unlink(entry.path)
     try:
         os.rmdir(path)
     except FileNotFoundError:
         return
 
 
-def _unlink(path: str) -> None:
+def unlink(path: str) -> None:
+    """Remove a file; one that is gone is no error."""
     try:
         os.unlink(path)
     except FileNotFoundError:

@@ -59,10 +59,14 @@ def write_task_file(folder: str, task: TaskFile) -> None:
 
 
 def read_task_file(folder: str) -> TaskFile | None:
-    """Return what is written, or None if no process serves the container."""
+    """Return what is written, or None if no process serves the container.
+
+    An empty file is what a power failure leaves of one: no process outlived that.
+    """
     try:
         with open(f"{folder}/task", "rb") as file:
-            return TaskFile(**loads(file.read()))
+            data = file.read()
+        return TaskFile(**loads(data)) if data else None
     except FileNotFoundError:
         return None
 

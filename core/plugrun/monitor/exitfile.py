@@ -24,9 +24,13 @@ def write_exit_file(folder: str, ended: ExitFile, *, durable: bool = True) -> No
 
 
 def read_exit_file(folder: str) -> ExitFile | None:
-    """Return how a container ended, or None if it has not."""
+    """Return how a container ended, or None if it has not.
+
+    A power failure may have left an empty file of one that was not durable.
+    """
     try:
         with open(f"{folder}/exit", "rb") as file:
-            return ExitFile(**loads(file.read()))
+            data = file.read()
+        return ExitFile(**loads(data)) if data else None
     except FileNotFoundError:
         return None

@@ -1,0 +1,104 @@
+"""Where commands meet: streams that nobody reads, closed ones, what a power failure leaves."""
+
+from __future__ import annotations
+
+import glob
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.e2e.conftest import HOST_IMAGE, PATIENCE, PROGRAM
+
+NONE = ("--network", "none")
+YES = (
+    "while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done"
+)
+
+
+def test_stop_does_not_wait_for_a_reader(plugrun, ended_by_test):
+    process = plugrun.start("run", "--name", "full", *NONE, HOST_IMAGE, "sh", "-c", YES)
+    ended_by_test.append(process)
+    assert process.stdout is not None
+    process.stdout.readline()  # and no more: the pipe fills up
+    plugrun("stop", "-t", "0", "full")
+    assert plugrun.inspect("full")["State"]["Status"] == "exited"
+    assert plugrun.out("wait", "full") == "137"
+    plugrun("rm", "full")
+    rest = process.stdout.read()
+    assert process.wait(PATIENCE) == 137
+    assert set(rest.split("\n")) - {""} <= {"y" * n for n in range(72)}
+
+
+def test_a_slow_reader_gets_everything(plugrun):
+    script = "i=0; while [ $i -lt 20000 ]; do echo $i; i=$((i+1)); done"
+    process = plugrun.start("run", "--rm", *NONE, HOST_IMAGE, "sh", "-c", script)
+    assert process.stdout is not None
+    found = []
+    with process:
+        while line := process.stdout.read(997):
+            found.append(line)
+    assert process.returncode == 0
+    assert "".join(found) == "".join(f"{n}\n" for n in range(20000))
+
+
+def test_a_killed_client_whose_reader_stays(plugrun):
+    read, write = os.pipe()
+    process = plugrun.start(
+        "run", "--name", "left", *NONE, HOST_IMAGE, "sh", "-c", YES, stdout=write
+    )
+    os.close(write)
+    os.read(read, 10)
+    process.kill()
+    process.communicate(timeout=PATIENCE)
+    # Whoever reads sees the end of file: the monitor let go of the pipe.
+    while os.read(read, 65536):
+        pass
+    os.close(read)
+    plugrun("rm", "-f", "left")
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (0, 1, 2)])
+def test_streams_that_the_caller_closed(plugrun, closed):
+    program = (
+        "import os, sys\n"
+        "for fd in map(int, sys.argv[1].split(',')): os.close(fd)\n"
+        "os.execv(sys.argv[2], sys.argv[2:])"
+    )
+    script = "cat; echo out; echo error >&2; exit 3"
+    own = [sys.executable, "-c", program, ",".join(map(str, closed)), PROGRAM, *plugrun.argv[1:]]
+    done = subprocess.run(
+        [*own, "run", "-i", "--name", "closed", *NONE, HOST_IMAGE, "sh", "-c", script],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert (done.stdout, done.stderr) == (
+        "" if 1 in closed else "out\n",
+        "" if 2 in closed else "error\n",
+    )
+    logs = plugrun("logs", "closed")
+    assert (logs.stdout, logs.stderr) == ("out\n", "error\n")
+
+
+def test_what_a_power_failure_leaves_empty(alone):
+    def empty(*parts: str) -> None:
+        found = glob.glob(os.path.join(*parts))
+        assert found
+        for path in found:
+            os.truncate(path, 0)
+
+    alone("run", "--name", "ended", *NONE, HOST_IMAGE, "true")
+    id = alone.inspect("ended")["Id"]
+    empty(alone.root, "accounts", "*")
+    empty(alone.root, "containers", id, "exit")
+    assert "ended" in alone.out("ps", "-a")
+    seccomp = ("grep", "Seccomp:", "/proc/self/status")
+    empty(alone.run_root_of_root, "isolation", "*", ".seccomp", "*")
+    image = HOST_IMAGE + ",grep"
+    assert alone.out("run", "--rm", *NONE, image, *seccomp).split() == ["Seccomp:", "2"]
+    alone("rm", "ended")
