@@ -64,7 +64,7 @@ def exec_process(container: Container, request: ExecRequest, identity: Identity)
         "user": {
             "uid": identity.uid,
             "gid": identity.gid,
-            "additionalGids": list(identity.groups),
+            "additionalGids": identity.supplementary,
             "umask": 0o022,
         },
         "args": list(request.args),
