@@ -253,8 +253,7 @@ def test_terminal_signals_do_not_reach_a_detached_container(plugrun):
 
 def test_only_root_reads_what_is_kept(alone):
     subprocess.run(
-        ["sh", "-c", 'umask 0; exec "$@"', "sh", *alone.argv, "run", "--name", "kept"]
-        + [HOST_IMAGE, "true"],
+        ["sh", "-c", 'umask 0; exec "$@"', "sh", *alone.argv, "run", HOST_IMAGE, "true"],
         check=True,
         timeout=PATIENCE,
         capture_output=True,

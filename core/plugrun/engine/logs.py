@@ -10,6 +10,7 @@ from plugrun.errors import Corrupt
 from plugrun.linux.inotify import FileWatch
 from plugrun.model.jsontext import loads
 from plugrun.model.record import record
+from plugrun.monitor.logfile import older
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from plugrun.model.container import Container
 
 _BLOCK = 1 << 20
+_READ = os.O_RDONLY | os.O_CLOEXEC
 
 
 @record
@@ -35,30 +37,55 @@ def read_logs(
 ) -> Iterator[LogLine]:
     """Yield a container's output, the last ``tail`` lines of it if a number is given.
 
-    With ``follow``, go on until the container has ended and its monitor has written all of it.
+    With ``follow``, go on until the container has ended and its monitor has written all of it. A
+    reader that falls behind a whole file of output misses what has been dropped meanwhile.
     """
     path = log_path(engine, container)
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
+    files = _open(path)
     try:
         if tail is not None:
-            os.lseek(file, _tail_offset(file, tail), os.SEEK_SET)
-        if follow:
-            yield from _lines(_followed(engine, container.id, file, path))
-        else:
+            _seek_tail(files, tail)
+        for file in files[:-1]:
             yield from _lines(_blocks(file))
+        if follow and files:
+            yield from _lines(_followed(engine, container.id, files, path))
+        elif files:
+            yield from _lines(_blocks(files[-1]))
     finally:
-        os.close(file)
+        for file in files:
+            os.close(file)
 
 
-def _tail_offset(file: int, tail: int) -> int:
-    """Find where the last ``tail`` lines begin, reading from the end."""
+def _open(path: str) -> list[int]:
+    """Open the parts of a log, oldest first."""
+    try:
+        current = os.open(path, _READ)
+    except FileNotFoundError:
+        return []
+    try:
+        old = os.open(older(path), _READ)
+    except FileNotFoundError:
+        return [current]
+    if os.path.sameopenfile(old, current):
+        # It was moved between the two: what is open as the newest part is the older one.
+        os.close(old)
+        return [current]
+    return [old, current]
+
+
+def _seek_tail(files: list[int], tail: int) -> None:
+    for file in reversed(files):
+        offset, seen = _tail_offset(file, tail)
+        os.lseek(file, offset, os.SEEK_SET)
+        tail -= seen
+
+
+def _tail_offset(file: int, tail: int) -> tuple[int, int]:
+    """Find where the last ``tail`` lines of a file begin, and how many there are."""
     position = size = os.fstat(file).st_size
-    if tail <= 0:
-        return size
     seen = 0
+    if tail <= 0 or size == 0:
+        return size, 0
     while position > 0:
         start = max(0, position - _BLOCK)
         block = os.pread(file, position - start, start)
@@ -67,9 +94,9 @@ def _tail_offset(file: int, tail: int) -> int:
         while (end := block.rfind(b"\n", 0, end)) >= 0:
             seen += 1
             if seen == tail:
-                return start + end + 1
+                return start + end + 1, seen
         position = start
-    return 0
+    return 0, seen + 1
 
 
 def _blocks(file: int) -> Iterator[bytes]:
@@ -77,12 +104,21 @@ def _blocks(file: int) -> Iterator[bytes]:
         yield data
 
 
-def _followed(engine: Engine, id: str, file: int, path: str) -> Iterator[bytes]:
-    with FileWatch(path) as watch:
-        while _is_written(engine, id) and not watch.closed:
-            yield from _blocks(file)
-            watch.wait()
-        yield from _blocks(file)
+def _followed(engine: Engine, id: str, files: list[int], path: str) -> Iterator[bytes]:
+    """Yield a log's newest part as it grows, and the parts that come after it."""
+    while True:
+        with FileWatch(path) as watch:
+            while True:
+                is_newest = os.stat(path).st_ino == os.fstat(files[-1]).st_ino
+                ended = watch.closed or not _is_written(engine, id)
+                yield from _blocks(files[-1])
+                if ended or not is_newest:
+                    break
+                watch.wait()
+        if is_newest:
+            return
+        os.close(files.pop())
+        files.append(os.open(path, _READ))
 
 
 def _is_written(engine: Engine, id: str) -> bool:

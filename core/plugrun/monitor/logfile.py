@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 
 LONGEST = 16384
 
+# A container that writes without end must not fill the disk: the log is at most two files of this.
+LARGEST = 64 << 20
+_APPEND = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC
+
+
+def older(path: str) -> str:
+    """Name the file that the first part of a long log has been moved to."""
+    return f"{path}.1"
+
 
 def encoder() -> Callable[[str], str]:
     """Return what writes a JSON string; without ``json`` where CPython's own is present."""
@@ -37,13 +46,33 @@ def timestamp(now_ns: int) -> str:
 
 
 class LogFile:
-    """Appends output to one file, a line an object; holds back a line that is not whole yet."""
+    """Appends output to one file, a line an object; holds back a line that is not whole yet.
 
-    def __init__(self, path: str) -> None:
-        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC
-        self._fd = posix.open(path, flags, 0o600)
+    When the file is full, it takes the place of the one before it, and a new one is begun.
+    """
+
+    def __init__(self, path: str, largest: int = LARGEST) -> None:
+        self._path = path
+        self._largest = largest
         self._encode = encoder()
         self._rest = {"stdout": b"", "stderr": b""}
+        self._open()
+
+    def _open(self) -> None:
+        self._fd = posix.open(self._path, _APPEND, 0o600)
+        self._size = posix.fstat(self._fd).st_size
+
+    def _turn_over(self) -> None:
+        """Begin a new file; at every moment there is one under the log's own name."""
+        full, aside, kept = self._fd, f"{self._path}.new", f"{self._path}.old"
+        _remove(kept)
+        posix.link(self._path, kept)
+        posix.rename(kept, older(self._path))
+        posix.close(posix.open(aside, _APPEND, 0o600))
+        posix.rename(aside, self._path)
+        self._open()
+        # Last: a follower learns from the close that there is more elsewhere.
+        posix.close(full)
 
     def write(self, stream: str, data: bytes) -> None:
         """Take some output of a stream."""
@@ -81,11 +110,21 @@ class LogFile:
 
     def _write(self, data: bytes) -> None:
         try:
+            if self._size and self._size + len(data) > self._largest:
+                self._turn_over()
             write_all(self._fd, data)
+            self._size += len(data)
         except OSError:
             # A full disk must not end the container, nor its output to whoever is attached: what
             # does not fit is lost, and later lines are tried again.
             return
+
+
+def _remove(path: str) -> None:
+    try:
+        posix.unlink(path)
+    except FileNotFoundError:
+        return
 
 
 def _pieces(line: bytes) -> list[bytes]:

@@ -62,3 +62,16 @@ def test_every_byte_comes_back(tmp_path_factory, pieces):
     found = write(path, *(("stdout", piece) for piece in pieces))
     back = b"".join(e["log"].encode("utf-8", "surrogateescape") for e in found)
     assert back == b"".join(pieces)
+
+
+def test_a_log_is_bounded(tmp_path):
+    path = tmp_path / "log"
+    log = LogFile(str(path), largest=1000)
+    for number in range(100):
+        log.write("stdout", b"line %d\n" % number)
+    log.close()
+    assert path.stat().st_size <= 1000
+    kept = [e["log"] for e in read(tmp_path / "log.1") + read(path)]
+    assert kept == [f"line {n}\n" for n in range(100 - len(kept), 100)]
+    assert len(kept) > 10
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["log", "log.1"]
