@@ -11,7 +11,7 @@ import os
 from plugrun.errors import AlreadyExists, Conflict, Corrupt, NoSuchSnapshot
 from plugrun.interfaces.storage import ACTIVE, COMMITTED, INDEPENDENT_LAYERS
 from plugrun.layers.implied import complete
-from plugrun.layers.workers import held_tree
+from plugrun.layers.workers import HeldTree
 from plugrun.model.record import record
 
 TYPE_CHECKING = False
@@ -212,7 +212,7 @@ def remove_left_over(storage: Storage, key: str) -> None:
 
 def _remove_unheld(storage: Storage, key: str) -> None:
     """Remove an unpacking snapshot once the killed command's worker in it has ended too."""
-    with held_tree(storage.layer_tree(key).path):
+    with HeldTree(storage.layer_tree(key).path):
         storage.remove(key)
 
 

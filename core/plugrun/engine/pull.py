@@ -2,26 +2,19 @@
 
 Blobs are received in threads and unpacked in processes as soon as each is whole; the calling
 thread alone talks to the storage, the metadata and the observer. Nothing counts before it is on
-the disk: blobs are published, layers committed and the image named after one sync, in this order.
-Interrupted at any moment it leaves what is whole, and the next pull goes on from there.
+the disk: bytes are synced, blobs published and layers committed by renaming; these are synced, and
+the image is named. Interrupted at any moment it leaves what is whole, and the next pull goes on
+from there.
 """
 
 from __future__ import annotations
 
 import contextlib
 
+from plugrun.engine.documents import Documents, verify
 from plugrun.engine.images import find_name
 from plugrun.engine.layerwork import Layer, committed_count
-from plugrun.engine.manifests import (
-    DEEPEST_INDEX,
-    LARGEST_CONFIG,
-    LARGEST_MANIFEST,
-    Index,
-    chain_ids,
-    parse_image_config,
-    parse_manifest,
-    select,
-)
+from plugrun.engine.manifests import LARGEST_CONFIG, chain_ids, parse_image_config
 from plugrun.engine.transfer import EXISTS, Transfer, short, sync_filesystem
 from plugrun.errors import (
     AlreadyExists,
@@ -33,7 +26,6 @@ from plugrun.model.descriptor import host_platform, normal_platform, platform_or
 from plugrun.model.image import Image, ImageName
 from plugrun.model.record import record
 from plugrun.model.reference import parse_reference, split_address
-from plugrun.store.content import digest_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,14 +103,13 @@ class _Pull:
         self._asked = platform
         self._wanted = platform or host_platform()
         self._observer = observer
-        self._documents: list[tuple[Descriptor, bytes]] = []
+        self._documents = Documents(engine.content, transport)
         self.familiar = text
 
     def run(self) -> PullResult:
         resolved = self._resolve()
-        described, manifest = self._manifest(resolved)
-        raw = self._document(manifest.config, LARGEST_CONFIG)
-        config = parse_image_config(raw)
+        described, manifest = self._documents.manifest(resolved, self._wanted, self.familiar)
+        config = parse_image_config(self._documents.take(manifest.config, LARGEST_CONFIG))
         self._check(manifest, config, is_choice=described is not resolved.descriptor)
         name = self._name(resolved)
         chain = chain_ids(config.diff_ids)
@@ -126,6 +117,7 @@ class _Pull:
         if not up_to_date:
             with self._engine.locks.exclusive(f"image-{manifest.config.digest[7:]}"):
                 size = self._layers(manifest, config.diff_ids, chain)
+                sync_filesystem(self._engine)
                 self._add(name, described, manifest, config, chain, size)
         else:
             self._say_existing(manifest.layers)
@@ -137,46 +129,13 @@ class _Pull:
 
     def _resolve(self) -> Resolved:
         resolved = self._transport.resolve(self._wanted)
-        _verify(resolved.descriptor, resolved.raw)
+        verify(resolved.descriptor, resolved.raw)
         reference = _reference(resolved.name)
         if reference.digest and reference.digest != resolved.descriptor.digest:
             raise DigestMismatch(f"{resolved.source} sent other content for {resolved.name}")
         self.familiar = reference.familiar
         self._observer.resolved(reference.familiar_name, reference.tag, resolved.descriptor.digest)
         return resolved
-
-    def _manifest(self, resolved: Resolved) -> tuple[Descriptor, Manifest]:
-        """Go down through indexes to the manifest for the platform."""
-        descriptor, raw = resolved.descriptor, resolved.raw
-        for _ in range(DEEPEST_INDEX + 1):
-            self._documents.append((descriptor, raw))
-            found = parse_manifest(raw, descriptor.media_type)
-            if not isinstance(found, Index):
-                return descriptor, found
-            descriptor = select(found, self._wanted, self.familiar)
-            raw = self._document(descriptor, LARGEST_MANIFEST, keep=False)
-        raise Corrupt(f"{self.familiar}: indexes within indexes, more than {DEEPEST_INDEX} deep")
-
-    def _document(self, descriptor: Descriptor, limit: int, *, keep: bool = True) -> bytes:
-        """Return a small blob, from here or from the transport, and keep it for the store."""
-        if descriptor.size > limit:
-            raise Corrupt(
-                f"{descriptor.digest} has {descriptor.size} bytes, over the limit of {limit}"
-            )
-        if self._content.has(descriptor.digest, descriptor.size):
-            try:
-                return self._content.read(descriptor.digest, limit)
-            except DigestMismatch:
-                self._content.remove(descriptor.digest)  # damaged here: take it in anew
-        data = b""
-        for chunk in self._transport.fetch(descriptor):
-            data += chunk
-            if len(data) > descriptor.size:
-                break
-        _verify(descriptor, data)
-        if keep:
-            self._documents.append((descriptor, data))
-        return data
 
     def _check(self, manifest: Manifest, config: ImageConfig, *, is_choice: bool) -> None:
         """Refuse an image whose parts do not belong together, or that is for another platform."""
@@ -271,15 +230,13 @@ class _Pull:
     def _publish(self, blobs: list[str]) -> None:
         """Put everything written so far on the disk; then blobs and documents in their place."""
         found = [d for d in blobs if not self._content.has(d)]
-        for descriptor, data in self._documents:
+        for descriptor, data in self._documents.taken:
             if not self._content.has(descriptor.digest, descriptor.size):
                 self._content.receive(descriptor, _from(data))
                 found.append(descriptor.digest)
         sync_filesystem(self._engine)
         for digest in found:
             self._content.publish(digest, durable=False)
-        if found:
-            sync_filesystem(self._engine)
 
     def _known_size(self, chain: tuple[str, ...]) -> int:
         """Return the size of layers that are here; an image made of just these knows it."""
@@ -317,14 +274,6 @@ class _Pull:
 
 def _reference(name: str) -> Reference:
     return parse_reference(name, default_tag="")
-
-
-def _verify(descriptor: Descriptor, data: bytes) -> None:
-    if len(data) != descriptor.size or digest_of(data) != descriptor.digest:
-        raise DigestMismatch(
-            f"{descriptor.digest} was announced with {descriptor.size} bytes, and {len(data)} "
-            f"bytes with digest {digest_of(data)} came"
-        )
 
 
 def _from(data: bytes) -> Callable[[int], tuple[bytes, ...]]:

@@ -6,11 +6,10 @@ what was there. Nothing is written outside the tree, whatever the layer says: se
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 
-from plugrun.errors import Corrupt, HostileArchive, NoSpace, PlugrunError
+from plugrun.errors import HostileArchive
 from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS
 from plugrun.layers import entry as tar
 from plugrun.layers.attributes import (
@@ -22,7 +21,9 @@ from plugrun.layers.attributes import (
 )
 from plugrun.layers.deletions import OverlayDeletions, UnlinkDeletions
 from plugrun.layers.entry import shown
+from plugrun.layers.failures import explained
 from plugrun.layers.folders import FOLDER, Folders
+from plugrun.layers.hardlinks import link_source
 from plugrun.layers.ledger import Ledger
 from plugrun.layers.names import OPAQUE, WHITEOUT, check_whiteout, is_ignored, split_name
 from plugrun.layers.removal import remove_tree
@@ -70,11 +71,11 @@ class Application:
             try:
                 self.apply(entry)
             except OSError as error:
-                raise _explained(error, shown(entry.name)) from error
+                raise explained(error, shown(entry.name)) from error
         try:
             self._finish()
         except OSError as error:
-            raise _explained(error, "the folders' attributes") from error
+            raise explained(error, "the folders' attributes") from error
 
     def apply(self, entry: Entry) -> None:
         """Apply one entry."""
@@ -255,29 +256,12 @@ class Application:
             raise HostileArchive(f"{shown(entry.name)} is a hard link to the root")
         target = self._folders.of(parts[:-1], make=False).beneath(parts[-1])
         if target == folder.beneath(name):
-            self._link_source(target, entry)
+            link_source(self._folders, self._deletions, target, entry)
             return
         self._clear(folder, name)
-        source = self._link_source(target, entry)
+        source = link_source(self._folders, self._deletions, target, entry)
         base = target.rpartition(b"/")[2]
         os.link(base, name, src_dir_fd=source.fd, dst_dir_fd=folder.fd, follow_symlinks=False)
-
-    def _link_source(self, target: bytes, entry: Entry) -> Folder:
-        """Return the folder of a hard link's target; raise Corrupt if the target is not there."""
-        *above, base = target.split(b"/")
-        folder = self._folders.of(above, make=False)
-        missing = (
-            f"{shown(entry.name)} is a hard link to {target[:200]!r}, which is not in the layer"
-        )
-        try:
-            state = os.stat(base, dir_fd=folder.fd, follow_symlinks=False)
-        except FileNotFoundError:
-            raise Corrupt(missing) from None
-        if self._deletions.is_foreign(target, state):
-            raise Corrupt(missing)
-        if stat.S_ISDIR(state.st_mode):
-            raise HostileArchive(f"{shown(entry.name)} is a hard link to a folder")
-        return folder
 
     # -- what was there before ------------------------------------------------------------
 
@@ -324,13 +308,3 @@ _MAKERS = {
     tar.BLOCK_DEVICE: Application._node,
     tar.FIFO: Application._node,
 }
-
-
-def _explained(error: OSError, what: str) -> PlugrunError:
-    """Say what of a layer could not be unpacked, and why."""
-    text = f"cannot unpack {what}: {error.strerror}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpace(text, hint="free some space, or remove images that are not used")
-    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EFBIG):
-        return Corrupt(text)
-    return PlugrunError(text)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
 
 from plugrun import errors
 from plugrun.errors import PlugrunError
@@ -22,7 +21,7 @@ from plugrun.model.jsontext import dumps, loads
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from queue import SimpleQueue
     from threading import Thread
     from typing import Any
@@ -188,27 +187,34 @@ def serve(parent: int) -> None:
 
     for line in sys.stdin.buffer:
         job = loads(line)
-        with held_tree(job["tree"]):
+        with HeldTree(job["tree"]):
             # Who removes what a killed command left waits for this lock, and need not wait again.
             if os.getppid() != parent:
                 return
             _say(_work(job))
 
 
-@contextmanager
-def held_tree(path: str) -> Iterator[None]:
-    """Hold a tree's lock: the worker in it, or whoever removes it once that worker has ended.
+class HeldTree:
+    """Holds a tree's lock: the worker in it, or whoever removes it once that worker has ended.
 
     A killed command's worker outlives it, and its locks, by a moment.
     """
-    import fcntl
 
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        import fcntl
+
+        self._fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
 
 
 def _work(job: dict[str, str]) -> dict[str, Any]:

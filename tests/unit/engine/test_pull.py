@@ -197,6 +197,25 @@ def test_platforms(engine, source):
     assert "linux/amd64, linux/arm/v6" in caught.value.hint
 
 
+@pytest.mark.parametrize("deep", [3, 4])
+def test_indexes_within_indexes(engine, source, deep):
+    image = make_image(TARS[:1])
+    top = make_index([(image, {"os": "linux", "architecture": "amd64"})])
+    source.put(NAME, top)
+    blob = top.index
+    for _ in range(deep - 1):
+        body = {"schemaVersion": 2, "manifests": [blob.descriptor]}
+        blob = Blob(blob.media_type, json.dumps(body).encode())
+        source.blobs[blob.digest] = blob.data
+    source.documents[f"docker.io/{NAME}"] = blob
+    if deep > 3:
+        with pytest.raises(Corrupt, match="more than 3 deep"):
+            pull(engine, NAME, None)
+        return
+    assert pull(engine, NAME, parse_platform("linux/amd64")).image == image.config.digest
+    assert_whole(engine, image)
+
+
 def test_an_image_without_index_for_another_platform(engine, source):
     made = make_image(TARS[:1], architecture="arm64")
     source.put(NAME, made)

@@ -15,7 +15,7 @@ import pytest
 from plugrun.errors import HostileArchive, PlugrunError
 from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS
 from plugrun.layers.unpack import unpack_layer
-from plugrun.layers.workers import WorkerPool, held_tree
+from plugrun.layers.workers import HeldTree, WorkerPool
 
 from tests.unit.layers.made import Made, tar_of
 
@@ -139,7 +139,7 @@ def test_ctrl_c_on_the_terminal_is_not_for_workers(job):
 
 def test_a_tree_in_use_is_waited_for(job):
     _, tree, _ = job
-    with held_tree(tree):
+    with HeldTree(tree):
         fd = os.open(tree, os.O_RDONLY)
         with pytest.raises(BlockingIOError):
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
