@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import signal
 import subprocess
 import sys
 
@@ -102,3 +103,14 @@ def test_what_a_power_failure_leaves_empty(alone):
     image = HOST_IMAGE + ",grep"
     assert alone.out("run", "--rm", *NONE, image, *seccomp).split() == ["Seccomp:", "2"]
     alone("rm", "ended")
+
+
+def test_exec_can_be_ended_while_nobody_reads(plugrun, ended_by_test):
+    id = plugrun.out("run", "-d", *NONE, HOST_IMAGE, "sh", "-c", "sleep 600")
+    process = plugrun.start("exec", id, "sh", "-c", YES)
+    ended_by_test.append(process)
+    assert process.stdout is not None
+    process.stdout.readline()
+    os.kill(process.pid, signal.SIGTERM)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(PATIENCE) == 143

@@ -184,6 +184,28 @@ class Attachment:
                 elif handle(fd):
                     return True
 
+    def show(self, fd: int, data: bytes) -> None:
+        """Write output, passing signals on while nobody takes it.
+
+        What is left is dropped if a signal comes when there is no process any more to get it.
+        """
+        poll = select.poll()
+        poll.register(fd, select.POLLOUT)
+        poll.register(self._signals.fd, select.POLLIN)
+        while data:
+            ready = [found for found, _ in poll.poll()]
+            if self._signals.fd in ready:
+                self._pass_on(self._signals.take())
+                if self._has_ended():
+                    return
+            if fd in ready:
+                data = _written(fd, data)
+
+    def _has_ended(self) -> bool:
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(0))
+
     def close(self) -> None:
         """Restore signals."""
         self._signals.restore()
@@ -205,3 +227,11 @@ class Attachment:
             signals.pidfd_send_signal(self._pidfd, number)
         except ProcessLookupError:
             return
+
+
+def _written(fd: int, data: bytes) -> bytes:
+    """Write no more than what a pipe that is ready takes without blocking; return the rest."""
+    try:
+        return data[os.write(fd, data[: select.PIPE_BUF]) :]
+    except BlockingIOError:
+        return data

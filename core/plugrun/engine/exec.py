@@ -14,7 +14,6 @@ from plugrun.engine.taskfile import read_task_file
 from plugrun.engine.terminal import RawMode
 from plugrun.errors import Conflict, InvalidArgument, NotATerminal
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
-from plugrun.linux.writing import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +70,6 @@ def exec_process(container: Container, request: ExecRequest, identity: Identity)
         "env": environment(container, identity, given, request.tty),
         "cwd": cwd,
         "capabilities": capabilities(identity),
-        "noNewPrivileges": False,
     }
 
 
@@ -100,7 +98,7 @@ class _Session:
 
     def _serve(self) -> int:
         shown = 0 if self._terminal and os.isatty(0) else -1
-        attachment = Attachment(self._source, shown, self._plumbing.input)
+        attachment = self._attachment = Attachment(self._source, shown, self._plumbing.input)
         attachment.process(self._pid)
         try:
             while True:
@@ -133,7 +131,7 @@ class _Session:
         if not data:
             del self._targets[fd]
             return True
-        write_all(self._targets[fd], data)
+        self._attachment.show(self._targets[fd], data)
         return False
 
     def _drain_and_reap(self) -> int:

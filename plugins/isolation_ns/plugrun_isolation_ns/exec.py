@@ -9,7 +9,7 @@ from plugrun.api import RUNNING, Conflict, IsolationError, Stdio, process, recor
 from plugrun_isolation_ns import child, command, seccomp, trampoline
 from plugrun_isolation_ns.cgroups import Cgroup
 from plugrun_isolation_ns.create import read_spec
-from plugrun_isolation_ns.init import seccomp_flags
+from plugrun_isolation_ns.init import join_keyring, seccomp_flags
 from plugrun_isolation_ns.state import Folder
 from plugrun_isolation_ns.verbs import open_task, reopen
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 @record
 class _Job:
+    id: str
     process: dict[str, Any]
     stdio: Stdio
     task: int
@@ -46,7 +47,7 @@ def execute(folder: Folder, spec: dict[str, Any], stdio: Stdio, cache: str) -> i
         spec = {**bundle["process"], **spec}
         linux = _linux(bundle, spec)
         body = seccomp.program(linux.get("seccomp"), cache)
-        return _run(facts, spec, stdio, task, body, seccomp_flags(linux))
+        return _run({**facts, "id": folder.id}, spec, stdio, task, body, seccomp_flags(linux))
     finally:
         if task >= 0:
             os.close(task)
@@ -67,7 +68,7 @@ def _run(
     result, status = child.pipe()
     cgroup = reopen(facts)
     namespaces = facts["namespaces"]
-    job = _Job(spec, stdio, task, namespaces, cgroup, body, flags, report, status)
+    job = _Job(facts["id"], spec, stdio, task, namespaces, cgroup, body, flags, report, status)
     stage1 = child.fork(lambda: _stage1(job), report)
     os.close(report)
     os.close(status)
@@ -129,6 +130,7 @@ def _process(job: _Job) -> None:
     child.set_stdio(job.stdio)
     child.close_others(0, 1, 2, job.report, job.status)
     child.own_session(job.stdio)
+    join_keyring(job.id)
     program = child.above(trampoline.sealed_file(), 4)
     status = child.above(job.status, 4)
     launch = command.Launch(job.process, job.seccomp, job.seccomp_flags)

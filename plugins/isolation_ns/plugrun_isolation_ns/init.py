@@ -126,7 +126,7 @@ class _Init:
         child.set_stdio(self._job.stdio)
         child.close_others(0, 1, 2, self._job.report, self._job.go)
         child.own_session(self._job.stdio)
-        _join_keyring(self._job.id)
+        join_keyring(self._job.id)
         command.set_oom_score(self._spec["process"].get("oomScoreAdj", 0))
 
     def _own_namespaces(self) -> None:
@@ -226,7 +226,7 @@ def seccomp_flags(linux: dict[str, Any]) -> int:
     return flags
 
 
-def _join_keyring(id: str) -> None:
+def join_keyring(id: str) -> None:
     """Leave the caller's session keyring for a new one: keyrings have no namespace."""
     try:
         arch.call("keyctl", _KEYCTL_JOIN_SESSION_KEYRING, f"_ses.{id[:64]}".encode())
