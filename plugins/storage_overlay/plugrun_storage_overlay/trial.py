@@ -37,7 +37,8 @@ def probe(root: str) -> Probe:
         return Probe(False, "this kernel has no overlayfs loaded", "modprobe overlay")
     try:
         os.close(Records(root).lock())  # makes the folders
-        trial = f"{root}/t/probe-{os.getpid()}"
+        # A killed one leaves its folder, and PIDs come round again.
+        trial = f"{root}/t/probe-{os.getpid()}-{os.urandom(4).hex()}"
         for name in ("lower", "upper", "work", "merged"):
             os.makedirs(f"{trial}/{name}", 0o700)
     except OSError as error:
