@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from plugrun.errors import NotATerminal as NotATerminal
     from plugrun.errors import NotFound as NotFound
     from plugrun.errors import NotRoot as NotRoot
+    from plugrun.errors import OutputLost as OutputLost
     from plugrun.errors import PluginError as PluginError
     from plugrun.errors import PlugrunError as PlugrunError
     from plugrun.errors import TransportError as TransportError
@@ -137,6 +138,7 @@ _HOMES = {
         "NotATerminal",
         "NotFound",
         "NotRoot",
+        "OutputLost",
         "PluginError",
         "PlugrunError",
         "TransportError",

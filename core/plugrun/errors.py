@@ -33,6 +33,10 @@ class NotATerminal(UsageError):
     exit_code = 1
 
 
+class OutputLost(PlugrunError):
+    """Whoever read a container's output has gone; the container has not."""
+
+
 class ConfigError(PlugrunError):
     """A configuration file is wrong; the message has file and line."""
 

@@ -7,7 +7,7 @@ import os
 
 from plugrun.cli import output
 from plugrun.cli.fastparse import ArgumentCount, FlagError
-from plugrun.errors import NoSpace, NotATerminal, PlugrunError
+from plugrun.errors import NoSpace, NotATerminal, OutputLost, PlugrunError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ _MACHINE = {
     errno.ENOSPC: "free some space, or use another --root",
     errno.EDQUOT: "raise the quota, or use another --root",
     errno.EROFS: "use a --root and a --run-root that can be written",
+    errno.ENOTDIR: "use a --root and a --run-root that are folders",
+    errno.ENOENT: "use a --root and a --run-root that can be made",
     errno.EACCES: "use a --root and a --run-root that can be written",
     errno.EIO: "the kernel's log (dmesg) says more about the device",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
@@ -60,7 +62,7 @@ def more_help(path: str) -> str:
 
 def command_failure(error: PlugrunError, path: str) -> int:
     """Print that a command failed; return the exit code."""
-    if isinstance(error, NotATerminal):
+    if isinstance(error, (NotATerminal, OutputLost)):
         error = SaidError(error.message, hint=error.hint)
     if isinstance(error, SaidError):
         output.error(error.message + (f"\nhint: {error.hint}" if error.hint else ""))

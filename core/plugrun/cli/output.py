@@ -1,5 +1,6 @@
 """Where the command line writes: standard output and standard error, and nowhere else.
 
+A stream that was closed before this program began (``>&-``) is None to Python, and takes nothing.
 BrokenPipeError passes: whoever read the output has had enough. Anything else that keeps standard
 output from being written is an OutputError.
 """
@@ -17,6 +18,8 @@ class OutputError(PlugrunError):
 
 def write(text: str) -> None:
     """Write to standard output as it is; bytes that came in as surrogates leave as bytes."""
+    if sys.stdout is None:
+        return
     try:
         sys.stdout.write(text)
     except UnicodeEncodeError:
@@ -35,6 +38,8 @@ def line(text: str) -> None:
 def data(stream: str, content: bytes) -> None:
     """Write bytes to ``stdout`` or ``stderr``; text written before is the caller's to flush."""
     target = sys.stderr if stream == "stderr" else sys.stdout
+    if target is None:
+        return
     try:
         target.buffer.write(content)
     except OSError as error:
@@ -44,6 +49,8 @@ def data(stream: str, content: bytes) -> None:
 def error(text: str) -> None:
     """Write one or more lines to standard error, after what stands before it elsewhere."""
     flush()
+    if sys.stderr is None:
+        return
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 

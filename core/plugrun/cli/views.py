@@ -51,7 +51,8 @@ _COMMAND = 20
 def container_row(container: Container, status: Status, full: bool, now_ns: int) -> dict[str, Any]:
     """Return one line of ``ps``; ``full`` is ``--no-trunc``."""
     labels = dict(container.labels)
-    command = " ".join(container.args)
+    path, *args = container.args
+    command = " ".join([path, *(f"'{arg}'" if " " in arg else arg for arg in args)])
     return {
         "Command": f'"{command if full else shortened(command, _COMMAND)}"',
         "CreatedAt": local_time(container.created_ns),

@@ -159,6 +159,10 @@ def _prepare(engine: Engine, container: Container, image: Image) -> None:
     storage = engine.storage_named(container.storage.name)
     top = image.chain[-1] if image.chain else None
     storage.prepare(container.id, top)
+    for bind in container.binds:
+        # Docker makes what -v names and does not find.
+        if not os.path.lexists(bind.source):
+            os.makedirs(bind.source, 0o755, exist_ok=True)
     folder = engine.container_folder(container.id)
     make_private(f"{folder}/rootfs")
     write_etc_files(container, folder)

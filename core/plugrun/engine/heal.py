@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 def open_healed(options: GlobalOptions) -> Engine:
     """Open an engine, and free what killed commands left: for every verb that is in no hurry."""
     engine = open_engine(options)
+    try:
+        # A configuration that is wrong is said so by every command; a backend that is broken
+        # only matters to those that use it.
+        _ = engine.backends
+    except PluginError:
+        return engine
     heal(engine)
     return engine
 

@@ -29,6 +29,10 @@ class Reporter:
         hint = error.hint if isinstance(error, PlugrunError) else ""
         self._send({"error": kind, "message": str(error), "hint": hint})
 
+    def lost(self, stream: str, number: int) -> None:
+        """A stream of the starter's can be written no more."""
+        self._send({"lost": stream, "errno": number})
+
     def ended(self, code: int, stages: list[tuple[str, float]]) -> None:
         """It has ended, and what was to be cleaned up is."""
         self._send({"exit": code, "stages": stages})

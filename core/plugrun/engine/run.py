@@ -8,7 +8,14 @@ from plugrun.engine.create import create
 from plugrun.engine.images import find_image
 from plugrun.engine.starter import Starter
 from plugrun.engine.stopwatch import Stopwatch
-from plugrun.errors import InvalidArgument, NoSuchImage, NotATerminal, PlugrunError, UsageError
+from plugrun.errors import (
+    InvalidArgument,
+    NoSuchImage,
+    NotATerminal,
+    OutputLost,
+    PlugrunError,
+    UsageError,
+)
 from plugrun.model.record import record
 
 TYPE_CHECKING = False
@@ -49,6 +56,8 @@ def run(
     clock.mark("container")
     try:
         code = starter.start(container)
+    except OutputLost:
+        raise
     except PlugrunError:
         if container.auto_remove:
             from plugrun.engine.rm import discard

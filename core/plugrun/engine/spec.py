@@ -60,6 +60,12 @@ MASKED_PATHS = (
 )
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
+# Docker's since 20.10: an ordinary user may bind low ports and ping in a network of its own.
+SYSCTLS = {
+    "net.ipv4.ip_unprivileged_port_start": "0",
+    "net.ipv4.ping_group_range": "0 2147483647",
+}
+
 _CPU_PERIOD_US = 100_000
 INIT_PATH = "/sbin/docker-init"
 
@@ -169,6 +175,7 @@ def _mount(destination: str, kind: str, source: str, *options: str) -> SpecMount
 
 def _linux(container: Container) -> Linux:
     return {
+        "sysctl": {} if container.network == "host" else dict(SYSCTLS),
         "namespaces": _namespaces(container),
         "resources": _resources(container.limits),
         "maskedPaths": list(MASKED_PATHS),

@@ -15,7 +15,7 @@ from plugrun.engine.plumbing import lay
 from plugrun.engine.report import Reports, error_of
 from plugrun.engine.taskfile import served_by
 from plugrun.engine.terminal import RawMode
-from plugrun.errors import PlugrunError
+from plugrun.errors import OutputLost, PlugrunError
 from plugrun.model.container import container_to_json
 from plugrun.model.jsontext import dumps
 
@@ -117,6 +117,10 @@ class Starter:
     def _handle(self, message: dict[str, Any]) -> bool:
         if "error" in message:
             raise error_of(message)
+        if "lost" in message:
+            # As with Docker, the command ends and the container goes on.
+            why = os.strerror(message["errno"]).lower()
+            raise OutputLost(f"write /dev/{message['lost']}: {why}")
         stages = [(name, milliseconds) for name, milliseconds in message["stages"]]
         self._clock.stages = [*self._stages, *stages]
         if "exit" in message:

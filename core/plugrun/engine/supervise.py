@@ -54,7 +54,7 @@ class Supervision:
             if self._container.detached:
                 self._detach(plan)
             self._preload_clean_up()
-            code, late = watch_to_end(plan)
+            code, late = watch_to_end(plan, self._reporter.lost)
             self._clock.mark("run")
             tidy(self._engine, self._container)
             self._clock.mark("clean up")

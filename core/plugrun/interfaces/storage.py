@@ -27,6 +27,8 @@ Promises
 - ``prepare``, ``view`` and ``commit`` to a taken key or name raise AlreadyExists and change
   nothing. Any verb on a missing key raises NoSuchSnapshot. ``remove`` of a parent raises
   Conflict.
+- Files written into an active snapshot are synced by who wrote them, before ``commit``; the
+  storage makes its own records durable.
 - ``mounts`` is pure: it may be asked any number of times, and it touches nothing.
 - A mount made from ``mounts`` stays right until its snapshot is removed. Two active snapshots
   of one parent never see each other's writes.
@@ -38,8 +40,8 @@ Promises
 Capabilities
 ------------
 ``independent-layers``
-    ``prepare`` accepts a parent that is not committed yet, ``layer_tree`` holds one layer's own
-    entries only, and whiteouts are stored in it as overlayfs has them; the parent must be
+    ``prepare`` accepts the key of an active snapshot as parent, ``layer_tree`` holds one layer's
+    own entries only, and whiteouts are stored in it as overlayfs has them; the parent must be
     committed by the time of ``commit``. Lets all layers of an image unpack at once.
 ``mountless``
     ``mounts`` are plain binds; nothing needs to be mounted by the kernel's file systems.

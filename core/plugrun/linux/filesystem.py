@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from _thread import get_ident
 
 from plugrun.linux.libc import LIBC, check
 from plugrun.linux.writing import write_all
@@ -37,7 +38,7 @@ def write_whole(path: str, data: bytes, *, mode: int = 0o600, durable: bool = Fa
     With ``durable`` the bytes and the name survive a power failure (fsync of file and folder);
     without it they survive the death of this process.
     """
-    aside = f"{path}.tmp-{os.getpid()}"
+    aside = f"{path}.tmp-{get_ident():x}-{os.getpid()}"
     fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         try:

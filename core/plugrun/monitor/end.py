@@ -9,16 +9,20 @@ from plugrun.monitor.watch import Watcher, oom_kills
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plugrun.monitor.plan import WatchPlan
 
 
-def watch_to_end(plan: WatchPlan) -> tuple[int, tuple[tuple[int, bytes], ...]]:
+def watch_to_end(
+    plan: WatchPlan, lost: Callable[[str, int], None] | None = None
+) -> tuple[int, tuple[tuple[int, bytes], ...]]:
     """Watch a container until it has ended; leave its exit file.
 
     Return its exit code, and what of its output the starter has not taken yet: ``show_late``
     waits for that, and should come after what others wait for.
     """
-    watcher = Watcher(plan)
+    watcher = Watcher(plan, lost)
     code = watcher.run()
     finished = time_ns()
     # Loaded now, not before: the idle monitor does without ctypes and what else this takes.

@@ -13,6 +13,8 @@ from plugrun.monitor.logfile import LogFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plugrun.monitor.plan import WatchPlan
 
 CHUNK = 65536
@@ -28,11 +30,13 @@ class Watcher:
 
     A client that does not read holds up the container, as a pipe to it would; but neither the
     container's end nor the client's own goes unnoticed for it. What such a client had not taken
-    when the container had ended is left in ``late``, for ``show_late``.
+    when the container had ended is left in ``late``, for ``show_late``. ``lost`` is told when a
+    client's stream can be written no more, with the errno.
     """
 
-    def __init__(self, plan: WatchPlan) -> None:
+    def __init__(self, plan: WatchPlan, lost: Callable[[str, int], None] | None = None) -> None:
         self._plan = plan
+        self._lost = lost
         self._log = LogFile(plan.log)
         self._poll = select.poll()
         self._streams = {fd: name for name, fd in plan.outputs}
@@ -96,9 +100,11 @@ class Watcher:
         while data:
             try:
                 data = client.write(data)
-            except OSError:
-                # Nobody reads any more (a closed pipe, a gone terminal): the container goes on.
+            except OSError as error:
+                # Nobody reads any more (a closed pipe, a full disk): the container goes on.
                 del self._clients[stream]
+                if self._lost is not None:
+                    self._lost(stream, error.errno or 0)
                 return
             if data and not self._is_writable(client.fd):
                 break

@@ -8,9 +8,10 @@ of failing half-way.
 
 from __future__ import annotations
 
+import fcntl
 import os
 
-from plugrun.errors import Corrupt, NoSpace, PlugrunError
+from plugrun.errors import Conflict, Corrupt, NoSpace, PlugrunError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,6 +110,11 @@ def explain(error: sqlite3.Error, path: str) -> PlugrunError:
     """Turn an error of SQLite's into one that says what to do."""
     if "full" in str(error) or ("disk I/O" in str(error) and _is_full(path)):
         return NoSpace(f"no space left to write {path}", hint="free some space")
+    if "locked" in str(error):
+        return Conflict(
+            f"{path} is locked by another command, for longer than {BUSY_SECONDS:.0f} seconds",
+            hint="find out what holds it (fuser, lsof), and try again",
+        )
     return Corrupt(
         f"{path}: {error}",
         hint="restore it from a backup, or move it away: images are pulled again when needed",
@@ -122,19 +128,29 @@ def _is_full(path: str) -> bool:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    before = os.umask(0o077)
+    # SQLite gives its other files the mode of this one. Not by umask, which is the whole process's;
+    # and an existing one is not opened: closing it again would drop this process's locks on it.
     try:
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-    finally:
-        os.umask(before)
-    return connection
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        pass
+    return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
 
 
 def _create(connection: sqlite3.Connection, path: str) -> None:
-    # The switch to WAL is outside the transaction by SQLite's rules; it is harmless to repeat.
-    connection.execute("PRAGMA journal_mode=WAL")
-    with Transaction(connection, path):
+    # One at a time: the switch to WAL does not wait for others, whatever the timeout.
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            for statement in _SCHEMA.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            connection.execute("PRAGMA journal_mode=WAL")
+            _write_schema(connection, path)
+    finally:
+        os.close(folder)
+
+
+def _write_schema(connection: sqlite3.Connection, path: str) -> None:
+    with Transaction(connection, path):
+        for statement in _SCHEMA.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")

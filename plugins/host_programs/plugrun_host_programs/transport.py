@@ -132,7 +132,6 @@ def _config(programs: tuple[str, ...], paths: tuple[str, ...], layer: Descriptor
     platform = {key: value for key, value in as_json(host_platform()).items() if value}
     return {
         **platform,
-        "created": _EPOCH,
         "config": {
             "Cmd": ["sh" if "sh" in programs else programs[0]],
             "Env": [f"PATH={search}"],

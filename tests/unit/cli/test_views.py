@@ -100,7 +100,7 @@ def test_ps_is_dockers_table():
     assert render("", PS_TABLE, PS_HEADERS, rows) == (
         "CONTAINER ID   IMAGE       COMMAND                  CREATED              STATUS"
         "                     PORTS     NAMES\n"
-        'abcdef012345   debian:12   "/bin/sh -c echo hi;…"   About a minute ago   Up 5 seconds'
+        'abcdef012345   debian:12   "/bin/sh -c \'echo hi…"   About a minute ago   Up 5 seconds'
         "                         web\n"
         'abcdef012345   debian:12   "true"                   2 minutes ago        '
         "Exited (0) 3 minutes ago             old\n"
@@ -114,7 +114,7 @@ def test_ps_formats():
         "NAMES     a\nweb       b\n"
     )
     assert '"Status":"Created"' in render("json", PS_TABLE, PS_HEADERS, [row])
-    assert row["Command"] == '"/bin/sh -c echo hi; sleep 100"'
+    assert row["Command"] == "\"/bin/sh -c 'echo hi; sleep 100'\""
     assert row["Labels"] == "a=b,c=d"
     assert row["Mounts"] == "/a"
 

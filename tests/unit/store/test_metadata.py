@@ -109,3 +109,18 @@ def test_shared_locks_share(tmp_path):
     locks = Locks(f"{tmp_path}/made")
     with locks.shared("x"), locks.shared("x"):
         assert locks.try_exclusive("x") is None
+
+
+def test_many_may_be_the_first_to_open_it(tmp_path):
+    program = (
+        "import sys; from plugrun.store.metadata import Metadata\n"
+        f"sys.stdin.read(1)\nfor n in range(20): Metadata(f'{tmp_path}/db{{n}}').close()\n"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) for _ in range(6)
+    ]
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write(b"x")
+        process.stdin.close()
+    assert [process.wait(60) for process in started] == [0] * 6

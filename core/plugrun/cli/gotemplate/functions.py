@@ -186,7 +186,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "slice": _slice,
     "len": _len,
     "join": _join,
-    "split": lambda text, separator: _text(text).split(separator),
+    "split": lambda text, separator: (
+        _text(text).split(separator) if separator else list(_text(text))
+    ),
     "upper": lambda text: _text(text).upper(),
     "lower": lambda text: _text(text).lower(),
     "title": _title,

@@ -10,6 +10,7 @@ from plugrun.engine.request import GlobalOptions
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
-    """Print versions; there is no server, so all of it is the client's."""
-    output.write(show_document({"Client": version()}, parsed.values["format"]))
+    """Print versions; the engine is in this process, so it is server and client in one."""
+    both = {"Client": version(), "Server": {"Engine": "plugrun", **version()}}
+    output.write(show_document(both, parsed.values["format"]))
     return 0
