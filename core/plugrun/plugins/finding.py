@@ -44,7 +44,7 @@ def find(kind: str) -> list[Found]:
         ours = [(e, v) for e in dist.entry_points if (v := _version(e.group, kind)) is not None]
         if not ours:
             continue
-        owner, release = dist.metadata["Name"] or "?", dist.metadata["Version"] or "?"
+        owner, release = _said(dist, "Name"), _said(dist, "Version")
         if owner in seen:  # the first on sys.path is the one that imports
             continue
         seen.add(owner)
@@ -57,3 +57,9 @@ def _version(group: str, kind: str) -> int | None:
     prefix = f"plugrun.{kind}.v"
     number = group.removeprefix(prefix)
     return int(number) if group.startswith(prefix) and number.isdecimal() else None
+
+
+def _said(dist: metadata.Distribution, key: str) -> str:
+    """Return what a distribution says of itself, or "?" if its metadata is damaged."""
+    said = dist.metadata
+    return said[key] if said is not None and key in said else "?"
