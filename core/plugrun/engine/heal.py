@@ -13,6 +13,7 @@ from plugrun.engine.engine import open_engine
 from plugrun.engine.rm import discard, remove_folder, unlink
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, NoSuchContainer, NoSuchSnapshot, PluginError
+from plugrun.linux.process import is_alive, start_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _remove_empty(folder: str) -> None:
     """
     for name in _listed(folder):
         writer = name.rpartition("-")[2]
-        if not name.startswith("task.tmp-") or os.path.exists(f"/proc/{writer}"):
+        if not name.startswith("task.tmp-") or is_alive(int(writer), start_time(int(writer))):
             return
         os.unlink(f"{folder}/{name}")
     try:

@@ -290,13 +290,18 @@ class IsolationSuite:
 
     @pytest.fixture
     def bundle(self, isolation: Isolation, rootfs: str) -> Iterator[Bundle]:
-        """Return the bundle around ``rootfs``; this process becomes a subreaper."""
+        """Return the bundle around ``rootfs``; this process is a subreaper meanwhile."""
         if os.geteuid() != 0:
             pytest.skip("isolation needs root")
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        prctl = ctypes.CDLL(None).prctl
+        prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         made = Bundle(isolation, os.path.dirname(rootfs))
-        yield made
-        made.close()
+        try:
+            yield made
+        finally:
+            made.close()
+            # Or it would collect the orphans of all tests after this one, and reap none.
+            prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
     # What it says of itself
 
