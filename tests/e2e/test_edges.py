@@ -112,5 +112,4 @@ def test_exec_can_be_ended_while_nobody_reads(plugrun, ended_by_test):
     assert process.stdout is not None
     process.stdout.readline()
     os.kill(process.pid, signal.SIGTERM)
-    os.kill(process.pid, signal.SIGTERM)
     assert process.wait(PATIENCE) == 143

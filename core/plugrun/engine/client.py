@@ -156,6 +156,7 @@ class Attachment:
         self._target = target
         self._pidfd = -1
         self._early = b""
+        self._signalled = False
 
     def process(self, pid: int) -> None:
         """Say which process signals are for; those that came before are passed on now."""
@@ -187,24 +188,22 @@ class Attachment:
     def show(self, fd: int, data: bytes) -> None:
         """Write output, passing signals on while nobody takes it.
 
-        What is left is dropped if a signal comes when there is no process any more to get it.
+        Once a signal has been passed on and the process has ended, what nobody takes is dropped:
+        whoever sent it wants this command to end.
         """
         poll = select.poll()
         poll.register(fd, select.POLLOUT)
         poll.register(self._signals.fd, select.POLLIN)
         while data:
+            if self._signalled and self._pidfd >= 0:
+                poll.register(self._pidfd, select.POLLIN)
             ready = [found for found, _ in poll.poll()]
             if self._signals.fd in ready:
                 self._pass_on(self._signals.take())
-                if self._has_ended():
-                    return
-            if fd in ready:
+            elif fd in ready:
                 data = _written(fd, data)
-
-    def _has_ended(self) -> bool:
-        poll = select.poll()
-        poll.register(self._pidfd, select.POLLIN)
-        return bool(poll.poll(0))
+            elif self._pidfd in ready:
+                return
 
     def close(self) -> None:
         """Restore signals."""
@@ -223,6 +222,7 @@ class Attachment:
                 self._send(number)
 
     def _send(self, number: int) -> None:
+        self._signalled = True
         try:
             signals.pidfd_send_signal(self._pidfd, number)
         except ProcessLookupError:
