@@ -196,8 +196,8 @@ def test_an_interrupted_pull_goes_on(alone, held, ended_by_test, how):
     assert_nothing_half_made(alone)
     asked = dict(held.asked)
     # The held layer goes on where it was, and so does another that was under way just then.
-    for layer in image.layers:
-        assert re.fullmatch(r"(bytes=[1-9]\d*-)?", asked.get(layer.digest, ""))
+    for blob in image.layers:
+        assert re.fullmatch(r"(bytes=[1-9]\d*-)?", asked.get(blob.digest, ""))
     assert digest in asked
     alone("rmi", name)
     assert_empty(alone)
