@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -171,3 +172,31 @@ def test_a_shared_run_root_keeps_roots_apart(cell, plugrun, tmp_path):
     id = plugrun.out("run", "-d", "--network", "none", HOST_IMAGE, "sleep", "100")
     assert other.out("ps", "-aq") == ""
     assert plugrun.inspect(id)["State"]["Running"] is True
+
+
+def restart_machine(plugrun: Plugrun, *ids: str) -> None:
+    """Do what a restart does: end all processes, forget the run root, change the boot ID."""
+    for id in ids:
+        pid = plugrun.inspect(id)["State"]["Pid"]
+        monitor = parent_of(pid)
+        for process in (monitor, pid):
+            os.kill(process, signal.SIGKILL)
+            wait_gone(process)
+        started = f"{plugrun.root}/containers/{id}/started"
+        with open(started, encoding="utf-8") as file:
+            text = file.read()
+        with open(started, "w", encoding="utf-8") as file:
+            file.write(text.replace('"boot":"', '"boot":"another-'))
+    shutil.rmtree(f"{plugrun.run_root_of_root}/containers")
+
+
+def test_after_a_restart(alone):
+    kept, _, _ = detached(alone, "--name", "kept")
+    passing, _, _ = detached(alone, "--rm", "--name", "passing")
+    restart_machine(alone, kept, passing)
+    lines = alone.out("ps", "-a").splitlines()[1:]
+    assert len(lines) == 1
+    assert "Exited (255)" in lines[0]
+    assert "restarted" in alone.inspect("kept")["State"]["Error"]
+    assert passing not in str(list(os.walk(alone.root)))
+    alone("rm", "kept")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plugrun.engine.startfile import read_start_file
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, InvalidArgument, NoSuchContainer
 from plugrun.model.container import CREATED, EXITED, RUNNING, Status
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 _HEX = frozenset("0123456789abcdef")
 
 # What a container's end is called when its monitor died before it: nobody saw the exit code.
-UNSEEN = ExitFile(255, 0, 0, error="its monitor was killed, so its exit code was not seen")
+UNSEEN = ExitFile(
+    255, 0, 0, error="its monitor was killed or the machine restarted: its exit code was not seen"
+)
 
 
 def find_container(engine: Engine, text: str) -> Container:
@@ -50,7 +53,10 @@ def status_of(engine: Engine, id: str) -> Status:
     ended = read_exit_file(engine.container_folder(id))
     if ended is not None:
         return _ended(ended)
-    if task is None or task.pid == 0:
+    if task is None:
+        began = read_start_file(engine.container_folder(id))
+        return Status(CREATED) if began is None else _ended(UNSEEN, began.started_ns or 1)
+    if task.pid == 0:
         return Status(CREATED)
     if task.attended:
         # The monitor is about to write the exit file.

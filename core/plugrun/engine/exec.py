@@ -14,6 +14,7 @@ from plugrun.engine.taskfile import read_task_file
 from plugrun.engine.terminal import RawMode
 from plugrun.errors import Conflict, InvalidArgument, NotATerminal
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
+from plugrun.model.jsontext import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def exec_in(engine: Engine, request: ExecRequest) -> int:
             "the input device is not a TTY", hint="leave -t out, or run it in a terminal"
         )
     identity = identify(request.user or container.user, live_accounts(task.pid))
-    process = exec_process(container, request, identity)
+    allowed = allowed_capabilities(engine.container_folder(container.id))
+    process = exec_process(container, request, identity, allowed)
     plumbing = lay(terminal=request.tty, interactive=request.interactive)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     isolation = engine.isolation_named(container.isolation.name)
@@ -52,7 +54,17 @@ def live_accounts(pid: int) -> Accounts:
         os.close(root)
 
 
-def exec_process(container: Container, request: ExecRequest, identity: Identity) -> Process:
+def allowed_capabilities(folder: str) -> list[str]:
+    """Return what the container itself may have at most, as hooks left it in its bundle."""
+    with open(f"{folder}/config.json", "rb") as file:
+        process = loads(file.read())["process"]
+    allowed: list[str] = process.get("capabilities", {}).get("bounding", [])
+    return allowed
+
+
+def exec_process(
+    container: Container, request: ExecRequest, identity: Identity, allowed: list[str]
+) -> Process:
     """Return the process that a request describes: the container's, but for what was said."""
     given = merge_environment(container.env, request.env)
     cwd = request.workdir or container.working_dir
@@ -69,7 +81,7 @@ def exec_process(container: Container, request: ExecRequest, identity: Identity)
         "args": list(request.args),
         "env": environment(container, identity, given, request.tty),
         "cwd": cwd,
-        "capabilities": capabilities(identity),
+        "capabilities": capabilities(identity, allowed),
     }
 
 

@@ -11,8 +11,10 @@ import os
 from plugrun.engine.ending import wait_attended, wait_ended
 from plugrun.engine.engine import open_engine
 from plugrun.engine.rm import discard, remove_folder, unlink
+from plugrun.engine.startfile import read_start_file
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, NoSuchContainer, NoSuchSnapshot, PluginError
+from plugrun.linux.filesystem import make_private
 from plugrun.linux.process import is_alive, start_time
 
 TYPE_CHECKING = False
@@ -40,6 +42,9 @@ def open_healed(options: GlobalOptions) -> Engine:
 
 def heal(engine: Engine) -> None:
     """Finish what monitors and commands that were killed did not; quick when there is nothing."""
+    if not os.path.isdir(f"{engine.run_root}/containers"):
+        _after_reboot(engine)
+        make_private(f"{engine.run_root}/containers")
     for id in _listed(f"{engine.run_root}/containers"):
         task = read_task_file(engine.task_folder(id))
         if task is None:
@@ -51,6 +56,17 @@ def heal(engine: Engine) -> None:
             with lock:
                 _heal_one(engine, id, task)
             unlink(f"{engine.run_root}/locks/heal-{id}")
+
+
+def _after_reboot(engine: Engine) -> None:
+    """Remove the containers that were to go with their end, and that ended with the machine."""
+    for id in engine.metadata.container_ids():
+        began = read_start_file(engine.container_folder(id))
+        container = engine.metadata.container(id)
+        if container is None or began is None or began.is_of_this_boot:
+            continue
+        if container.auto_remove:
+            discard(engine, container)
 
 
 def _remove_empty(folder: str) -> None:

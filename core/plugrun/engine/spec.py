@@ -12,6 +12,8 @@ from plugrun.model.spec import SPEC_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from plugrun.engine.accounts import Identity
     from plugrun.model.container import Container, Limits
     from plugrun.model.spec import (
@@ -123,9 +125,9 @@ def environment(
     return [f"{name}={value}" for name, value in values.items()]
 
 
-def capabilities(identity: Identity) -> Capabilities:
-    """Return Docker's set; an ordinary user starts with none in effect (moby#36587)."""
-    names = list(DEFAULT_CAPABILITIES)
+def capabilities(identity: Identity, allowed: Sequence[str] = DEFAULT_CAPABILITIES) -> Capabilities:
+    """Return a user's share of a set; an ordinary one starts with none in effect (moby#36587)."""
+    names = list(allowed)
     held = names if identity.uid == 0 else []
     return {
         "bounding": names,

@@ -8,6 +8,7 @@ import time
 
 from plugrun.engine.places import log_path
 from plugrun.engine.report import Reporter
+from plugrun.engine.startfile import write_start_file
 from plugrun.engine.stopwatch import Stopwatch
 from plugrun.engine.taskfile import TaskFile, served_by, watch_lock, write_task_file
 from plugrun.errors import IsolationError, NoSuchContainer
@@ -122,6 +123,7 @@ class Supervision:
         self._plumbing.close_inner()
         task_file = replace(task_file, started_ns=time.time_ns())
         write_task_file(engine.task_folder(container.id), task_file)
+        write_start_file(folder, task_file.started_ns)
         self._clock.mark("start")
         engine.emit_container("start", container)
         self._reporter.started(task.pid, self._clock.stages)

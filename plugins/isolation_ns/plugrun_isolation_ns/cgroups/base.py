@@ -125,8 +125,10 @@ class Cgroup:
             pids = self.processes()
             if not pids:
                 return
-            for pid in pids:
-                _kill_and_wait(pid)
+            # All are signalled before any is waited for, the oldest first: a shell whose child
+            # was killed must not get to end by itself.
+            for fd in [_kill(pid) for pid in sorted(pids)]:
+                _wait(fd)
         raise IsolationError(f"processes in cgroup {self.paths[0]} cannot be killed")
 
     def thaw(self) -> None:
@@ -164,17 +166,27 @@ def open_process(pid: int) -> int:
         raise
 
 
-def _kill_and_wait(pid: int) -> None:
+def _kill(pid: int) -> int:
+    """Kill a process; return a descriptor to wait for its end by, or -1 if it has gone."""
     fd = open_process(pid)
+    if fd < 0:
+        return -1
+    try:
+        libc.syscall(libc.SYS_PIDFD_SEND_SIGNAL, fd, _SIGKILL, None, 0)
+    except ProcessLookupError:
+        os.close(fd)
+        return -1
+    return fd
+
+
+def _wait(fd: int) -> None:
+    """Wait for the end of a process that was killed, and close its descriptor."""
     if fd < 0:
         return
     try:
-        libc.syscall(libc.SYS_PIDFD_SEND_SIGNAL, fd, _SIGKILL, None, 0)
         poll = select.poll()
         poll.register(fd, select.POLLIN)
         poll.poll(5000)
-    except ProcessLookupError:
-        pass
     finally:
         os.close(fd)
 

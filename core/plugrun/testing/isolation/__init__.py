@@ -1,0 +1,32 @@
+"""The contract every isolation fulfils; see ``plugrun.interfaces.isolation``.
+
+To use it, subclass and provide the fixtures::
+
+    from plugrun.testing.isolation import IsolationSuite as Contract
+
+    class TestMyIsolation(Contract):
+        @pytest.fixture
+        def isolation(self):  # opened with an empty state folder
+            ...
+
+It needs root. Everything is judged by its effect inside a container. The fixture ``rootfs`` is a
+small root made of a static busybox where there is one, and else of this machine's own programs.
+"""
+
+from __future__ import annotations
+
+from plugrun.testing.isolation.bundle import Bundle, default_spec
+from plugrun.testing.isolation.commands import CommandContract
+from plugrun.testing.isolation.fence import FenceContract
+from plugrun.testing.isolation.hostile import HostileContract
+from plugrun.testing.isolation.life import LifeContract
+from plugrun.testing.isolation.limits import LimitContract
+from plugrun.testing.isolation.sight import SightContract
+
+__all__ = ["Bundle", "IsolationSuite", "default_spec"]
+
+
+class IsolationSuite(
+    LifeContract, SightContract, FenceContract, CommandContract, LimitContract, HostileContract
+):
+    """All of the contract."""
