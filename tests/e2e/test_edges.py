@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from tests.e2e.conftest import HOST_IMAGE, PATIENCE, PROGRAM
+from tests.e2e.test_run import run_on_terminal
 
 NONE = ("--network", "none")
 YES = (
@@ -113,3 +114,10 @@ def test_exec_can_be_ended_while_nobody_reads(plugrun, ended_by_test):
     process.stdout.readline()
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(PATIENCE) == 143
+
+
+def test_a_terminal_of_exec_is_there_inside(plugrun):
+    plugrun("run", "-d", "--name", "inside", *NONE, HOST_IMAGE + ",tty", "sleep", "600")
+    shown, code = run_on_terminal(plugrun, "exec", "-it", "inside", "sh", "-c", "tty; ls /dev/pts")
+    assert shown.split() == [b"/dev/pts/0", b"0", b"ptmx"]
+    assert code == 0

@@ -8,7 +8,7 @@ from plugrun.engine.accounts import Accounts, Identity, identify, read_accounts
 from plugrun.engine.client import CHUNK, Attachment, Input
 from plugrun.engine.containers import find_container
 from plugrun.engine.create import merge_environment
-from plugrun.engine.plumbing import Plumbing, lay
+from plugrun.engine.plumbing import Plumbing, lay, over_pty
 from plugrun.engine.spec import capabilities, environment
 from plugrun.engine.taskfile import read_task_file
 from plugrun.engine.terminal import RawMode
@@ -37,12 +37,20 @@ def exec_in(engine: Engine, request: ExecRequest) -> int:
     identity = identify(request.user or container.user, live_accounts(task.pid))
     allowed = allowed_capabilities(engine.container_folder(container.id))
     process = exec_process(container, request, identity, allowed)
-    plumbing = lay(terminal=request.tty, interactive=request.interactive)
+    plumbing = _lay(request, task.pid)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     isolation = engine.isolation_named(container.isolation.name)
     pid = isolation.exec(container.id, process, plumbing.inner)
     plumbing.close_inner()
     return _Session(plumbing, pid, terminal=request.tty).run()
+
+
+def _lay(request: ExecRequest, pid: int) -> Plumbing:
+    if not request.tty:
+        return lay(terminal=False, interactive=request.interactive)
+    from plugrun.engine.innerpty import open_inner_pty
+
+    return over_pty(*open_inner_pty(pid))
 
 
 def live_accounts(pid: int) -> Accounts:

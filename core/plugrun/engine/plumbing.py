@@ -37,7 +37,7 @@ class Plumbing:
 def lay(*, terminal: bool, interactive: bool) -> Plumbing:
     """Make a pty, or pipes with /dev/null as input unless ``interactive``."""
     if terminal:
-        return _pty()
+        return over_pty(*os.openpty())
     out_read, out_write = os.pipe2(os.O_CLOEXEC)
     error_read, error_write = os.pipe2(os.O_CLOEXEC)
     given = -1
@@ -49,8 +49,8 @@ def lay(*, terminal: bool, interactive: bool) -> Plumbing:
     return Plumbing(Stdio(stdin, out_write, error_write), outputs, given)
 
 
-def _pty() -> Plumbing:
-    ours, theirs = os.openpty()
+def over_pty(ours: int, theirs: int) -> Plumbing:
+    """Lay both ends of a pty, of the size of the caller's own terminal."""
     source = first_terminal()
     if source >= 0:
         copy_window_size(source, ours)
