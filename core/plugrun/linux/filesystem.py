@@ -65,7 +65,11 @@ def make_private(path: str) -> None:
     except FileExistsError:
         return
     except FileNotFoundError:
-        make_private(os.path.dirname(path))
+        above = os.path.dirname(path)
+        if os.path.isdir(above):
+            # Some file systems (/proc) answer so when nothing can be made in them.
+            raise
+        make_private(above)
         make_private(path)
 
 
