@@ -262,3 +262,11 @@ def test_only_root_reads_what_is_kept(alone):
         assert os.stat(folder).st_mode & 0o777 == 0o700, folder
     own = [f"{alone.root}/{name}" for name in os.listdir(alone.root)]
     assert [path for path in own if os.stat(path).st_mode & 0o077] == []
+
+
+def test_rm_f_of_many(plugrun):
+    ids = [forever(plugrun) for _ in range(4)]
+    done = plugrun("rm", "-f", ids[0], "nosuch", *ids[1:])
+    assert done.stdout.split() == ids
+    assert plugrun.out("ps", "-aq") == ""
+    assert cgroups_of(set(ids)) == []

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.containers import find_container
-from plugrun.engine.ending import end_now
+from plugrun.engine.ending import end_now, send_signal
 from plugrun.engine.taskfile import read_task_file, watch_lock
-from plugrun.errors import Conflict, NoSuchContainer, NoSuchSnapshot
+from plugrun.errors import Conflict, NoSuchContainer, NoSuchSnapshot, PlugrunError
+from plugrun.linux.signals import raw as signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from plugrun.engine.engine import Engine
     from plugrun.model.container import Container
 
@@ -30,6 +33,19 @@ def remove(engine: Engine, text: str, force: bool) -> None:
         end_now(engine, container, task)
     if engine.metadata.container(container.id) is not None:
         remove_stopped(engine, container)
+
+
+def kill_ahead(engine: Engine, texts: Sequence[str]) -> None:
+    """Kill containers that are about to be removed one by one, so that their ends overlap.
+
+    What cannot be found or killed is for ``remove`` to report.
+    """
+    for text in texts:
+        try:
+            container = find_container(engine, text)
+        except PlugrunError:
+            continue
+        send_signal(engine, container, signals.SIGKILL)
 
 
 def remove_stopped(engine: Engine, container: Container) -> None:

@@ -6,7 +6,7 @@ from plugrun.cli.each import each
 from plugrun.cli.options import Parsed
 from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.rm import remove
+from plugrun.engine.rm import kill_ahead, remove
 from plugrun.errors import NoSuchContainer
 
 
@@ -17,6 +17,8 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     """
     engine = open_healed(options)
     force = parsed.values["force"]
+    if force and len(parsed.args) > 1:
+        kill_ahead(engine, parsed.args)
 
     def act(name: str) -> str:
         remove(engine, name, force)
