@@ -6,7 +6,7 @@ import sys
 
 from plugrun.engine.engine import open_engine
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.supervise import tidy
+from plugrun.engine.tidy import tidy
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ def create(engine: Engine, request: RunRequest, image: Image, monitor: TaskFile)
             container = _reserve(engine, container, given=bool(request.name))
             _prepare(engine, container, image)
         except BaseException:
-            from plugrun.engine.rm import discard
+            from plugrun.engine.discard import discard
 
             discard(engine, container)
             raise

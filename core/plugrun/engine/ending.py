@@ -43,7 +43,7 @@ def wait_attended(engine: Engine, container: Container, task: TaskFile) -> None:
     _wait_process(task.monitor, task.monitor_started, None)
     if read_task_file(engine.task_folder(container.id)) is None:
         return
-    from plugrun.engine.supervise import tidy
+    from plugrun.engine.tidy import tidy
 
     folder = engine.container_folder(container.id)
     if task.pid and os.path.isdir(folder) and read_exit_file(folder) is None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 
+from plugrun.engine.discard import discard, remove_folder, unlink
 from plugrun.engine.ending import wait_attended, wait_ended
 from plugrun.engine.engine import open_engine
-from plugrun.engine.rm import discard, remove_folder, unlink
 from plugrun.engine.startfile import read_start_file
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, NoSuchContainer, NoSuchSnapshot, PluginError

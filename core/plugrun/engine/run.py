@@ -60,7 +60,7 @@ def run(
         raise
     except PlugrunError:
         if container.auto_remove:
-            from plugrun.engine.rm import discard
+            from plugrun.engine.discard import discard
 
             discard(engine, container)
         raise

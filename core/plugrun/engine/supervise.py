@@ -11,7 +11,8 @@ from plugrun.engine.report import Reporter
 from plugrun.engine.startfile import write_start_file
 from plugrun.engine.stopwatch import Stopwatch
 from plugrun.engine.taskfile import TaskFile, served_by, watch_lock, write_task_file
-from plugrun.errors import IsolationError, NoSuchContainer
+from plugrun.engine.tidy import forget_task, release, tidy
+from plugrun.errors import IsolationError
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
 from plugrun.linux.signals import raw as signals
 from plugrun.model.container import container_from_json
@@ -89,7 +90,7 @@ class Supervision:
 
     def _preload_clean_up(self) -> None:
         """Load what the end will need, while the container runs."""
-        import plugrun.engine.rm
+        import plugrun.engine.discard
         import plugrun.store.metadata  # noqa: F401
 
     def _await_order(self) -> Container:
@@ -138,11 +139,11 @@ class Supervision:
     def _give_up(self, error: Exception) -> None:
         """Leave the container as created, with the reason, as Docker does."""
         engine, container = self._engine, self._container
-        _release(engine, container)
+        release(engine, container)
         code = error.exit_code if isinstance(error, IsolationError) else 128
         folder = engine.container_folder(container.id)
         write_exit_file(folder, ExitFile(max(code, 126), 0, 0, error=str(error)))
-        _forget_task(engine, container.id)
+        forget_task(engine, container.id)
 
     def _plan(self, task: TaskFile, folder: str) -> WatchPlan:
         container, plumbing = self._container, self._plumbing
@@ -194,38 +195,6 @@ def cleanup_command(engine: Engine, id: str) -> tuple[str, ...]:
     path = ":".join(entry for entry in sys.path if entry)
     own = (options.root, options.run_root, options.config, options.profile)
     return (sys.executable, "-I", "-S", "-c", program, path, *own, id)
-
-
-def tidy(engine: Engine, container: Container) -> None:
-    """Clean up after a container that has ended; remove it if it was to be."""
-    _release(engine, container)
-    engine.emit_container("die", container)
-    if container.auto_remove:
-        from plugrun.engine.rm import remove_stopped
-
-        remove_stopped(engine, container)
-    else:
-        _forget_task(engine, container.id)
-
-
-def _release(engine: Engine, container: Container) -> None:
-    try:
-        engine.isolation_named(container.isolation.name).delete(container.id, force=True)
-    except NoSuchContainer:
-        # It was never made, or another command was quicker.
-        return
-    finally:
-        if container.net.name:
-            engine.network_named(container.net.name).detach(container.id)
-
-
-def _forget_task(engine: Engine, id: str) -> None:
-    folder = engine.task_folder(id)
-    try:
-        os.unlink(f"{folder}/task")
-        os.rmdir(folder)
-    except FileNotFoundError:
-        return
 
 
 def _serving(file: TaskFile, task: Task) -> TaskFile:

@@ -1,0 +1,66 @@
+"""What a container has, freed: in an order in which a kill leaves the rest findable."""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.engine.taskfile import watch_lock
+from plugrun.errors import NoSuchContainer, NoSuchSnapshot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.engine import Engine
+    from plugrun.model.container import Container
+
+
+def remove_stopped(engine: Engine, container: Container) -> None:
+    """Remove a container that does not run, once nobody waits to read how it ended."""
+    with engine.locks.exclusive(f"end-{container.id}"):
+        discard(engine, container)
+    for name in (f"end-{container.id}", watch_lock(container.id)):
+        unlink(f"{engine.run_root}/locks/{name}")
+    engine.emit_container("destroy", container)
+
+
+def discard(engine: Engine, container: Container) -> None:
+    """Free what a container has, in an order in which a kill leaves it findable.
+
+    The record goes last but one, the task file last: whatever is still there when this is
+    interrupted has a name that the next command finds it by.
+    """
+    try:
+        engine.isolation_named(container.isolation.name).delete(container.id, force=True)
+    except NoSuchContainer:
+        pass
+    try:
+        engine.storage_named(container.storage.name).remove(container.id)
+    except NoSuchSnapshot:
+        pass
+    remove_folder(engine.container_folder(container.id))
+    engine.metadata.remove_container(container.id)
+    remove_folder(engine.task_folder(container.id))
+
+
+def remove_folder(path: str) -> None:
+    """Remove a folder of this project's own plain files, one folder deep at most."""
+    try:
+        entries = list(os.scandir(path))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            remove_folder(entry.path)
+        else:
+            unlink(entry.path)
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return
+
+
+def unlink(path: str) -> None:
+    """Remove a file; one that is gone is no error."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return

@@ -1,0 +1,46 @@
+"""Clean up after a container that has ended."""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.errors import NoSuchContainer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.engine import Engine
+    from plugrun.model.container import Container
+
+
+def tidy(engine: Engine, container: Container) -> None:
+    """Clean up after a container that has ended; remove it if it was to be."""
+    release(engine, container)
+    engine.emit_container("die", container)
+    if container.auto_remove:
+        from plugrun.engine.discard import remove_stopped
+
+        remove_stopped(engine, container)
+    else:
+        forget_task(engine, container.id)
+
+
+def release(engine: Engine, container: Container) -> None:
+    """Give back what isolation and network made for a container; it can be repeated."""
+    try:
+        engine.isolation_named(container.isolation.name).delete(container.id, force=True)
+    except NoSuchContainer:
+        # It was never made, or another command was quicker.
+        return
+    finally:
+        if container.net.name:
+            engine.network_named(container.net.name).detach(container.id)
+
+
+def forget_task(engine: Engine, id: str) -> None:
+    """Say that no process serves a container any more."""
+    folder = engine.task_folder(id)
+    try:
+        os.unlink(f"{folder}/task")
+        os.rmdir(folder)
+    except FileNotFoundError:
+        return
