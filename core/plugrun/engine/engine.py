@@ -107,11 +107,6 @@ class Engine:
         """The profile's storage."""
         return self.storage_named(self.storage_choice().name)
 
-    @property
-    def storage_name(self) -> str:
-        """The name of the profile's storage."""
-        return self.storage_choice().name
-
     def storage_choice(self) -> BackendChoice:
         """Which storage the profile comes down to, and why."""
         return self.backends.choose("storage", f"{self.root}/storage")

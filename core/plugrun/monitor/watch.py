@@ -22,7 +22,6 @@ CHUNK = 65536
 _PIECE = 4096
 # stat(2)'s kinds of files; the module stat is not loaded here.
 _KIND, _REGULAR, _CHARACTER, _PIPE = 0o170000, 0o100000, 0o020000, 0o010000
-_READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
 class Watcher:
