@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import textwrap
 
-from plugrun.cli.commands import COMMANDS, GROUPS, MANAGEMENT, SECTIONS, UNLISTED, by_path
+from plugrun.cli.commands import COMMANDS, GROUPS, UNLISTED, by_path
 from plugrun.cli.failure import more_help
 from plugrun.cli.options import FLAG, REPEATED, ROOT, Command, Option
+from plugrun.cli.tables.shared import COMMON_ORDER, MANAGEMENT, SECTIONS
 from plugrun.cli.terminal import width
 
 _GAP = 3
@@ -50,7 +51,13 @@ def root_help() -> str:
 def _section(section: str) -> list[tuple[str, str]]:
     if section == MANAGEMENT:
         return sorted(GROUPS.items())
-    return [(c.name, c.help) for c in COMMANDS if c.section == section and " " not in c.name]
+    rows = [(c.name, c.help) for c in COMMANDS if c.section == section and " " not in c.name]
+    return sorted(rows, key=lambda row: (_place(row[0]), row[0]))
+
+
+def _place(name: str) -> int:
+    """Return where Docker's help has a common command; all others come after those, in order."""
+    return COMMON_ORDER.index(name) if name in COMMON_ORDER else len(COMMON_ORDER)
 
 
 def _rows(rows: list[tuple[str, str]]) -> str:

@@ -7,7 +7,7 @@ import os
 from plugrun.cli.values import check_cpus, check_hostname, check_memory, check_name
 from plugrun.engine.request import ExecRequest, RunRequest
 from plugrun.errors import InvalidArgument
-from plugrun.model.container import Limits
+from plugrun.model.fence import Limits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

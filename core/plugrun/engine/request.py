@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from plugrun.model.container import Bind, Limits
+from plugrun.model.container import DEFAULT_SHM_SIZE, Bind
+from plugrun.model.fence import Limits, Namespaces, Security
 from plugrun.model.record import record
+from plugrun.model.upkeep import HealthCheck, LogConfig, RestartPolicy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ class RunRequest:
 
     ``entrypoint`` None leaves the image's, ``("",)`` clears it. ``env`` and ``labels`` are in
     order; a name without ``=`` takes the caller's value. ``pull`` is missing, always or never.
+    ``attach`` names streams, empty for Docker's rule. ``health`` goes over the image's, field by
+    field; its test is ``("NONE",)`` for ``--no-healthcheck``.
     """
 
     image: str
@@ -42,6 +46,22 @@ class RunRequest:
     cidfile: str = ""
     stop_signal: str = ""
     stop_timeout: int = -1
+    domainname: str = ""
+    group_add: tuple[str, ...] = ()
+    attach: tuple[str, ...] = ()
+    detach_keys: str = ""
+    sig_proxy: bool = True
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    exposed_ports: tuple[str, ...] = ()
+    shm_size: int = DEFAULT_SHM_SIZE
+    security: Security = Security()
+    namespaces: Namespaces = Namespaces()
+    restart: RestartPolicy = RestartPolicy()
+    health: HealthCheck = HealthCheck()
+    log: LogConfig = LogConfig()
 
 
 @record

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from plugrun.engine.accounts import Identity
-    from plugrun.model.container import Container, Limits
+    from plugrun.model.container import Container
+    from plugrun.model.fence import Limits
     from plugrun.model.spec import (
         Capabilities,
         DeviceRule,

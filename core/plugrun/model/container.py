@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from plugrun.model.record import as_json, record
+from plugrun.model.fence import Limits, Namespaces, Security
+from plugrun.model.record import as_json, from_json, record
+from plugrun.model.upkeep import HealthCheck, LogConfig, RestartPolicy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, ClassVar
 
 # Docker's words for a container's state.
 CREATED = "created"
 RUNNING = "running"
 EXITED = "exited"
+
+DEFAULT_SHM_SIZE = 64 << 20
 
 
 @record
@@ -21,16 +25,6 @@ class Bind:
     source: str
     target: str
     options: tuple[str, ...] = ()
-
-
-@record
-class Limits:
-    """Resource limits; 0 is none. Bytes, billionths of a CPU, processes."""
-
-    memory: int = 0
-    memory_swap: int = 0
-    nano_cpus: int = 0
-    pids: int = 0
 
 
 @record
@@ -44,10 +38,11 @@ class BackendChoice:
 
 @record
 class Container:
-    """All that is decided when a container is created. Nothing in it changes afterwards.
+    """All that is decided when a container is created; ``rename`` and ``update`` replace it whole.
 
     ``args`` is entrypoint and command together, as executed. ``network`` is ``none``, ``host`` or
-    the profile's (``default``).
+    the profile's (``default``). ``attached`` names the streams that its maker attached to, and
+    ``stdin_once`` says that its input ends with the first who was attached to it.
     """
 
     id: str
@@ -77,6 +72,34 @@ class Container:
     storage: BackendChoice
     isolation: BackendChoice
     net: BackendChoice
+    platform: str = ""
+    domainname: str = ""
+    group_add: tuple[str, ...] = ()
+    stdin_once: bool = False
+    attached: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    exposed_ports: tuple[str, ...] = ()
+    shm_size: int = DEFAULT_SHM_SIZE
+    security: Security = Security()
+    namespaces: Namespaces = Namespaces()
+    restart: RestartPolicy = RestartPolicy()
+    health: HealthCheck = HealthCheck()
+    log: LogConfig = LogConfig()
+    NESTED: ClassVar = {
+        "storage": BackendChoice,
+        "isolation": BackendChoice,
+        "net": BackendChoice,
+        "binds": Bind,
+        "limits": Limits,
+        "security": Security,
+        "namespaces": Namespaces,
+        "restart": RestartPolicy,
+        "health": HealthCheck,
+        "log": LogConfig,
+    }
 
     @property
     def args(self) -> tuple[str, ...]:
@@ -95,28 +118,9 @@ def container_to_json(container: Container) -> dict[str, Any]:
     return found
 
 
-_TUPLES = ("entrypoint", "cmd", "env")
-_CHOICES = ("storage", "isolation", "net")
-
-
 def container_from_json(data: dict[str, Any]) -> Container:
     """Return the container that ``container_to_json`` wrote; unknown keys are left out."""
-    values = {name: data[name] for name in _fields() if name in data}
-    for name in _TUPLES:
-        values[name] = tuple(data[name])
-    for name in _CHOICES:
-        values[name] = BackendChoice(**data[name])
-    values["binds"] = tuple(
-        Bind(b["source"], b["target"], tuple(b["options"])) for b in data["binds"]
-    )
-    values["limits"] = Limits(**data["limits"])
-    values["labels"] = tuple((key, value) for key, value in data["labels"])
-    return Container(**values)
-
-
-def _fields() -> tuple[str, ...]:
-    found: tuple[str, ...] = Container.__match_args__
-    return found
+    return from_json(Container, data)
 
 
 @record

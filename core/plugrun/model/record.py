@@ -10,6 +10,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, TypeVar, dataclass_transform
 
     T = TypeVar("T")
@@ -94,3 +95,20 @@ def as_json(value: Any) -> Any:
     if hasattr(value, "items"):
         return {str(key): as_json(item) for key, item in value.items()}
     return value
+
+
+def from_json(cls: type[T], data: Mapping[str, Any]) -> T:
+    """Return the record that ``as_json`` wrote; keys it does not know are left out.
+
+    Lists become tuples all the way down. A field that holds records, one or many, is named with
+    their class in the class's ``NESTED``.
+    """
+    nested: Mapping[str, Any] = getattr(cls, "NESTED", {})
+    fields: tuple[str, ...] = cls.__record_fields__  # type: ignore[attr-defined]
+    return cls(**{n: _value(data[n], nested.get(n)) for n in fields if n in data})
+
+
+def _value(value: Any, cls: type[Any] | None) -> Any:
+    if isinstance(value, list):
+        return tuple([_value(item, cls) for item in value])
+    return value if cls is None or value is None else from_json(cls, value)

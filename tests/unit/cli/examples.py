@@ -1,6 +1,7 @@
 """A container to show."""
 
-from plugrun.model.container import BackendChoice, Bind, Container, Limits
+from plugrun.model.container import BackendChoice, Bind, Container
+from plugrun.model.fence import Limits
 
 NS = 10**9
 NOW = 1_700_000_000 * NS

@@ -8,7 +8,8 @@ from plugrun.cli.failure import SaidError
 from plugrun.cli.inspecting import inspect_all
 from plugrun.engine.inspect import container_document, image_document, rfc3339
 from plugrun.errors import NoSuchContainer
-from plugrun.model.container import Bind, Limits, Status
+from plugrun.model.container import Bind, Status
+from plugrun.model.fence import Limits
 from plugrun.model.image import Image, ImageName
 
 from tests.unit.cli.examples import container

@@ -11,12 +11,13 @@ from plugrun.model.container import (
     BackendChoice,
     Bind,
     Container,
-    Limits,
     container_from_json,
     container_to_json,
 )
+from plugrun.model.fence import DeviceMapping, Limits, Namespaces, Security, Ulimit
 from plugrun.model.jsontext import dumps, loads
 from plugrun.model.record import as_json, record, replace
+from plugrun.model.upkeep import HealthCheck, LogConfig, RestartPolicy
 
 
 @record
@@ -100,19 +101,40 @@ def test_as_json_goes_all_the_way_down():
 
 _TEXT = st.text(max_size=5)
 _TEXTS = st.lists(_TEXT, max_size=3).map(tuple)
+
+
+def _many(cls, *fields):
+    return st.lists(st.builds(cls, *fields), max_size=2).map(tuple)
+
+
 _SPECIAL = {
     "id": st.text("0123456789abcdef", min_size=64, max_size=64),
     "created_ns": st.integers(0),
     "stop_timeout": st.integers(),
-    "limits": st.builds(Limits, *[st.integers(0)] * 4),
+    "limits": st.builds(
+        Limits, *[st.integers(0)] * 4, ulimits=_many(Ulimit, _TEXT, st.integers(), st.integers())
+    ),
+    "security": st.builds(
+        Security,
+        cap_add=_TEXTS,
+        devices=_many(DeviceMapping, _TEXT, _TEXT),
+        sysctls=st.lists(st.tuples(_TEXT, _TEXT), max_size=2).map(tuple),
+    ),
+    "namespaces": st.builds(Namespaces, _TEXT),
+    "restart": st.builds(RestartPolicy, _TEXT, st.integers()),
+    "health": st.builds(HealthCheck, _TEXTS, st.integers()),
+    "log": st.builds(LogConfig, _TEXT, st.lists(st.tuples(_TEXT, _TEXT), max_size=2).map(tuple)),
+    "shm_size": st.integers(0),
     "binds": st.lists(st.builds(Bind, _TEXT, _TEXT, _TEXTS), max_size=2).map(tuple),
     "labels": st.lists(st.tuples(_TEXT, _TEXT), max_size=2).map(tuple),
-    **dict.fromkeys(("entrypoint", "cmd", "env"), _TEXTS),
+    **dict.fromkeys(
+        ("entrypoint", "cmd", "env", "group_add", "attached", "dns", "dns_search", "dns_options",
+         "extra_hosts", "exposed_ports"), _TEXTS),
     **dict.fromkeys(
         ("storage", "isolation", "net"), st.builds(BackendChoice, _TEXT, _TEXT, _TEXT)
     ),
     **{name: st.booleans() for name in
-       ("tty", "open_stdin", "auto_remove", "detached", "read_only", "init")},
+       ("tty", "open_stdin", "auto_remove", "detached", "read_only", "init", "stdin_once")},
 }  # fmt: skip
 _CONTAINERS = st.fixed_dictionaries(
     {name: _SPECIAL.get(name, _TEXT) for name in Container.__match_args__}

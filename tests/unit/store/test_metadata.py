@@ -8,7 +8,8 @@ import sys
 
 import pytest
 from plugrun.errors import AlreadyExists, Conflict, Corrupt, NoSuchImage, PlugrunError
-from plugrun.model.container import BackendChoice, Bind, Container, Limits
+from plugrun.model.container import BackendChoice, Bind, Container
+from plugrun.model.fence import Limits
 from plugrun.model.image import Image, ImageName
 from plugrun.model.record import replace
 from plugrun.store.locks import Locks

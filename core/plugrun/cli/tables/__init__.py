@@ -1,0 +1,1 @@
+"""The tables of all commands that are not hot, a file for each family."""

@@ -1,0 +1,64 @@
+"""Commands about images."""
+
+from __future__ import annotations
+
+from plugrun.cli.options import FLAG, STRING, Command, Option
+from plugrun.cli.tables.shared import COMMON, FORMAT_F, FORMAT_LIST, NO_TRUNC
+
+PULL = Command(
+    "pull",
+    "[OPTIONS] NAME[:TAG|@DIGEST]",
+    "Download an image from a registry",
+    (
+        Option("platform", STRING, "Take the image for this platform", default=""),
+        Option("quiet", FLAG, "Print the image's name only", "q"),
+    ),
+    least=1,
+    most=1,
+    verb="pull",
+    section=COMMON,
+    also=("image pull",),
+)
+
+IMAGES = Command(
+    "images",
+    "[OPTIONS] [REPOSITORY[:TAG]]",
+    "List images",
+    (
+        Option("all", FLAG, "Show all images (none are hidden so far)", "a"),
+        Option("digests", FLAG, "Show digests"),
+        FORMAT_LIST,
+        NO_TRUNC,
+        Option("quiet", FLAG, "Print IDs only", "q"),
+    ),
+    most=1,
+    verb="images",
+    section=COMMON,
+    also=("image ls", "image list"),
+)
+
+RMI = Command(
+    "rmi",
+    "[OPTIONS] IMAGE [IMAGE...]",
+    "Remove images",
+    (Option("force", FLAG, "Remove it even if a stopped container uses it", "f"),),
+    least=1,
+    verb="rmi",
+    also=("image rm", "image remove"),
+)
+
+IMAGE_INSPECT = Command(
+    "image inspect",
+    "[OPTIONS] IMAGE [IMAGE...]",
+    "Show all that is known of images",
+    (FORMAT_F,),
+    least=1,
+    verb="image_inspect",
+)
+
+TABLES = (
+    PULL,
+    IMAGES,
+    RMI,
+    IMAGE_INSPECT,
+)

@@ -1,0 +1,21 @@
+"""Options that several commands have, and the headings of the root's help."""
+
+from __future__ import annotations
+
+from plugrun.cli.options import FLAG, STRING, Option
+
+COMMON = "Common Commands"
+MANAGEMENT = "Management Commands"
+OTHER = "Commands"
+SECTIONS = (COMMON, MANAGEMENT, OTHER)
+COMMON_ORDER = (
+    *("run", "exec", "ps", "build", "pull", "push", "images"),
+    *("login", "logout", "search", "version", "info"),
+)
+
+FORMAT_LIST = Option(
+    "format", STRING, "Print with a Go template, 'table TEMPLATE' or 'json'", default=""
+)
+FORMAT = Option("format", STRING, "Print with a Go template or 'json'", default="")
+FORMAT_F = Option("format", STRING, "Print with a Go template or 'json'", "f", "")
+NO_TRUNC = Option("no-trunc", FLAG, "Print everything in full")

@@ -1,0 +1,61 @@
+"""Commands about this installation, and those about any kind of object."""
+
+from __future__ import annotations
+
+from plugrun.cli.options import FLAG, STRING, Command, Option
+from plugrun.cli.tables.shared import COMMON, FORMAT, FORMAT_F
+
+VERSION = Command(
+    "version",
+    "[OPTIONS]",
+    "Show the versions of plugrun and what it stands on",
+    (FORMAT_F,),
+    most=0,
+    verb="version",
+    section=COMMON,
+)
+
+INFO = Command(
+    "info",
+    "[OPTIONS]",
+    "Show this installation: its root, profile and backends",
+    (FORMAT_F,),
+    most=0,
+    verb="info",
+    section=COMMON,
+)
+
+INSPECT = Command(
+    "inspect",
+    "[OPTIONS] NAME|ID [NAME|ID...]",
+    "Show all that is known of containers and images",
+    (FORMAT_F, Option("type", STRING, "Look for this type only: container or image", default="")),
+    least=1,
+    verb="inspect",
+)
+
+PLUGINS = Command(
+    "plugins",
+    "[OPTIONS]",
+    "List backends: what is installed, what works here and why not",
+    (FORMAT, Option("rescan", FLAG, "Look for plugins afresh")),
+    most=0,
+    verb="plugins",
+)
+
+CONFIG_SHOW = Command(
+    "config show",
+    "[OPTIONS]",
+    "Print the profile in force",
+    (Option("origin", FLAG, "Show which file each value comes from"),),
+    most=0,
+    verb="config_show",
+)
+
+TABLES = (
+    VERSION,
+    INFO,
+    INSPECT,
+    PLUGINS,
+    CONFIG_SHOW,
+)
