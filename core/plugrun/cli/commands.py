@@ -9,6 +9,7 @@ GROUPS = {
     "config": "See the configuration",
     "container": "Work with containers",
     "image": "Work with images",
+    "system": "Work with this installation",
 }
 
 # Names with a space stand in a group.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 
+from plugrun.engine.eventlog import record_event
 from plugrun.errors import NotRoot
 from plugrun.linux.filesystem import make_private
 from plugrun.model.event import Event
@@ -15,6 +16,7 @@ from plugrun.store.locks import Locks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from plugrun.engine.request import GlobalOptions
@@ -158,12 +160,21 @@ class Engine:
         """Where it is written down which processes serve a container; a reboot forgets it."""
         return f"{self.run_root}/containers/{id}"
 
-    def emit(self, kind: str, action: str, id: str, attributes: dict[str, str]) -> None:
-        """Tell the profile's observers."""
+    def emit(self, kind: str, action: str, id: str, attributes: Mapping[str, str]) -> None:
+        """Record that something happened, and tell the profile's observers."""
+        event = Event(kind, action, id, time.time_ns(), attributes)
+        record_event(self.root, event)
         if self.backends.profile.hooks:
-            self.backends.emit(Event(kind, action, id, time.time_ns(), attributes))
+            self.backends.emit(event)
 
-    def emit_container(self, action: str, container: Container) -> None:
-        """Tell the profile's observers about a container."""
-        attributes = {"name": container.name, "image": container.image_name}
-        self.emit("container", action, container.id, attributes)
+    def emit_container(
+        self, action: str, container: Container, more: Mapping[str, str] | None = None
+    ) -> None:
+        """The same of a container: its labels, image and name, and ``more`` of the act."""
+        attributes = {**dict(container.labels), "image": container.image_name}
+        self.emit(
+            "container",
+            action,
+            container.id,
+            {**attributes, "name": container.name, **(more or {})},
+        )

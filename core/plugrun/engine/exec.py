@@ -8,6 +8,7 @@ from plugrun.engine.accounts import Accounts, Identity, identify, read_accounts
 from plugrun.engine.client import CHUNK, Attachment, Input
 from plugrun.engine.containers import find_container
 from plugrun.engine.create import merge_environment
+from plugrun.engine.execevents import ExecEvents
 from plugrun.engine.plumbing import Plumbing, lay, over_pty
 from plugrun.engine.spec import capabilities, environment
 from plugrun.engine.taskfile import read_task_file
@@ -40,9 +41,14 @@ def exec_in(engine: Engine, request: ExecRequest) -> int:
     plumbing = _lay(request, task.pid)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     isolation = engine.isolation_named(container.isolation.name)
+    events = ExecEvents(engine, container, request.args)
+    events.created()
     pid = isolation.exec(container.id, process, plumbing.inner)
+    events.started()
     plumbing.close_inner()
-    return _Session(plumbing, pid, terminal=request.tty).run()
+    code = _Session(plumbing, pid, terminal=request.tty).run()
+    events.ended(code)
+    return code
 
 
 def _lay(request: ExecRequest, pid: int) -> Plumbing:

@@ -21,6 +21,6 @@ def kill(engine: Engine, text: str, signal: str) -> None:
     task = read_task_file(engine.task_folder(container.id))
     if task is None or not task.running or not send_signal(engine, container, number):
         raise Conflict(f"cannot kill container: {text}: container {container.id} is not running")
+    engine.emit_container("kill", container, {"signal": str(number)})
     if number == signals.SIGKILL:
         end_now(engine, container, task)
-    engine.emit_container("kill", container)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 
 from plugrun.engine.documents import Documents, verify
+from plugrun.engine.imageevents import emit_image
 from plugrun.engine.images import find_name
 from plugrun.engine.layerwork import Layer, committed_count
 from plugrun.engine.manifests import LARGEST_CONFIG, chain_ids, parse_image_config
@@ -81,7 +82,7 @@ def pull(
             result = work.run()
         finally:
             transport.close()
-    engine.emit("image", "pull", work.familiar, {"name": work.familiar})
+    emit_image(engine, "pull", work.familiar, work.familiar_name, result.image)
     return result
 
 
@@ -104,7 +105,7 @@ class _Pull:
         self._wanted = platform or host_platform()
         self._observer = observer
         self._documents = Documents(engine.content, transport)
-        self.familiar = text
+        self.familiar = self.familiar_name = text
 
     def run(self) -> PullResult:
         resolved = self._resolve()
@@ -133,7 +134,7 @@ class _Pull:
         reference = _reference(resolved.name)
         if reference.digest and reference.digest != resolved.descriptor.digest:
             raise DigestMismatch(f"{resolved.source} sent other content for {resolved.name}")
-        self.familiar = reference.familiar
+        self.familiar, self.familiar_name = reference.familiar, reference.familiar_name
         self._observer.resolved(reference.familiar_name, reference.tag, resolved.descriptor.digest)
         return resolved
 

@@ -43,4 +43,5 @@ def kill_ahead(engine: Engine, texts: Sequence[str]) -> None:
             container = find_container(engine, text)
         except PlugrunError:
             continue
-        send_signal(engine, container, signals.SIGKILL)
+        if send_signal(engine, container, signals.SIGKILL):
+            engine.emit_container("kill", container, {"signal": str(int(signals.SIGKILL))})

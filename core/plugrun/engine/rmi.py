@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from plugrun.engine.accountcache import forget_accounts
 from plugrun.engine.heal import stored_backends
+from plugrun.engine.imageevents import emit_image
 from plugrun.engine.images import find_image, find_name
 from plugrun.errors import Conflict, NoSuchSnapshot
 from plugrun.model.record import record
@@ -47,13 +48,13 @@ def remove_image(
         _check_containers(text, image, named, used, force, is_running)
     for name in going:
         engine.metadata.remove_name(name.name)
+        emit_image(engine, "untag", image.id, image.id)
     untagged = tuple(line for name in going for line in _untagged(name))
     deleted: tuple[str, ...] = ()
     if not keeps_image and not used:
         engine.metadata.remove_image(image.id)
         deleted = (image.id, *collect(engine, image))
-    for name in going:
-        engine.emit("image", "untag", image.id, {"name": name.name})
+        emit_image(engine, "delete", image.id, image.id)
     return RemovedImage(untagged, deleted)
 
 

@@ -6,6 +6,7 @@ from plugrun.engine.containers import find_container, status
 from plugrun.engine.ending import end_now, send_signal, wait_attended, wait_ended
 from plugrun.engine.signals import signal_number
 from plugrun.engine.taskfile import read_task_file
+from plugrun.linux.signals import raw as signals
 from plugrun.model.container import RUNNING
 
 TYPE_CHECKING = False
@@ -23,9 +24,12 @@ def stop(engine: Engine, text: str, timeout: int | None) -> None:
     if task is None or status(engine, container).state != RUNNING:
         return
     patience = container.stop_timeout if timeout is None else timeout
-    send_signal(engine, container, signal_number(container.stop_signal))
+    number = signal_number(container.stop_signal)
+    send_signal(engine, container, number)
+    engine.emit_container("kill", container, {"signal": str(number)})
     if wait_ended(task, None if patience < 0 else patience):
         wait_attended(engine, container, task)
     else:
+        engine.emit_container("kill", container, {"signal": str(int(signals.SIGKILL))})
         end_now(engine, container, task)
     engine.emit_container("stop", container)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from plugrun.errors import NoSuchContainer
+from plugrun.monitor.exitfile import read_exit_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,13 +16,22 @@ if TYPE_CHECKING:
 def tidy(engine: Engine, container: Container) -> None:
     """Clean up after a container that has ended; remove it if it was to be."""
     release(engine, container)
-    engine.emit_container("die", container)
+    engine.emit_container("die", container, death(engine, container))
     if container.auto_remove:
         from plugrun.engine.discard import remove_stopped
 
         remove_stopped(engine, container)
     else:
         forget_task(engine, container.id)
+
+
+def death(engine: Engine, container: Container) -> dict[str, str]:
+    """Say how a container ended, as Docker's event does; the duration is in whole seconds."""
+    ended = read_exit_file(engine.container_folder(container.id))
+    if ended is None:
+        return {}
+    seconds = (ended.finished_ns - ended.started_ns) // 10**9 if ended.started_ns else 0
+    return {"exitCode": str(ended.exit_code), "execDuration": str(max(seconds, 0))}
 
 
 def release(engine: Engine, container: Container) -> None:

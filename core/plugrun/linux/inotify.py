@@ -11,6 +11,7 @@ from plugrun.linux.libc import LIBC, check
 
 IN_MODIFY = 0x2
 IN_CLOSE_WRITE = 0x8
+IN_CREATE = 0x100
 
 _EVENT = struct.Struct("iIII")
 
@@ -18,14 +19,15 @@ _EVENT = struct.Struct("iIII")
 class FileWatch:
     """Tells when a file was changed; what happened since the last wait counts.
 
-    ``closed`` is whether somebody who could write to it has let go of it.
+    ``closed`` is whether somebody who could write to it has let go of it. Of a folder it tells when
+    one of the files in it was changed or made.
     """
 
     def __init__(self, path: str) -> None:
         self.closed = False
         self._fd = check(LIBC.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
         try:
-            mask = ctypes.c_uint32(IN_MODIFY | IN_CLOSE_WRITE)
+            mask = ctypes.c_uint32(IN_MODIFY | IN_CLOSE_WRITE | IN_CREATE)
             check(LIBC.inotify_add_watch(self._fd, os.fsencode(path), mask), path)
         except OSError:
             os.close(self._fd)
@@ -37,14 +39,16 @@ class FileWatch:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         os.close(self._fd)
 
-    def wait(self) -> None:
-        """Block until the file was changed or a writer has closed it."""
+    def wait(self, seconds: float | None = None) -> bool:
+        """Block until the file was changed or a writer has closed it; False if time ran out."""
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
-        poll.poll()
+        if not poll.poll(None if seconds is None else max(seconds, 0) * 1000):
+            return False
         events = os.read(self._fd, 65536)
         while events:
             # struct inotify_event: wd, mask, cookie, length of the name that follows.
             _, mask, _, length = _EVENT.unpack_from(events)
             self.closed = self.closed or bool(mask & IN_CLOSE_WRITE)
             events = events[_EVENT.size + length :]
+        return True

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Event:
     """One thing that happened to one object, in Docker's words.
 
-    ``kind`` is ``container`` or ``image``; ``action`` is Docker's (create, start, die, destroy,
-    pull, untag, delete …); ``time_ns`` counts from the epoch.
+    ``kind`` is ``container``, ``image``, ``volume`` or ``network``; ``action`` is Docker's (create,
+    start, die, destroy, pull, untag, delete …); ``time_ns`` counts from the epoch.
     """
 
     kind: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.cli.options import FLAG, STRING, Command, Option
+from plugrun.cli.options import FILTER, FLAG, STRING, Command, Option
 from plugrun.cli.tables.shared import COMMON, FORMAT, FORMAT_F
 
 VERSION = Command(
@@ -52,7 +52,23 @@ CONFIG_SHOW = Command(
     verb="config_show",
 )
 
+EVENTS = Command(
+    "events",
+    "[OPTIONS]",
+    "Show what happens, as it happens",
+    (
+        Option("filter", FILTER, "Show only what fits KEY=VALUE", "f", metavar="filter"),
+        FORMAT,
+        Option("since", STRING, "Begin at this time, or this long ago (10m)", default=""),
+        Option("until", STRING, "End at this time", default=""),
+    ),
+    most=0,
+    verb="events",
+    also=("system events",),
+)
+
 TABLES = (
+    EVENTS,
     VERSION,
     INFO,
     INSPECT,

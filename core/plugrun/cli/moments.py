@@ -1,0 +1,107 @@
+"""Points in time on the command line: ``--since`` and ``--until`` of ``logs`` and ``events``.
+
+A time is RFC 3339, whole or cut short (``2026-01-02``, ``2026-01-02T15:04``; local where no zone is
+said), seconds since the epoch with or without a fraction, or a duration before now as Go writes
+them (``10m``, ``1h30m``).
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+from plugrun.errors import InvalidArgument
+
+_NS = 10**9
+_UNITS = {
+    "ns": 1,
+    "us": 1000,
+    "µs": 1000,
+    "ms": 10**6,
+    "s": _NS,
+    "m": 60 * _NS,
+    "h": 3600 * _NS,
+}  # fmt: skip
+_DIGITS = frozenset("0123456789")
+# How much of a time there is, by its length without zone and fraction.
+_SHAPES = {
+    10: "%Y-%m-%d",
+    13: "%Y-%m-%dT%H",
+    16: "%Y-%m-%dT%H:%M",
+    19: "%Y-%m-%dT%H:%M:%S",
+}
+
+
+def parse_moment(text: str, now_ns: int | None = None) -> int:
+    """Return a time in nanoseconds since the epoch; InvalidArgument in Docker's words."""
+    try:
+        return (time.time_ns() if now_ns is None else now_ns) - parse_duration(text)
+    except InvalidArgument:
+        pass
+    if "-" in text:
+        return _rfc3339(text)
+    whole, _, fraction = text.partition(".")
+    if not _DIGITS.issuperset(whole + fraction) or not whole:
+        raise InvalidArgument(f'failed to parse value as time or duration: "{text}"')
+    return int(whole) * _NS + int(fraction[:9].ljust(9, "0"))
+
+
+def parse_duration(text: str) -> int:
+    """Return a duration as Go's time.ParseDuration reads it, in nanoseconds."""
+    rest = text[1:] if text[:1] in ("+", "-") else text
+    if rest == "0":
+        return 0
+    total = 0
+    while rest:
+        number, rest = _span(rest, digits=True)
+        unit, rest = _span(rest, digits=False)
+        if unit not in _UNITS or number.count(".") > 1 or number in ("", "."):
+            raise InvalidArgument(f'time: invalid duration "{text}"')
+        whole, _, part = number.partition(".")
+        total += int(whole or "0") * _UNITS[unit]
+        total += int(part or "0") * _UNITS[unit] // 10 ** len(part)
+    if not text.lstrip("+-"):
+        raise InvalidArgument(f'time: invalid duration "{text}"')
+    return -total if text.startswith("-") else total
+
+
+def _span(text: str, *, digits: bool) -> tuple[str, str]:
+    """Split off the part of a text that is number, or that is not."""
+    end = 0
+    while end < len(text) and (text[end] in _DIGITS or text[end] == ".") == digits:
+        end += 1
+    return text[:end], text[end:]
+
+
+def _rfc3339(text: str) -> int:
+    head, zone = _zone(text)
+    head, _, fraction = head.partition(".")
+    shape = _SHAPES.get(len(head))
+    if shape is None or not _DIGITS.issuperset(fraction):
+        raise InvalidArgument(f'parsing time "{text}": it is not of the form 2006-01-02T15:04:05Z')
+    try:
+        found = datetime.strptime(head + zone, shape + ("%z" if zone else ""))
+    except ValueError:
+        raise InvalidArgument(f'parsing time "{text}": {_fault(head)}') from None
+    seconds = int(found.timestamp())
+    return seconds * _NS + int(fraction[:9].ljust(9, "0"))
+
+
+def _zone(text: str) -> tuple[str, str]:
+    """Split a time's zone off, as ``strptime`` reads it; it is empty where there is none."""
+    if text[-1:] in ("Z", "z"):
+        return text[:-1], "+0000"
+    sign = text[-6:-5]
+    if len(text) > 16 and sign in ("+", "-") and text[-3] == ":":
+        return text[:-6], text[-6:]
+    return text, ""
+
+
+def _fault(head: str) -> str:
+    """Say what is out of range, as Go does."""
+    parts = (("month", 5, 1, 12), ("day", 8, 1, 31), ("hour", 11, 0, 23))
+    for name, at, least, most in (*parts, ("minute", 14, 0, 59), ("second", 17, 0, 59)):
+        digits = head[at : at + 2]
+        if digits.isdecimal() and not least <= int(digits) <= most:
+            return f"{name} out of range"
+    return "it is not of the form 2006-01-02T15:04:05Z"
