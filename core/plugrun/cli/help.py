@@ -90,5 +90,8 @@ def _label(option: Option) -> str:
 def _text(option: Option) -> str:
     if not option.default:
         return option.help
-    shown = f'"{option.default}"' if isinstance(option.default, str) else option.default
+    if isinstance(option.default, str):
+        shown = f'"{option.default}"'
+    else:
+        shown = str(option.default).lower()
     return f"{option.help} (default {shown})"

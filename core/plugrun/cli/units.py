@@ -45,3 +45,11 @@ def ago(time_ns: int, now_ns: int) -> str:
 def local_time(time_ns: int) -> str:
     """Return a time as Docker's ``CreatedAt``: ``2024-01-02 03:04:05 +0000 UTC``."""
     return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(time_ns // NS))
+
+
+def rfc3339_local(time_ns: int) -> str:
+    """Return a time of this place to the second, as RFC 3339 has it: ``2024-01-02T03:04:05Z``."""
+    place = time.localtime(time_ns // NS)
+    zone = time.strftime("%z", place)
+    zone = "Z" if zone == "+0000" else f"{zone[:3]}:{zone[3:]}"
+    return time.strftime("%Y-%m-%dT%H:%M:%S", place) + zone

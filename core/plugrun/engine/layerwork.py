@@ -89,7 +89,6 @@ class LayerWork:
         self._trees: dict[int, LayerTree] = {}
         self._waiting: set[int] = set()
         self._done: dict[int, Unpacked] = {}
-        self.bytes = 0
 
     def __enter__(self) -> LayerWork:
         try:
@@ -122,7 +121,6 @@ class LayerWork:
                 f"{layer.diff_id}"
             )
         self._done[layer.number] = result
-        self.bytes += result.bytes
         if not self._independent:
             self._complete(layer)
             self._sync()

@@ -1,8 +1,13 @@
-"""Names for containers that were given none: an adjective and somebody worth remembering."""
+"""Names of containers: for those that were given none, an adjective and somebody worth
+remembering."""
 
 from __future__ import annotations
 
 import os
+
+from plugrun.errors import InvalidArgument
+
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -36,3 +41,11 @@ def random_name() -> str:
     first, second = os.urandom(2), os.urandom(2)
     quality = _QUALITIES[int.from_bytes(first) % len(_QUALITIES)]
     return f"{quality}_{_PEOPLE[int.from_bytes(second) % len(_PEOPLE)]}"
+
+
+def check_name(name: str) -> None:
+    """Raise InvalidArgument unless this can be a container's name (without Docker's slash)."""
+    if len(name) < 2 or name[0] not in _LETTERS or not (_LETTERS | set("_.-")).issuperset(name):
+        raise InvalidArgument(
+            f"Invalid container name (/{name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+        )

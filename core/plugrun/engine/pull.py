@@ -14,6 +14,7 @@ import contextlib
 from plugrun.engine.documents import Documents, verify
 from plugrun.engine.imageevents import emit_image
 from plugrun.engine.images import find_name
+from plugrun.engine.layersizes import layers_size
 from plugrun.engine.layerwork import Layer, committed_count
 from plugrun.engine.manifests import LARGEST_CONFIG, chain_ids, parse_image_config
 from plugrun.engine.transfer import EXISTS, Transfer, short, sync_filesystem
@@ -117,9 +118,9 @@ class _Pull:
         up_to_date = self._is_here(name, described, manifest, chain)
         if not up_to_date:
             with self._engine.locks.exclusive(f"image-{manifest.config.digest[7:]}"):
-                size = self._layers(manifest, config.diff_ids, chain)
+                self._layers(manifest, config.diff_ids, chain)
                 sync_filesystem(self._engine)
-                self._add(name, described, manifest, config, chain, size)
+                self._add(name, described, manifest, config, chain)
         else:
             self._say_existing(manifest.layers)
         self._observer.done(resolved.descriptor.digest, up_to_date, self.familiar)
@@ -183,19 +184,21 @@ class _Pull:
 
     # -- layers ---------------------------------------------------------------------------
 
-    def _layers(self, manifest: Manifest, diff_ids: tuple[str, ...], chain: tuple[str, ...]) -> int:
-        """Bring all layers and documents into the store; return the size of the whole."""
+    def _layers(
+        self, manifest: Manifest, diff_ids: tuple[str, ...], chain: tuple[str, ...]
+    ) -> None:
+        """Bring all layers and documents into the store."""
         parts = zip(chain, diff_ids, manifest.layers, strict=True)
         layers = [Layer(n, c, d, b.digest) for n, (c, d, b) in enumerate(parts)]
         for attempt in range(_ATTEMPTS):
             try:
                 with contextlib.ExitStack() as stack:
-                    return self._missing_layers(manifest, layers, chain, stack)
+                    self._missing_layers(manifest, layers, chain, stack)
+                    return
             except AlreadyExists:
                 # Another command, which does not know our locks, committed a layer meanwhile.
                 if attempt == _ATTEMPTS - 1:
                     raise
-        raise AssertionError("unreachable")
 
     def _missing_layers(
         self,
@@ -203,7 +206,7 @@ class _Pull:
         layers: list[Layer],
         chain: tuple[str, ...],
         stack: contextlib.ExitStack,
-    ) -> int:
+    ) -> None:
         storage, locks = self._engine.storage(), self._engine.locks
         held = committed_count(storage, chain)
         while held < len(chain):
@@ -216,7 +219,6 @@ class _Pull:
             stack.close()
             held = now
         below = chain[held - 1] if held else None
-        known = self._known_size(chain[:held])
         self._say_existing(manifest.layers[:held])
         missing = layers[held:]
         blobs = {b.digest: b for b in manifest.layers[held:]}
@@ -224,9 +226,9 @@ class _Pull:
             stack.enter_context(locks.exclusive(f"blob-{digest[7:]}"))
         if not missing:
             self._publish([])
-            return known
+            return
         transfer = Transfer(self._engine, self._transport, self._observer, missing, blobs)
-        return known + transfer.run(below, self._publish)
+        transfer.run(below, self._publish)
 
     def _publish(self, blobs: list[str]) -> None:
         """Put everything written so far on the disk; then blobs and documents in their place."""
@@ -239,16 +241,6 @@ class _Pull:
         for digest in found:
             self._content.publish(digest, durable=False)
 
-    def _known_size(self, chain: tuple[str, ...]) -> int:
-        """Return the size of layers that are here; an image made of just these knows it."""
-        if not chain:
-            return 0
-        for image in self._engine.metadata.images():
-            if image.chain == chain:
-                return image.size
-        storage = self._engine.storage()
-        return sum(storage.usage(name).bytes for name in chain)
-
     def _add(
         self,
         name: ImageName,
@@ -256,12 +248,11 @@ class _Pull:
         manifest: Manifest,
         config: ImageConfig,
         chain: tuple[str, ...],
-        size: int,
     ) -> None:
         image = Image(
             id=manifest.config.digest,
             manifest=described.digest,
-            size=size,
+            size=layers_size(self._engine, chain),
             created=config.created,
             platform=str(normal_platform(config.os, config.architecture, config.variant)),
             layers=tuple(layer.digest for layer in manifest.layers),

@@ -10,6 +10,7 @@ import os
 from queue import SimpleQueue
 
 from plugrun.engine.downloads import AT_ONCE, Downloads
+from plugrun.engine.layersizes import keep_layer_size
 from plugrun.engine.layerwork import Layer, LayerWork, worker_count
 from plugrun.layers.workers import WorkerPool
 from plugrun.linux.filesystem import syncfs
@@ -77,8 +78,8 @@ class Transfer:
         }
         self._events: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
 
-    def run(self, below: str | None, publish: Callable[[list[str]], None]) -> int:
-        """Bring all over ``below``; return the bytes of their files.
+    def run(self, below: str | None, publish: Callable[[list[str]], None]) -> None:
+        """Bring all over ``below``.
 
         ``publish`` makes everything written durable and gives whole blobs their place; it is called
         before anything is committed. An error leaves blobs, and no layer that is not whole.
@@ -92,7 +93,6 @@ class Transfer:
             while not work.is_done:
                 self._handle(work, *self._events.get())
             work.commit(lambda layer: self._say(layer.blob, COMPLETE))
-            return work.bytes
 
     def _work(
         self, below: str | None, pool: WorkerPool, publish: Callable[[list[str]], None]
@@ -146,6 +146,7 @@ class Transfer:
             raise result
         size = self._blobs[layer.blob].size
         self._say(layer.blob, EXTRACTING, size, size)
+        keep_layer_size(self._engine, layer.chain, result.bytes)
         work.unpacked(layer, result)
 
     def _say(self, digest: str, state: str, current: int = 0, total: int = 0) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from plugrun.errors import AlreadyExists, Conflict, NoSuchImage
+from plugrun.errors import AlreadyExists, Conflict, NoSuchContainer, NoSuchImage
 from plugrun.model.container import Container, container_from_json, container_to_json
 from plugrun.model.image import Image, ImageName
 from plugrun.model.jsontext import dumps, loads
-from plugrun.model.record import as_json
+from plugrun.model.record import as_json, replace
 from plugrun.store.database import Transaction, open_database
 
 TYPE_CHECKING = False
@@ -110,11 +110,7 @@ class Metadata:
             query = "SELECT id FROM containers WHERE name=?"
             taken = db.execute(query, (container.name,)).fetchone()
             if taken:
-                raise AlreadyExists(
-                    f'Conflict. The container name "/{container.name}" is already in use by '
-                    f'container "{taken[0]}". You have to remove (or rename) that container to be '
-                    "able to reuse that name."
-                )
+                raise _name_taken(container.name, taken[0])
             if not db.execute("SELECT 1 FROM images WHERE id=?", (container.image,)).fetchone():
                 raise NoSuchImage(f"No such image: {container.image_name}")
             db.execute(
@@ -155,6 +151,19 @@ class Metadata:
         query = "SELECT id, name FROM containers WHERE image=?"
         return [(row[0], row[1]) for row in self._db.execute(query, (id,))]
 
+    def rename_container(self, id: str, name: str) -> None:
+        """Give a container another name; raise AlreadyExists if it is taken."""
+        with Transaction(self._db, self._path) as db:
+            query = "SELECT id FROM containers WHERE name=?"
+            taken = db.execute(query, (name,)).fetchone()
+            if taken:
+                raise _name_taken(name, taken[0])
+            row = db.execute("SELECT record FROM containers WHERE id=?", (id,)).fetchone()
+            if row is None:
+                raise NoSuchContainer(f"No such container: {id}")
+            record = dumps(container_to_json(replace(_container(row[0]), name=name)))
+            db.execute("UPDATE containers SET name=?, record=? WHERE id=?", (name, record, id))
+
     def remove_container(self, id: str) -> None:
         """Forget a container; its name is free."""
         with Transaction(self._db, self._path) as db:
@@ -169,6 +178,13 @@ def _image(text: str) -> Image:
     data: dict[str, Any] = loads(text)
     data["layers"], data["chain"] = tuple(data["layers"]), tuple(data["chain"])
     return Image(**data)
+
+
+def _name_taken(name: str, by: str) -> AlreadyExists:
+    return AlreadyExists(
+        f'Conflict. The container name "/{name}" is already in use by container "{by}". You have '
+        "to remove (or rename) that container to be able to reuse that name."
+    )
 
 
 def _container(text: str) -> Container:

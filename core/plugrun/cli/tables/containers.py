@@ -55,6 +55,17 @@ LOGS = Command(
     also=("container logs",),
 )
 
+RENAME = Command(
+    "rename",
+    "CONTAINER NEW_NAME",
+    "Give a container another name",
+    (),
+    least=2,
+    most=2,
+    verb="rename",
+    also=("container rename",),
+)
+
 RM = Command(
     "rm",
     "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -98,6 +109,7 @@ TABLES = (
     PS,
     KILL,
     LOGS,
+    RENAME,
     RM,
     STOP,
     WAIT,

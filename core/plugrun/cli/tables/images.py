@@ -37,6 +37,33 @@ IMAGES = Command(
     also=("image ls", "image list"),
 )
 
+HISTORY = Command(
+    "history",
+    "[OPTIONS] IMAGE",
+    "Show how an image was made",
+    (
+        FORMAT_LIST,
+        Option("human", FLAG, "Print sizes and times for people", "H", True),
+        NO_TRUNC,
+        Option("quiet", FLAG, "Print IDs only", "q"),
+    ),
+    least=1,
+    most=1,
+    verb="history",
+    also=("image history",),
+)
+
+TAG = Command(
+    "tag",
+    "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
+    "Give an image one more name",
+    (),
+    least=2,
+    most=2,
+    verb="tag",
+    also=("image tag",),
+)
+
 RMI = Command(
     "rmi",
     "[OPTIONS] IMAGE [IMAGE...]",
@@ -59,6 +86,8 @@ IMAGE_INSPECT = Command(
 TABLES = (
     PULL,
     IMAGES,
+    HISTORY,
+    TAG,
     RMI,
     IMAGE_INSPECT,
 )

@@ -1,0 +1,54 @@
+"""The size of each layer, kept when it is unpacked: the bytes of its files, the same everywhere.
+
+A storage measures what a layer takes on this disk, which depends on the file system. ``SIZE`` is
+of the image, so it is counted once and kept beside the layer, under its ChainID.
+"""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.errors import NoSuchSnapshot
+from plugrun.linux.filesystem import make_private, write_whole
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from plugrun.engine.engine import Engine
+
+
+def keep_layer_size(engine: Engine, chain: str, size: int) -> None:
+    """Write down how many bytes the files of a layer have; to be done before it is committed."""
+    make_private(f"{engine.root}/sizes")
+    write_whole(_path(engine, chain), str(size).encode())
+
+
+def layer_size(engine: Engine, chain: str) -> int:
+    """Return the bytes of a layer's files; what the storage measures if that was not kept."""
+    try:
+        with open(_path(engine, chain), "rb") as file:
+            return int(file.read())
+    except (FileNotFoundError, ValueError):
+        # Older than this file, or a power failure left it empty.
+        try:
+            return engine.storage().usage(chain).bytes
+        except NoSuchSnapshot:
+            return 0
+
+
+def layers_size(engine: Engine, chain: Iterable[str]) -> int:
+    """Return the size of several layers together."""
+    return sum(layer_size(engine, one) for one in chain)
+
+
+def forget_layer_size(engine: Engine, chain: str) -> None:
+    """Drop what is kept of a layer that has been removed."""
+    try:
+        os.unlink(_path(engine, chain))
+    except FileNotFoundError:
+        return
+
+
+def _path(engine: Engine, chain: str) -> str:
+    return f"{engine.root}/sizes/{chain.removeprefix('sha256:')}"
