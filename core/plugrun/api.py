@@ -60,6 +60,9 @@ if TYPE_CHECKING:
     from plugrun.interfaces.network import OUTBOUND as OUTBOUND
     from plugrun.interfaces.network import Attachment as Attachment
     from plugrun.interfaces.network import Network as Network
+    from plugrun.interfaces.registry import Login as Login
+    from plugrun.interfaces.registry import Registry as Registry
+    from plugrun.interfaces.registry import SearchResult as SearchResult
     from plugrun.interfaces.storage import ACTIVE as ACTIVE
     from plugrun.interfaces.storage import COMMITTED as COMMITTED
     from plugrun.interfaces.storage import INDEPENDENT_LAYERS as INDEPENDENT_LAYERS
@@ -71,9 +74,15 @@ if TYPE_CHECKING:
     from plugrun.interfaces.storage import Snapshot as Snapshot
     from plugrun.interfaces.storage import Storage as Storage
     from plugrun.interfaces.storage import Usage as Usage
+    from plugrun.interfaces.transport import LIST as LIST
+    from plugrun.interfaces.transport import MOUNT as MOUNT
     from plugrun.interfaces.transport import OFFLINE as OFFLINE
+    from plugrun.interfaces.transport import PARALLEL as PARALLEL
     from plugrun.interfaces.transport import PULL as PULL
+    from plugrun.interfaces.transport import PUSH as PUSH
     from plugrun.interfaces.transport import RESUME as RESUME
+    from plugrun.interfaces.transport import Collection as Collection
+    from plugrun.interfaces.transport import Destination as Destination
     from plugrun.interfaces.transport import Resolved as Resolved
     from plugrun.interfaces.transport import Transport as Transport
     from plugrun.linux import beneath as beneath
@@ -178,10 +187,21 @@ _HOMES = {
         "Stdio",
         "Task",
     ),
+    "plugrun.interfaces.registry": (
+        "Login",
+        "Registry",
+        "SearchResult",
+    ),
     "plugrun.interfaces.transport": (
+        "LIST",
+        "MOUNT",
         "OFFLINE",
+        "PARALLEL",
         "PULL",
+        "PUSH",
         "RESUME",
+        "Collection",
+        "Destination",
         "Resolved",
         "Transport",
     ),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from plugrun.interfaces.isolation import Isolation
     from plugrun.interfaces.network import Network
+    from plugrun.interfaces.registry import Registry
     from plugrun.interfaces.storage import Storage
     from plugrun.interfaces.transport import Transport
     from plugrun.model.container import Container
@@ -48,6 +49,14 @@ def plugrun_open_isolation(state: str, options: Mapping[str, Any]) -> Isolation 
 @hookspec(firstresult=True)
 def plugrun_open_transport(address: str, options: Mapping[str, Any]) -> Transport | None:
     """Open a transport for ``address``, or return None if its scheme is another's."""
+
+
+@hookspec(firstresult=True)
+def plugrun_open_registry(server: str, options: Mapping[str, Any]) -> Registry | None:
+    """Open the server that a user calls ``server`` (nothing: the default one), or return None.
+
+    A hook of transport plugins, with the options of ``plugrun_open_transport``.
+    """
 
 
 @hookspec(firstresult=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from plugrun.config import Candidate
     from plugrun.errors import PlugrunError
+    from plugrun.interfaces.registry import Registry
     from plugrun.interfaces.transport import Transport
     from plugrun.model.container import BackendChoice, Container
     from plugrun.model.event import Event
@@ -139,6 +140,18 @@ class Backends:
             f'no transport of profile "{self.profile.name}" knows the address "{address}"',
             hint=f"asked: {', '.join(names)}; plugrun plugins lists what is installed",
         )
+
+    def open_registry(self, server: str) -> Registry:
+        """Ask the profile's transports in order for a server; UsageError if none knows any."""
+        for name in self.profile.names(TRANSPORT):
+            plugin = self._index.installed(TRANSPORT, name)
+            values = {"server": server, "options": plugin.options}
+            found: Registry | None = plugin.call("plugrun_open_registry", values)
+            if found is not None:
+                return found
+        from plugrun.errors import UsageError
+
+        raise UsageError(f'no transport of profile "{self.profile.name}" speaks to registries')
 
     def hooks(self) -> tuple[Installed, ...]:
         """Return the profile's hook plugins, in its order."""

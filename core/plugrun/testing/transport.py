@@ -1,5 +1,7 @@
 """The contract every transport fulfils; see ``plugrun.interfaces.transport``.
 
+One that takes images fulfils ``plugrun.testing.pushing`` too.
+
 To use it, subclass and provide the fixtures::
 
     from plugrun.testing.transport import TransportSuite as Contract
@@ -26,7 +28,16 @@ import pytest
 
 from plugrun.errors import ImageNotFound, InvalidArgument, TransportError
 from plugrun.interfaces.backend import Probe
-from plugrun.interfaces.transport import OFFLINE, PULL, RESUME, Resolved
+from plugrun.interfaces.transport import (
+    LIST,
+    MOUNT,
+    OFFLINE,
+    PARALLEL,
+    PULL,
+    PUSH,
+    RESUME,
+    Resolved,
+)
 from plugrun.model.descriptor import Descriptor, host_platform
 from plugrun.model.image import INDEXES, MANIFESTS
 from plugrun.model.jsontext import loads
@@ -38,7 +49,7 @@ if TYPE_CHECKING:
 
     from plugrun.interfaces.transport import Transport
 
-_WORDS = frozenset((PULL, RESUME, OFFLINE))
+_WORDS = frozenset((PULL, LIST, PUSH, PARALLEL, MOUNT, RESUME, OFFLINE))
 
 
 def digest_of(data: bytes) -> str:
