@@ -49,12 +49,18 @@ if TYPE_CHECKING:
     from plugrun.interfaces.isolation import EXEC as EXEC
     from plugrun.interfaces.isolation import HOST_NETWORK as HOST_NETWORK
     from plugrun.interfaces.isolation import LIMIT_CPU as LIMIT_CPU
+    from plugrun.interfaces.isolation import LIMIT_CPUSET as LIMIT_CPUSET
+    from plugrun.interfaces.isolation import LIMIT_IO as LIMIT_IO
     from plugrun.interfaces.isolation import LIMIT_MEMORY as LIMIT_MEMORY
     from plugrun.interfaces.isolation import LIMIT_PIDS as LIMIT_PIDS
+    from plugrun.interfaces.isolation import PAUSE as PAUSE
     from plugrun.interfaces.isolation import PAUSED as PAUSED
     from plugrun.interfaces.isolation import RUNNING as RUNNING
+    from plugrun.interfaces.isolation import STATS as STATS
     from plugrun.interfaces.isolation import STOPPED as STOPPED
+    from plugrun.interfaces.isolation import UPDATE as UPDATE
     from plugrun.interfaces.isolation import Isolation as Isolation
+    from plugrun.interfaces.isolation import Stats as Stats
     from plugrun.interfaces.isolation import Stdio as Stdio
     from plugrun.interfaces.isolation import Task as Task
     from plugrun.interfaces.network import OUTBOUND as OUTBOUND
@@ -122,6 +128,7 @@ if TYPE_CHECKING:
     from plugrun.model.reference import parse_reference as parse_reference
     from plugrun.model.reference import split_address as split_address
     from plugrun.model.spec import Process as Process
+    from plugrun.model.spec import Resources as Resources
     from plugrun.model.spec import RuntimeSpec as RuntimeSpec
 
 _HOMES = {
@@ -178,12 +185,18 @@ _HOMES = {
         "EXEC",
         "HOST_NETWORK",
         "LIMIT_CPU",
+        "LIMIT_CPUSET",
+        "LIMIT_IO",
         "LIMIT_MEMORY",
         "LIMIT_PIDS",
+        "PAUSE",
         "PAUSED",
         "RUNNING",
+        "STATS",
         "STOPPED",
+        "UPDATE",
         "Isolation",
+        "Stats",
         "Stdio",
         "Task",
     ),

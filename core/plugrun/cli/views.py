@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from plugrun.cli.units import NS, ago, human_duration, human_size, local_time
-from plugrun.model.container import CREATED, RUNNING, Container, Status
+from plugrun.model.container import CREATED, PAUSED, Container, Status
 from plugrun.model.image import Image
 
 PS_TABLE = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
@@ -85,8 +85,9 @@ def status_text(status: Status, now_ns: int) -> str:
     """Return what a container does: ``Up 5 seconds``, ``Exited (0) 3 minutes ago``."""
     if status.state == CREATED:
         return "Created"
-    if status.state == RUNNING:
-        return f"Up {human_duration((now_ns - status.started_ns) / NS)}"
+    if status.running:
+        lasted = f"Up {human_duration((now_ns - status.started_ns) / NS)}"
+        return f"{lasted} (Paused)" if status.state == PAUSED else lasted
     if not status.finished_ns:
         return f"Exited ({status.exit_code})"
     return f"Exited ({status.exit_code}) {ago(status.finished_ns, now_ns)}"

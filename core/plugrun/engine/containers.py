@@ -5,7 +5,7 @@ from __future__ import annotations
 from plugrun.engine.startfile import read_start_file
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, InvalidArgument, NoSuchContainer
-from plugrun.model.container import CREATED, EXITED, RUNNING, Status
+from plugrun.model.container import CREATED, EXITED, PAUSED, RUNNING, Status
 from plugrun.monitor.exitfile import ExitFile, read_exit_file
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ def status_of(engine: Engine, id: str) -> Status:
     """Return what the container of a full ID does now."""
     task = read_task_file(engine.task_folder(id))
     if task is not None and task.running:
-        return Status(RUNNING, task.pid, started_ns=task.started_ns)
+        return Status(PAUSED if task.paused else RUNNING, task.pid, started_ns=task.started_ns)
     ended = read_exit_file(engine.container_folder(id))
     if ended is not None:
         return _ended(ended)
@@ -81,9 +81,9 @@ def _ended(ended: ExitFile, started_ns: int = 0) -> Status:
 def list_containers(engine: Engine, all: bool) -> list[tuple[Container, Status]]:
     """Return containers with what they do, newest first; only running ones unless ``all``."""
     found = [(c, status(engine, c)) for c in engine.metadata.containers()]
-    return [(c, s) for c, s in found if all or s.state == RUNNING]
+    return [(c, s) for c, s in found if all or s.running]
 
 
 def is_running(engine: Engine, id: str) -> bool:
     """Whether the container of a full ID runs."""
-    return status_of(engine, id).state == RUNNING
+    return status_of(engine, id).running

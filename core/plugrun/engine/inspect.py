@@ -11,7 +11,7 @@ from time import gmtime, strftime
 
 from plugrun.engine.places import log_path
 from plugrun.engine.spec import MASKED_PATHS
-from plugrun.model.container import RUNNING
+from plugrun.model.container import PAUSED
 from plugrun.model.jsontext import loads
 from plugrun.model.reference import parse_reference
 
@@ -61,8 +61,8 @@ def container_document(engine: Engine, container: Container, status: Status) -> 
 def _state(status: Status) -> dict[str, Any]:
     return {
         "Status": status.state,
-        "Running": status.state == RUNNING,
-        "Paused": False,
+        "Running": status.running,
+        "Paused": status.state == PAUSED,
         "Restarting": False,
         "OOMKilled": status.oom_killed,
         "Dead": False,

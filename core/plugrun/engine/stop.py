@@ -7,7 +7,6 @@ from plugrun.engine.ending import end_now, send_signal, wait_attended, wait_ende
 from plugrun.engine.signals import signal_number
 from plugrun.engine.taskfile import read_task_file
 from plugrun.linux.signals import raw as signals
-from plugrun.model.container import RUNNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def stop(engine: Engine, text: str, timeout: int | None) -> None:
     """
     container = find_container(engine, text)
     task = read_task_file(engine.task_folder(container.id))
-    if task is None or status(engine, container).state != RUNNING:
+    if task is None or not status(engine, container).running:
         return
     patience = container.stop_timeout if timeout is None else timeout
     number = signal_number(container.stop_signal)

@@ -198,4 +198,10 @@ def cleanup_command(engine: Engine, id: str) -> tuple[str, ...]:
 
 
 def _serving(file: TaskFile, task: Task) -> TaskFile:
-    return replace(file, pid=task.pid, started=task.started, oom_counter=task.oom_counter)
+    return replace(
+        file,
+        pid=task.pid,
+        started=task.started,
+        oom_counter=task.oom_counter,
+        freezer=task.freezer,
+    )

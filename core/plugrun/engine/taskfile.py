@@ -17,7 +17,8 @@ from plugrun.model.record import as_json, record
 class TaskFile:
     """``monitor`` is the process that looks after the container, from its making to its removal.
 
-    ``pid`` is the container's first process, 0 until it exists.
+    ``pid`` is the container's first process, 0 until it exists. ``oom_counter`` and ``freezer``
+    are the task's files (``interfaces.isolation.Task``).
     """
 
     monitor: int
@@ -26,6 +27,7 @@ class TaskFile:
     started: int = 0
     started_ns: int = 0
     oom_counter: str = ""
+    freezer: str = ""
 
     @property
     def attended(self) -> bool:
@@ -36,6 +38,16 @@ class TaskFile:
     def running(self) -> bool:
         """Whether the container's first process is alive."""
         return self.pid != 0 and is_alive(self.pid, self.started)
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is frozen, or about to be: read from the kernel, so never out of date."""
+        try:
+            with open(self.freezer, "rb", 0) as file:
+                return file.read(16).strip() not in (b"THAWED", b"0")
+        except OSError:
+            # No freezer here, or (ENODEV) the group has just been removed.
+            return False
 
 
 def served_by(pid: int) -> TaskFile:

@@ -25,7 +25,16 @@ Promises
 - ``kill`` on a stopped task raises Conflict; ``delete`` of a running one does too, unless
   ``force``. ``delete`` of an unknown ID raises NoSuchContainer; it can be repeated after a crash.
 - ``exec`` returns once the command has been executed in the container, as a child (through the
-  subreaper) of the caller; its failures are those of ``create``.
+  subreaper) of the caller; its failures are those of ``create``. A paused task is a Conflict.
+- ``pause`` returns when every process of the task has stopped where it was, ``resume`` when they
+  go on; each is a Conflict where there is nothing to do (paused already, not paused, not running).
+  A command killed in ``pause`` leaves the task running or paused, and ``state`` says which.
+- A paused task ends of SIGKILL at once, and ``delete`` with ``force`` works; every other signal
+  waits until it is resumed.
+- ``update`` changes what ``resources`` names and leaves the rest; when it fails, nothing has
+  changed. 0 and missing are "leave it", -1 is "no limit".
+- ``stats`` and ``processes`` read the kernel's own count at that moment, of paused and created
+  tasks too. A stopped task is a Conflict.
 - All state lies under the ``state`` folder the hook received.
 
 Capabilities
@@ -35,8 +44,16 @@ Capabilities
     refused by ``create`` with BackendUnavailable, never ignored.
 ``device-fence``
     ``linux.resources.devices`` is enforced.
+``limit-cpuset``, ``limit-io``
+    ``resources.cpu.cpus`` and ``mems``; ``resources.blockIO``. As above.
 ``exec``
     ``exec`` works.
+``pause``
+    ``pause`` and ``resume`` work.
+``update``
+    ``update`` works, for the limits that are among the capabilities.
+``stats``
+    ``stats`` and ``processes`` work.
 ``host-network``
     A spec without a network namespace shares the host's.
 """
@@ -52,15 +69,20 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from plugrun.model.mount import Mount
-    from plugrun.model.spec import Process
+    from plugrun.model.spec import Process, Resources
 else:
     Protocol = object
 
 LIMIT_MEMORY = "limit-memory"
 LIMIT_CPU = "limit-cpu"
 LIMIT_PIDS = "limit-pids"
+LIMIT_CPUSET = "limit-cpuset"
+LIMIT_IO = "limit-io"
 DEVICE_FENCE = "device-fence"
 EXEC = "exec"
+PAUSE = "pause"
+UPDATE = "update"
+STATS = "stats"
 HOST_NETWORK = "host-network"
 
 CREATED = "created"
@@ -89,7 +111,8 @@ class Task:
 
     ``pid`` as this namespace sees it, with ``started`` (clock ticks after boot) naming it for
     good. ``oom_counter`` is a file with a line ``oom_kill N`` (cgroup v1 memory.oom_control, v2
-    memory.events), or empty where the kernel does not count.
+    memory.events), or empty where the kernel does not count. ``freezer`` is a file that holds
+    ``THAWED`` or ``0`` unless the task is paused (v1 freezer.state, v2 cgroup.freeze), or empty.
     """
 
     id: str
@@ -98,6 +121,32 @@ class Task:
     status: str
     bundle: str
     oom_counter: str = ""
+    freezer: str = ""
+
+
+@record
+class Stats:
+    """What a task has used so far, and holds now; 0 where this machine does not count.
+
+    Memory in bytes: ``memory`` is what is charged to the task less ``cache``, the file pages that
+    the kernel would drop first (inactive_file), which is how Docker counts; ``memory_limit`` is
+    the machine's memory if there is no lower one. ``memory_peak`` is the highest charge so far.
+    CPU time in nanoseconds; ``cpus`` are those online. ``pids`` counts threads too; its limit is
+    0 if there is none. ``read_bytes`` and ``write_bytes`` are what reached block devices.
+    """
+
+    memory: int = 0
+    memory_limit: int = 0
+    memory_cache: int = 0
+    memory_peak: int = 0
+    cpu_ns: int = 0
+    cpu_user_ns: int = 0
+    cpu_system_ns: int = 0
+    cpus: int = 1
+    pids: int = 0
+    pids_limit: int = 0
+    read_bytes: int = 0
+    write_bytes: int = 0
 
 
 class Isolation(Backend, Protocol):
@@ -126,6 +175,21 @@ class Isolation(Backend, Protocol):
 
     def exec(self, id: str, process: Process, stdio: Stdio) -> int:
         """Execute one more command in a running container; return its PID."""
+
+    def pause(self, id: str) -> None:
+        """Stop every process of a running container where it is; return when they have."""
+
+    def resume(self, id: str) -> None:
+        """Let the processes of a paused container go on."""
+
+    def update(self, id: str, resources: Resources) -> None:
+        """Change limits of a created, running or paused container: all that are named, or none."""
+
+    def stats(self, id: str) -> Stats:
+        """Return what a container uses."""
+
+    def processes(self, id: str) -> tuple[int, ...]:
+        """Return the PIDs of a container's processes as this namespace sees them, in order."""
 
     def tasks(self) -> Sequence[str]:
         """Return the IDs that state exists for, also of containers that died with their maker."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # Docker's words for a container's state.
 CREATED = "created"
 RUNNING = "running"
+PAUSED = "paused"
 EXITED = "exited"
 
 DEFAULT_SHM_SIZE = 64 << 20
@@ -138,3 +139,8 @@ class Status:
     finished_ns: int = 0
     oom_killed: bool = False
     error: str = ""
+
+    @property
+    def running(self) -> bool:
+        """Whether it has a live process; a paused one has."""
+        return self.state in (RUNNING, PAUSED)

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         capabilities: NotRequired[Capabilities]
         rlimits: NotRequired[list[Rlimit]]
         noNewPrivileges: NotRequired[bool]
+        apparmorProfile: NotRequired[str]
         oomScoreAdj: NotRequired[int]
 
     class SpecMount(TypedDict):
@@ -80,6 +81,8 @@ if TYPE_CHECKING:
         limit: int
         reservation: int
         swap: int
+        swappiness: int
+        disableOOMKiller: bool
 
     class Cpu(TypedDict, total=False):
         """``linux.resources.cpu``; quota and period in microseconds."""
@@ -89,10 +92,42 @@ if TYPE_CHECKING:
         period: int
         cpus: str
         mems: str
+        realtimeRuntime: int
+        realtimePeriod: int
 
     class Pids(TypedDict):
         """``linux.resources.pids``."""
 
+        limit: int
+
+    class WeightDevice(TypedDict):
+        """One of ``linux.resources.blockIO.weightDevice``."""
+
+        major: int
+        minor: int
+        weight: int
+
+    class ThrottleDevice(TypedDict):
+        """One of ``linux.resources.blockIO.throttle…Device``: bytes or operations a second."""
+
+        major: int
+        minor: int
+        rate: int
+
+    class BlockIO(TypedDict, total=False):
+        """``linux.resources.blockIO``; weights from 10 to 1000."""
+
+        weight: int
+        weightDevice: list[WeightDevice]
+        throttleReadBpsDevice: list[ThrottleDevice]
+        throttleWriteBpsDevice: list[ThrottleDevice]
+        throttleReadIOPSDevice: list[ThrottleDevice]
+        throttleWriteIOPSDevice: list[ThrottleDevice]
+
+    class HugepageLimit(TypedDict):
+        """One of ``linux.resources.hugepageLimits``: a size as ``2MB``, bytes."""
+
+        pageSize: str
         limit: int
 
     class Resources(TypedDict, total=False):
@@ -102,6 +137,8 @@ if TYPE_CHECKING:
         memory: Memory
         cpu: Cpu
         pids: Pids
+        blockIO: BlockIO
+        hugepageLimits: list[HugepageLimit]
         unified: dict[str, str]
 
     class Device(TypedDict):
@@ -115,6 +152,13 @@ if TYPE_CHECKING:
         uid: NotRequired[int]
         gid: NotRequired[int]
 
+    class IdMapping(TypedDict):
+        """One of ``linux.uidMappings`` and ``linux.gidMappings``."""
+
+        containerID: int
+        hostID: int
+        size: int
+
     class Linux(TypedDict, total=False):
         """``linux``."""
 
@@ -127,6 +171,8 @@ if TYPE_CHECKING:
         rootfsPropagation: str
         seccomp: dict[str, Any]
         sysctl: dict[str, str]
+        uidMappings: list[IdMapping]
+        gidMappings: list[IdMapping]
 
     class Root(TypedDict):
         """``root``: the root file system; a relative path starts at the bundle."""

@@ -9,8 +9,13 @@ from plugrun.api import (
     EXEC,
     HOST_NETWORK,
     LIMIT_CPU,
+    LIMIT_CPUSET,
+    LIMIT_IO,
     LIMIT_MEMORY,
     LIMIT_PIDS,
+    PAUSE,
+    STATS,
+    UPDATE,
     BackendUnavailable,
     Mount,
     NotRoot,
@@ -28,7 +33,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from plugrun.api import Process
+    from plugrun.api import Process, Resources, Stats
+
+_BY_CONTROLLER = {
+    "memory": LIMIT_MEMORY,
+    "cpu": LIMIT_CPU,
+    "cpuset": LIMIT_CPUSET,
+    "pids": LIMIT_PIDS,
+    "blkio": LIMIT_IO,
+    "io": LIMIT_IO,
+    "devices": DEVICE_FENCE,
+    "freezer": PAUSE,
+}
 
 
 class NamespaceIsolation:
@@ -49,10 +65,10 @@ class NamespaceIsolation:
         except BackendUnavailable:
             return frozenset(words)
         controllers = _controllers(self._hierarchies(), version)
-        by_controller = {"memory": LIMIT_MEMORY, "cpu": LIMIT_CPU, "pids": LIMIT_PIDS}
-        words.update(word for name, word in by_controller.items() if name in controllers)
-        if version == "v2" or "devices" in controllers:
-            words.add(DEVICE_FENCE)
+        words.update(word for name, word in _BY_CONTROLLER.items() if name in controllers)
+        words.update((STATS, UPDATE))
+        if version == "v2":
+            words.update((DEVICE_FENCE, PAUSE))
         return frozenset(words)
 
     def probe(self) -> Probe:
@@ -114,6 +130,36 @@ class NamespaceIsolation:
 
         cache = os.path.join(self._state, ".seccomp")
         return execute(Folder(self._state, id), dict(process), stdio, cache)
+
+    def pause(self, id: str) -> None:
+        """Stop every process of a running container where it is; return when they have."""
+        from plugrun_isolation_ns.verbs import pause
+
+        pause(Folder(self._state, id))
+
+    def resume(self, id: str) -> None:
+        """Let the processes of a paused container go on."""
+        from plugrun_isolation_ns.verbs import resume
+
+        resume(Folder(self._state, id))
+
+    def update(self, id: str, resources: Resources) -> None:
+        """Change limits of a created, running or paused container: all that are named, or none."""
+        from plugrun_isolation_ns.verbs import update
+
+        update(Folder(self._state, id), dict(resources))
+
+    def stats(self, id: str) -> Stats:
+        """Return what a container uses."""
+        from plugrun_isolation_ns.verbs import stats
+
+        return stats(Folder(self._state, id))
+
+    def processes(self, id: str) -> tuple[int, ...]:
+        """Return the PIDs of a container's processes as this namespace sees them, in order."""
+        from plugrun_isolation_ns.verbs import processes
+
+        return processes(Folder(self._state, id))
 
     def tasks(self) -> Sequence[str]:
         """Return the IDs that state exists for, also of containers that died with their maker."""

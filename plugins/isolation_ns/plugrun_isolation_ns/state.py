@@ -17,6 +17,7 @@ import os
 
 from plugrun.api import (
     CREATED,
+    PAUSED,
     RUNNING,
     STOPPED,
     AlreadyExists,
@@ -106,13 +107,16 @@ class Folder:
             status=self.status(facts),
             bundle=facts["bundle"],
             oom_counter=facts["cgroup"].get("oom_counter", ""),
+            freezer=facts["cgroup"].get("freezer", ""),
         )
 
     def status(self, facts: dict[str, Any]) -> str:
         """Return the status that the kernel tells."""
         if not facts["pid"] or not process.is_alive(facts["pid"], facts["started"]):
             return STOPPED
-        return CREATED if self._is_waiting() else RUNNING
+        if self._is_waiting():
+            return CREATED
+        return PAUSED if _is_frozen(facts["cgroup"].get("freezer", "")) else RUNNING
 
     def _is_waiting(self) -> bool:
         fd = self.open_start()
@@ -129,6 +133,20 @@ class Folder:
             if error.errno in (errno.ENXIO, errno.ENOENT):
                 return -1
             raise
+
+
+def _is_frozen(file: str) -> bool:
+    """Whether a group is frozen, or about to be: a ``pause`` that was killed can be undone."""
+    try:
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.read(fd, 16).strip() not in (b"THAWED", b"0")
+    except OSError:
+        return False  # ENODEV: it has been removed meanwhile
+    finally:
+        os.close(fd)
 
 
 def task_ids(root: str) -> tuple[str, ...]:

@@ -1,11 +1,20 @@
-"""``start``, ``kill`` and ``delete``."""
+"""``start``, ``kill``, ``delete``, and what changes or tells of a task that lives."""
 
 from __future__ import annotations
 
 import os
 import select
 
-from plugrun.api import CREATED, STOPPED, Conflict, NoSuchContainer, libc, process
+from plugrun.api import (
+    CREATED,
+    PAUSED,
+    RUNNING,
+    STOPPED,
+    Conflict,
+    NoSuchContainer,
+    libc,
+    process,
+)
 
 from plugrun_isolation_ns.cgroups import Cgroup
 from plugrun_isolation_ns.cgroups.base import open_process
@@ -15,6 +24,8 @@ from plugrun_isolation_ns.state import Folder
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from plugrun.api import Stats
 
 _SIGKILL = 9
 
@@ -72,6 +83,9 @@ def kill(folder: Folder, signal: int, *, everyone: bool) -> None:
             _signal_all(reopen(facts), signal)
         else:
             libc.syscall(libc.SYS_PIDFD_SEND_SIGNAL, fd, signal, None, 0)
+            if signal == _SIGKILL:
+                # Frozen, it would not even die; killed first, it gets to do nothing else.
+                reopen(facts).thaw()
     except ProcessLookupError:
         raise Conflict(f"container {folder.id} is {STOPPED}") from None
     finally:
@@ -92,14 +106,13 @@ def _signal_all(cgroup: Cgroup, signal: int) -> None:
 def reopen(facts: dict[str, Any]) -> Cgroup:
     """Return the cgroup that a task's state names, whatever the machine has mounted since."""
     noted = facts["cgroup"]
-    paths = noted.get("paths") or []
     if noted.get("version") == "v2":
         from plugrun_isolation_ns.cgroups.v2 import CgroupV2
 
-        return CgroupV2.of_paths(paths)
+        return CgroupV2.of_facts(noted)
     from plugrun_isolation_ns.cgroups.v1 import CgroupV1
 
-    return CgroupV1.of_paths(paths)
+    return CgroupV1.of_facts(noted)
 
 
 def delete(folder: Folder, *, force: bool) -> None:
@@ -125,8 +138,61 @@ def _end(folder: Folder, facts: dict[str, Any], fd: int, *, force: bool) -> None
     if not force:
         status = folder.status(facts)
         raise Conflict(f"container {folder.id} is {status}", hint="stop it, or use force")
-    reopen(facts).thaw()
     libc.syscall(libc.SYS_PIDFD_SEND_SIGNAL, fd, _SIGKILL, None, 0)
+    reopen(facts).thaw()
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     poll.poll()
+
+
+def pause(folder: Folder) -> None:
+    """Stop every process; Conflict unless the task runs."""
+    lock = folder.lock()
+    try:
+        facts = folder.read()
+        _demand(folder, facts, RUNNING)
+        reopen(facts).freeze()
+    finally:
+        os.close(lock)
+
+
+def resume(folder: Folder) -> None:
+    """Wake every process; Conflict unless the task is paused."""
+    lock = folder.lock()
+    try:
+        facts = folder.read()
+        _demand(folder, facts, PAUSED)
+        reopen(facts).thaw()
+    finally:
+        os.close(lock)
+
+
+def update(folder: Folder, resources: dict[str, Any]) -> None:
+    """Change limits; Conflict if the task has ended."""
+    lock = folder.lock()
+    try:
+        facts = folder.read()
+        _demand(folder, facts, CREATED, RUNNING, PAUSED)
+        reopen(facts).update(resources)
+    finally:
+        os.close(lock)
+
+
+def stats(folder: Folder) -> Stats:
+    """Return what the task uses; Conflict if it has ended."""
+    facts = folder.read()
+    _demand(folder, facts, CREATED, RUNNING, PAUSED)
+    return reopen(facts).stats()
+
+
+def processes(folder: Folder) -> tuple[int, ...]:
+    """Return the PIDs of the task; Conflict if it has ended."""
+    facts = folder.read()
+    _demand(folder, facts, CREATED, RUNNING, PAUSED)
+    return tuple(sorted(reopen(facts).processes()))
+
+
+def _demand(folder: Folder, facts: dict[str, Any], *wanted: str) -> None:
+    status = folder.status(facts)
+    if status not in wanted:
+        raise Conflict(f"container {folder.id} is {status}, not {' or '.join(wanted)}")

@@ -16,7 +16,7 @@ from plugrun.errors import (
     NoSuchContainer,
 )
 from plugrun_isolation_ns import capabilities, cgroups, command, rules, state
-from plugrun_isolation_ns.cgroups import Hierarchy, base, v1
+from plugrun_isolation_ns.cgroups import Hierarchy, limits, v1
 
 FORBIDDEN = [
     "click",
@@ -121,10 +121,10 @@ def test_device_lines():
 
 def test_limits_are_never_dropped():
     known = {"memory": frozenset(("limit",))}
-    base.refuse_unknown({"memory": {"limit": 1, "kernel": None}, "blockIO": {}}, known)
+    limits.refuse_unknown({"memory": {"limit": 1, "kernel": None}, "blockIO": {}}, known)
     for resources in ({"blockIO": {"weight": 1}}, {"memory": {"kernel": 5}}):
         with pytest.raises(BackendUnavailable) as caught:
-            base.refuse_unknown(resources, known)
+            limits.refuse_unknown(resources, known)
         assert caught.value.hint
 
 

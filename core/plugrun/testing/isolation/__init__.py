@@ -21,12 +21,19 @@ from plugrun.testing.isolation.fence import FenceContract
 from plugrun.testing.isolation.hostile import HostileContract
 from plugrun.testing.isolation.life import LifeContract
 from plugrun.testing.isolation.limits import LimitContract
+from plugrun.testing.isolation.living import LivingContract
 from plugrun.testing.isolation.sight import SightContract
 
 __all__ = ["Bundle", "IsolationSuite", "default_spec"]
 
 
 class IsolationSuite(
-    LifeContract, SightContract, FenceContract, CommandContract, LimitContract, HostileContract
+    LifeContract,
+    SightContract,
+    FenceContract,
+    CommandContract,
+    LimitContract,
+    LivingContract,
+    HostileContract,
 ):
     """All of the contract."""

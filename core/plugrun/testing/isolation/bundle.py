@@ -16,8 +16,13 @@ from plugrun.interfaces.isolation import (
     EXEC,
     HOST_NETWORK,
     LIMIT_CPU,
+    LIMIT_CPUSET,
+    LIMIT_IO,
     LIMIT_MEMORY,
     LIMIT_PIDS,
+    PAUSE,
+    STATS,
+    UPDATE,
     Stdio,
 )
 from plugrun.model.mount import Mount
@@ -25,7 +30,12 @@ from plugrun.model.mount import Mount
 if TYPE_CHECKING:
     from plugrun.interfaces.isolation import Isolation, Task
 
-WORDS = frozenset((LIMIT_MEMORY, LIMIT_CPU, LIMIT_PIDS, DEVICE_FENCE, EXEC, HOST_NETWORK))
+WORDS = frozenset(
+    (
+        *(LIMIT_MEMORY, LIMIT_CPU, LIMIT_PIDS, LIMIT_CPUSET, LIMIT_IO, DEVICE_FENCE),
+        *(EXEC, HOST_NETWORK, PAUSE, UPDATE, STATS),
+    )
+)
 CAPABILITIES = [
     f"CAP_{name}"
     for name in [

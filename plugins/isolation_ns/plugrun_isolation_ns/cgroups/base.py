@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
+    from plugrun.api import Stats
+
 # Mount options of a v1 hierarchy that name no controller.
 _OPTIONS = frozenset(
     ("rw", "ro", "xattr", "noprefix", "clone_children", "cpuset_v2_mode", "favordynmods")
@@ -76,11 +78,17 @@ class Cgroup:
             "version": self.version,
             "paths": list(self.paths),
             "oom_counter": self.oom_counter,
+            "freezer": self.freezer,
         }
 
     @property
     def oom_counter(self) -> str:
         """Return the file with the line ``oom_kill N``, or nothing."""
+        return ""
+
+    @property
+    def freezer(self) -> str:
+        """Return the file that says THAWED or 0 unless the group is frozen, or nothing."""
         return ""
 
     def refuse_existing(self) -> None:
@@ -94,6 +102,10 @@ class Cgroup:
 
     def create(self, resources: dict[str, Any]) -> None:
         """Make the group and set its limits; BackendUnavailable names one that cannot be set."""
+        raise NotImplementedError
+
+    def update(self, resources: dict[str, Any]) -> None:
+        """Change limits: all that are named, or none."""
         raise NotImplementedError
 
     def descriptor(self) -> int:
@@ -126,13 +138,24 @@ class Cgroup:
             if not pids:
                 return
             # All are signalled before any is waited for, the oldest first: a shell whose child
-            # was killed must not get to end by itself.
-            for fd in [_kill(pid) for pid in sorted(pids)]:
+            # was killed must not get to end by itself. Frozen ones end when they are woken.
+            killed = [_kill(pid) for pid in sorted(pids)]
+            self.thaw()
+            for fd in killed:
                 _wait(fd)
         raise IsolationError(f"processes in cgroup {self.paths[0]} cannot be killed")
 
+    def freeze(self) -> None:
+        """Stop every process where it is; return when they have, or wake all and raise."""
+        raise NotImplementedError
+
     def thaw(self) -> None:
-        """Wake a frozen group, so that signals reach it."""
+        """Wake a frozen group; one that is not frozen, or gone, is left as it is."""
+        raise NotImplementedError
+
+    def stats(self) -> Stats:
+        """Return what the group uses."""
+        raise NotImplementedError
 
     def processes(self) -> frozenset[int]:
         """Return the processes in the group and the groups beneath it."""
@@ -217,68 +240,6 @@ def _remove_tree(path: str) -> None:
             time.sleep(0.0005 * min(attempt + 1, 20))
         else:
             raise IsolationError(f"cgroup {folder} stays busy and cannot be removed")
-
-
-def write(path: str, value: str) -> None:
-    """Write one value into a file of the cgroup file system, which takes it in one write."""
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, value.encode())
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from None
-    finally:
-        os.close(fd)
-
-
-def read(path: str) -> str:
-    """Return a file's text, stripped."""
-    with open(path, "rb", 0) as stream:
-        return stream.read().decode().strip()
-
-
-def limit(path: str, value: str, controller: str, word: str) -> None:
-    """Write a limit; a machine that cannot apply it is a reason to refuse the container."""
-    try:
-        write(path, value)
-    except FileNotFoundError:
-        raise unavailable(controller, word, f"{path} does not exist") from None
-    except OSError as error:
-        reason = (error.strerror or "").lower()
-        raise unavailable(controller, word, f"writing {value} to {path}: {reason}") from None
-
-
-def unavailable(controller: str, word: str, reason: str) -> BackendUnavailable:
-    """Return the refusal of a limit that this machine cannot apply."""
-    return BackendUnavailable(
-        f"the limit {word} cannot be applied here: {reason}",
-        hint=f"give the machine the cgroup controller {controller} "
-        f"(see /proc/cgroups and the kernel's cgroup_enable=), or leave the limit away",
-    )
-
-
-def refuse_unknown(resources: dict[str, Any], known: dict[str, frozenset[str]]) -> None:
-    """Refuse limits that no table knows: a limit is enforced or refused, never dropped."""
-    for group, values in resources.items():
-        if not values:
-            continue
-        if group not in known:
-            raise unavailable(group, group, "isolation ns does not enforce it")
-        if not known[group]:
-            continue
-        for name, value in values.items():
-            if value not in (None, 0, False, "") and name not in known[group]:
-                raise unavailable(group, f"{group}.{name}", "isolation ns does not enforce it")
-
-
-def has_swap() -> bool:
-    """Whether anything can be swapped out: without swap, a limit on it holds by itself."""
-    with open("/proc/swaps", "rb") as stream:
-        return len(stream.read().splitlines()) > 1
-
-
-def word_for(value: int) -> str:
-    """Return a number as v2 files write it, where none and -1 are ``max``."""
-    return "max" if value < 0 else str(value)
 
 
 def make(path: str, made: list[str], prepare: Callable[[str], None] | None = None) -> None:

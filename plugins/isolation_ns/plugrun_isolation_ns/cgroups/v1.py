@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import os
+import time
 
-from plugrun_isolation_ns.cgroups import base
-from plugrun_isolation_ns.cgroups.base import Cgroup, Hierarchy, limit, unavailable
+from plugrun.api import IsolationError
+
+from plugrun_isolation_ns.cgroups import base, limits, limits_v1
+from plugrun_isolation_ns.cgroups.base import Cgroup, Hierarchy
+from plugrun_isolation_ns.cgroups.limits import Limit, unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-_KNOWN = {
-    "devices": frozenset[str](),
-    "memory": frozenset(("limit", "reservation", "swap", "swappiness", "disableOOMKiller")),
-    "cpu": frozenset(("shares", "quota", "period", "cpus", "mems")),
-    "pids": frozenset(("limit",)),
-}
-# In the order they must be written: the period before the quota, memory before memory and swap.
-_FILES = (
-    ("memory", "limit", "memory", "memory.limit_in_bytes"),
-    ("memory", "reservation", "memory", "memory.soft_limit_in_bytes"),
-    ("memory", "swappiness", "memory", "memory.swappiness"),
-    ("cpu", "shares", "cpu", "cpu.shares"),
-    ("cpu", "period", "cpu", "cpu.cfs_period_us"),
-    ("cpu", "quota", "cpu", "cpu.cfs_quota_us"),
-    ("cpu", "cpus", "cpuset", "cpuset.cpus"),
-    ("cpu", "mems", "cpuset", "cpuset.mems"),
-)
+    from plugrun.api import Stats
+
+_FREEZE_ROUNDS = 500
 
 
 class CgroupV1(Cgroup):
@@ -40,77 +30,129 @@ class CgroupV1(Cgroup):
         self._folder = {name: h.mountpoint + path for h in hierarchies for name in h.controllers}
         super().__init__(tuple(dict.fromkeys(self._folder.values())))
 
+    @classmethod
+    def of_facts(cls, facts: dict[str, Any]) -> CgroupV1:
+        """Return the group that a task's state names."""
+        group = cls((), "/")
+        group._folder = dict(facts.get("folders") or {})
+        group.paths = tuple(facts.get("paths") or ())
+        return group
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the task's state must remember."""
+        return {**super().facts(), "folders": self._folder}
+
     @property
     def oom_counter(self) -> str:
         """memory.oom_control has the line since Linux 4.13."""
-        folder = self._folder.get("memory")
-        return os.path.join(folder, "memory.oom_control") if folder else ""
+        return self._file("memory", "memory.oom_control")
+
+    @property
+    def freezer(self) -> str:
+        """freezer.state says THAWED, FREEZING or FROZEN."""
+        return self._file("freezer", "freezer.state")
+
+    def _file(self, controller: str, name: str) -> str:
+        folder = self._folder.get(controller)
+        return os.path.join(folder, name) if folder else ""
 
     def create(self, resources: dict[str, Any]) -> None:
         """Make the folders and write the limits into them."""
-        base.refuse_unknown(resources, _KNOWN)
+        limits.refuse_unknown(resources, limits_v1.KNOWN)
         cpuset = self._folder.get("cpuset")
         for path in self.paths:
             base.make(path, self._made, _inherit_cpuset if path == cpuset else None)
-        for group, name, controller, file in _FILES:
-            value = (resources.get(group) or {}).get(name)
-            if value not in (None, 0, ""):
-                self._limit(controller, file, str(value), f"{group}.{name}")
-        self._limit_swap(resources.get("memory") or {})
-        self._limit_pids(resources.get("pids") or {})
+        for limit in limits_v1.limits(resources):
+            path = self._place(limit)
+            if path:
+                limits.apply(path, limit)
         self._fence_devices(resources.get("devices") or [])
 
-    def _limit(self, controller: str, file: str, value: str, word: str) -> None:
+    def _place(self, limit: Limit) -> str:
+        """Return the file a limit goes to, or nothing where it holds without being written."""
+        word, controller = limit.word, limit.controller
         folder = self._folder.get(controller)
         if folder is None:
             raise unavailable(controller, word, f"cgroup controller {controller} is not mounted")
-        limit(os.path.join(folder, file), value, controller, word)
+        path = os.path.join(folder, limit.file)
+        if limit.file == limits_v1.SWAP_FILE and not os.path.exists(path):
+            # Without swap accounting and without swap, memory.limit already says it all.
+            return path if limits.has_swap() else ""
+        if limit.file == limits_v1.WEIGHT_FILE and not os.path.exists(path):
+            # The weight is the scheduler's: bfq has it under a name of its own.
+            return os.path.join(folder, "blkio.bfq.weight")
+        return path
 
-    def _limit_swap(self, memory: dict[str, Any]) -> None:
-        if memory.get("disableOOMKiller"):
-            self._limit("memory", "memory.oom_control", "1", "memory.disableOOMKiller")
-        swap = memory.get("swap")
-        if not swap:
-            return
-        file = "memory.memsw.limit_in_bytes"
-        counted = os.path.exists(os.path.join(self._folder.get("memory", ""), file))
-        # Without swap accounting and without swap, memory.limit already says it all.
-        if counted or base.has_swap():
-            self._limit("memory", file, str(swap), "memory.swap")
+    def update(self, resources: dict[str, Any]) -> None:
+        """Change limits: all that are named, or none."""
+        limits.refuse_unknown(resources, limits_v1.KNOWN)
+        placed = [(self._place(limit), limit) for limit in limits_v1.limits(resources)]
+        limits.apply_all(self._in_order([(path, limit) for path, limit in placed if path]))
 
-    def _limit_pids(self, pids: dict[str, Any]) -> None:
-        number = pids.get("limit")
-        if number:
-            self._limit("pids", "pids.max", base.word_for(number), "pids.limit")
+    def _in_order(self, placed: list[tuple[str, Limit]]) -> list[tuple[str, Limit]]:
+        """Memory may never be above memory and swap, so what grows beyond that goes second."""
+        swap = self._file("memory", limits_v1.SWAP_FILE)
+        by_file = {limit.file: limit for _, limit in placed}
+        memory = by_file.get(limits_v1.MEMORY_FILE)
+        if memory is None or not os.path.exists(swap):
+            return placed
+        wanted = int(memory.value)
+        if 0 <= wanted <= int(limits.read(swap)):
+            return placed
+        first = by_file.get(limits_v1.SWAP_FILE)
+        if first is None and wanted < 0:
+            first = Limit("memory", limits_v1.SWAP_FILE, "-1", "memory.swap")
+        if first is None:
+            return placed
+        rest = [(path, limit) for path, limit in placed if limit is not first]
+        return [(swap, first), *rest]
 
     def _fence_devices(self, rules: list[dict[str, Any]]) -> None:
         for rule in rules:
             file = "devices.allow" if rule["allow"] else "devices.deny"
-            self._limit("devices", file, _device_line(rule), "devices")
+            limit = Limit("devices", file, _device_line(rule), "devices")
+            limits.apply(self._place(limit), limit)
 
     def join(self) -> None:
         """Move this process, which must have one thread, into every folder."""
         # cgroup.procs would wait for every CPU to pass (12 ms); a lone thread moving itself by
         # ``tasks`` does not: cgroup_procs_write_start() in kernel/cgroup/cgroup.c.
         for path in self.paths:
-            base.write(os.path.join(path, "tasks"), "0")
+            limits.write(os.path.join(path, "tasks"), "0")
 
-    @classmethod
-    def of_paths(cls, paths: Sequence[str]) -> CgroupV1:
-        """Return the group that a task's state names."""
-        group = cls((), "/")
-        group.paths = tuple(paths)
-        return group
-
-    def kill(self) -> None:
-        """Thaw, then kill until nothing is left."""
+    def freeze(self) -> None:
+        """Stop every process; a group that cannot be stopped whole is woken again."""
+        file = self.freezer
+        if not file:
+            raise unavailable("freezer", "pause", "cgroup controller freezer is not mounted")
+        try:
+            for attempt in range(_FREEZE_ROUNDS):
+                # A fork under way makes the kernel miss one; to write it again looks for it
+                # (freezer-subsystem.rst: "write FROZEN again").
+                limits.write(file, "FROZEN")
+                if limits.read(file) == "FROZEN":
+                    return
+                time.sleep(0.0005 * min(attempt + 1, 20))
+        except BaseException:
+            self.thaw()
+            raise
         self.thaw()
-        super().kill()
+        raise IsolationError(
+            f"cgroup {os.path.dirname(file)} cannot be frozen",
+            hint="a process that waits for a device cannot be stopped: see its state D in ps",
+        )
 
     def thaw(self) -> None:
-        """Wake a frozen group."""
-        for path in self.paths:
-            _thaw(path)
+        """Wake a frozen group: a frozen task does not even die (freezer-subsystem.rst)."""
+        file = self.freezer
+        if file and os.path.exists(file) and limits.read(file) != "THAWED":
+            limits.write(file, "THAWED")
+
+    def stats(self) -> Stats:
+        """Return what the group uses."""
+        from plugrun_isolation_ns.cgroups.stats import stats_v1
+
+        return stats_v1(self._folder)
 
 
 def _inherit_cpuset(path: str) -> None:
@@ -120,13 +162,13 @@ def _inherit_cpuset(path: str) -> None:
     """
     parent = os.path.dirname(path)
     for file in ("cpuset.cpus", "cpuset.mems"):
-        if base.read(os.path.join(path, file)):
+        if limits.read(os.path.join(path, file)):
             continue
-        value = base.read(os.path.join(parent, file))
+        value = limits.read(os.path.join(parent, file))
         if not value:
             _inherit_cpuset(parent)
-            value = base.read(os.path.join(parent, file))
-        base.write(os.path.join(path, file), value)
+            value = limits.read(os.path.join(parent, file))
+        limits.write(os.path.join(path, file), value)
 
 
 def _device_line(rule: dict[str, Any]) -> str:
@@ -137,10 +179,3 @@ def _device_line(rule: dict[str, Any]) -> str:
     if kind == "a" and (major, minor, access) == ("*", "*", "rwm"):
         return "a"
     return f"{kind} {major}:{minor} {access}"
-
-
-def _thaw(folder: str) -> None:
-    """A frozen task does not even die of SIGKILL until it is thawed (freezer-subsystem.rst)."""
-    file = os.path.join(folder, "freezer.state")
-    if os.path.exists(file) and base.read(file) != "THAWED":
-        base.write(file, "THAWED")

@@ -5,26 +5,22 @@ from __future__ import annotations
 import os
 import select
 
-from plugrun.api import BackendUnavailable
+from plugrun.api import BackendUnavailable, IsolationError
 
-from plugrun_isolation_ns.cgroups import base
-from plugrun_isolation_ns.cgroups.base import Cgroup, Hierarchy, limit, unavailable, word_for
+from plugrun_isolation_ns.cgroups import base, limits, limits_v2
+from plugrun_isolation_ns.cgroups.base import Cgroup, Hierarchy
+from plugrun_isolation_ns.cgroups.limits import Limit, unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
-_KNOWN = {
-    "devices": frozenset[str](),
-    "unified": frozenset[str](),
-    "memory": frozenset(("limit", "reservation", "swap")),
-    "cpu": frozenset(("shares", "quota", "period", "cpus", "mems")),
-    "pids": frozenset(("limit",)),
-}
+    from plugrun.api import Stats
+
 # Those a container gets for its limits and for counting; where one is missing, its limits are
 # refused and the rest works.
 _WANTED = ("cpu", "cpuset", "io", "memory", "pids")
+_PATIENCE_MS = 10000
 
 
 class CgroupV2(Cgroup):
@@ -39,8 +35,9 @@ class CgroupV2(Cgroup):
         super().__init__((self._path,))
 
     @classmethod
-    def of_paths(cls, paths: Sequence[str]) -> CgroupV2:
+    def of_facts(cls, facts: dict[str, Any]) -> CgroupV2:
         """Return the group that a task's state names."""
+        paths = facts.get("paths") or []
         group = cls(Hierarchy("", unified=True, controllers=()), "")
         group.paths = tuple(paths)
         group._path = paths[0] if paths else ""
@@ -51,36 +48,39 @@ class CgroupV2(Cgroup):
         """memory.events has the line."""
         return os.path.join(self._path, "memory.events")
 
+    @property
+    def freezer(self) -> str:
+        """cgroup.freeze says 0 or 1."""
+        return os.path.join(self._path, "cgroup.freeze")
+
     def create(self, resources: dict[str, Any]) -> None:
         """Make the folder and write the limits into it."""
-        base.refuse_unknown(resources, _KNOWN)
+        limits.refuse_unknown(resources, limits_v2.KNOWN)
         base.make(self._path, self._made)
-        self._enable_controllers()
-        self._limit_memory(resources.get("memory") or {})
-        self._limit_cpu(resources.get("cpu") or {})
-        pids = (resources.get("pids") or {}).get("limit")
-        if pids:
-            self._limit("pids", "pids.max", word_for(pids), "pids.limit")
-        for file, value in (resources.get("unified") or {}).items():
-            self._limit(file.partition(".")[0], os.path.basename(file), value, f"unified {file}")
+        self._enable_controllers(bool(resources.get("hugepageLimits")))
+        for limit in limits_v2.limits(resources, self._path):
+            path = self._place(limit)
+            if path:
+                limits.apply(path, limit)
         if resources.get("devices"):
             self._fence_devices(resources["devices"])
 
-    def _enable_controllers(self) -> None:
+    def _enable_controllers(self, hugetlb: bool) -> None:
         """Hand the controllers down from the root to the folder above ours."""
-        if os.path.exists(os.path.join(self._path, "memory.max")):
+        wanted = (*_WANTED, "hugetlb") if hugetlb else _WANTED
+        if set(limits.read(os.path.join(self._path, "cgroup.controllers")).split()) >= set(wanted):
             return
         folder = self._root
         for part in os.path.dirname(self._path)[len(self._root) :].split("/"):
             folder = os.path.join(folder, part)
-            have = base.read(os.path.join(folder, "cgroup.controllers")).split()
-            for name in _WANTED:
+            have = limits.read(os.path.join(folder, "cgroup.controllers")).split()
+            for name in wanted:
                 if name in have:
                     self._enable(folder, name)
 
     def _enable(self, folder: str, name: str) -> None:
         try:
-            base.write(os.path.join(folder, "cgroup.subtree_control"), f"+{name}")
+            limits.write(os.path.join(folder, "cgroup.subtree_control"), f"+{name}")
         except OSError as error:
             # Only the real root may hold processes and hand controllers down ("no internal
             # processes"). A limit that needs this controller is refused when it is written.
@@ -88,40 +88,20 @@ class CgroupV2(Cgroup):
 
     _why_not = ""
 
-    def _limit(self, controller: str, file: str, value: str, word: str) -> None:
-        path = os.path.join(self._path, file)
+    def _place(self, limit: Limit) -> str:
+        """Return the file a limit goes to, or nothing where it holds without being written."""
+        path = os.path.join(self._path, limit.file)
+        if limit.file == limits_v2.SWAP_FILE and not os.path.exists(path):
+            return path if limits.has_swap() else ""
         if self._why_not and not os.path.exists(path):
-            raise unavailable(controller, word, self._why_not)
-        limit(path, value, controller, word)
+            raise unavailable(limit.controller, limit.word, self._why_not)
+        return path
 
-    def _limit_memory(self, memory: dict[str, Any]) -> None:
-        total, swap = memory.get("limit"), memory.get("swap")
-        if total:
-            self._limit("memory", "memory.max", word_for(total), "memory.limit")
-        if memory.get("reservation"):
-            value = word_for(memory["reservation"])
-            self._limit("memory", "memory.low", value, "memory.reservation")
-        if not swap:
-            return
-        # The spec counts memory and swap together, v2 counts swap alone.
-        alone = swap if swap < 0 else swap - (total or 0)
-        file = os.path.join(self._path, "memory.swap.max")
-        if os.path.exists(file) or base.has_swap():
-            self._limit("memory", "memory.swap.max", word_for(max(alone, -1)), "memory.swap")
-
-    def _limit_cpu(self, cpu: dict[str, Any]) -> None:
-        shares = cpu.get("shares")
-        if shares:
-            # 2..262144 onto 1..10000, as the runtime spec's implementations agree on.
-            weight = 1 + (min(max(shares, 2), 262144) - 2) * 9999 // 262142
-            self._limit("cpu", "cpu.weight", str(weight), "cpu.shares")
-        quota, period = cpu.get("quota"), cpu.get("period")
-        if quota or period:
-            value = f"{word_for(quota or -1)} {period or 100000}"
-            self._limit("cpu", "cpu.max", value, "cpu.quota")
-        for name in ("cpus", "mems"):
-            if cpu.get(name):
-                self._limit("cpuset", f"cpuset.{name}", cpu[name], f"cpu.{name}")
+    def update(self, resources: dict[str, Any]) -> None:
+        """Change limits: all that are named, or none."""
+        limits.refuse_unknown(resources, limits_v2.KNOWN)
+        found = [(self._place(one), one) for one in limits_v2.limits(resources, self._path)]
+        limits.apply_all([(path, limit) for path, limit in found if path])
 
     def _fence_devices(self, rules: list[dict[str, Any]]) -> None:
         from plugrun_isolation_ns.cgroups.device_filter import attach
@@ -141,34 +121,55 @@ class CgroupV2(Cgroup):
     def join(self) -> None:
         """clone3 put the process here (CLONE_INTO_CGROUP): no wait for all CPUs as on a move."""
 
+    def freeze(self) -> None:
+        """Stop every process; a group that cannot be stopped whole is woken again."""
+        try:
+            limits.write(self.freezer, "1")
+            stopped = _wait_for(os.path.join(self._path, "cgroup.events"), b"frozen 1")
+        except BaseException:
+            self.thaw()
+            raise
+        if not stopped:
+            self.thaw()
+            raise IsolationError(
+                f"cgroup {self._path} cannot be frozen",
+                hint="a process that waits for a device cannot be stopped: see its state D in ps",
+            )
+
     def thaw(self) -> None:
         """Wake a frozen group."""
-        file = os.path.join(self._path, "cgroup.freeze")
-        if os.path.exists(file):
-            base.write(file, "0")
+        if os.path.exists(self.freezer):
+            limits.write(self.freezer, "0")
 
     def kill(self) -> None:
         """cgroup.kill takes them all at once (Linux 5.14); cgroup.events tells when they ended."""
         try:
-            base.write(os.path.join(self._path, "cgroup.kill"), "1")
+            limits.write(os.path.join(self._path, "cgroup.kill"), "1")
         except FileNotFoundError:
             super().kill()
             return
-        _wait_empty(os.path.join(self._path, "cgroup.events"))
+        try:
+            # If they do not end, removal says which group is still in use.
+            _wait_for(os.path.join(self._path, "cgroup.events"), b"populated 0")
+        except OSError:
+            return  # ENOENT, ENODEV: the group is gone
+
+    def stats(self) -> Stats:
+        """Return what the group uses."""
+        from plugrun_isolation_ns.cgroups.stats import stats_v2
+
+        return stats_v2(self._path)
 
 
-def _wait_empty(events: str) -> None:
-    try:
-        fd = os.open(events, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
+def _wait_for(events: str, line: bytes) -> bool:
+    """Wait until cgroup.events has a line; False if it takes too long."""
+    fd = os.open(events, os.O_RDONLY | os.O_CLOEXEC)
     poll = select.poll()
     poll.register(fd, select.POLLPRI)
     try:
-        while b"populated 1" in os.pread(fd, 256, 0):
-            if not poll.poll(10000):
-                return  # removal says which group is still in use
-    except OSError:
-        return  # ENODEV: the group is gone
+        while line not in os.pread(fd, 256, 0):
+            if not poll.poll(_PATIENCE_MS):
+                return False
     finally:
         os.close(fd)
+    return True
