@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from plugrun.cli.options import Parsed
-    from plugrun.model.container import Bind
     from plugrun.model.descriptor import Platform
+    from plugrun.model.mountpoint import MountPoint
 
 _NETWORKS = ("none", "host", "default")
 _PULL = ("always", "missing", "never")
@@ -36,7 +36,7 @@ def run_request(parsed: Parsed) -> RunRequest:
         env=_environment(v),
         user=v["user"],
         workdir=_workdir(v["workdir"]),
-        binds=_binds(v["volume"]),
+        mounts=_mounts(v),
         hostname=check_hostname(v["hostname"]) if v["hostname"] else "",
         entrypoint=None if v["entrypoint"] is None else (v["entrypoint"],),
         limits=_limits(v),
@@ -85,16 +85,12 @@ def _environment(values: Mapping[str, Any]) -> tuple[str, ...]:
     return environment(values["env_file"], given)
 
 
-def _binds(texts: tuple[str, ...]) -> tuple[Bind, ...]:
-    if not texts:
+def _mounts(values: Mapping[str, Any]) -> tuple[MountPoint, ...]:
+    if not values["volume"]:
         return ()
-    from plugrun.cli.binds import parse_bind
+    from plugrun.cli.mounts import mount_points
 
-    binds = tuple(parse_bind(text) for text in texts)
-    for number, bind in enumerate(binds):
-        if any(bind.target == other.target for other in binds[:number]):
-            raise InvalidArgument(f"Duplicate mount point: {bind.target}")
-    return binds
+    return mount_points(values)
 
 
 def _limits(values: Mapping[str, Any]) -> Limits:

@@ -60,8 +60,8 @@ def container_row(container: Container, status: Status, full: bool, now_ns: int)
         "Image": container.image_name or container.image,
         "Label": lambda name: labels.get(name, ""),
         "Labels": ",".join(f"{key}={value}" for key, value in container.labels),
-        "LocalVolumes": "0",
-        "Mounts": ",".join(_mount(bind.source, full) for bind in container.binds),
+        "LocalVolumes": local_volumes_cell(container),
+        "Mounts": mounts_cell(container, full),
         "Names": container.name,
         "Networks": container.network,
         "Ports": "",
@@ -72,8 +72,15 @@ def container_row(container: Container, status: Status, full: bool, now_ns: int)
     }
 
 
-def _mount(path: str, full: bool) -> str:
-    return path if full else shortened(path, 15)
+def mounts_cell(container: Container, full: bool) -> str:
+    """Return what is mounted in a container: names of volumes, paths of this machine."""
+    names = [point.volume or point.source for point in container.mounts]
+    return ",".join(name if full else shortened(name, 15) for name in names if name)
+
+
+def local_volumes_cell(container: Container) -> str:
+    """Return how many volumes of this machine a container has."""
+    return str(sum(point.driver == "local" for point in container.mounts))
 
 
 def shortened(text: str, length: int) -> str:

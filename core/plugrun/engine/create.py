@@ -80,7 +80,7 @@ def assemble(engine: Engine, request: RunRequest, image: Image) -> Container:
         read_only=request.read_only,
         init=request.init,
         network=request.network or "default",
-        binds=request.binds,
+        mounts=request.mounts,
         limits=request.limits,
         labels=tuple({**config.labels, **dict(request.labels)}.items()),
         stop_signal=stop_signal,
@@ -159,10 +159,10 @@ def _prepare(engine: Engine, container: Container, image: Image) -> None:
     storage = engine.storage_named(container.storage.name)
     top = image.chain[-1] if image.chain else None
     storage.prepare(container.id, top)
-    for bind in container.binds:
+    for point in container.mounts:
         # Docker makes what -v names and does not find.
-        if not os.path.lexists(bind.source):
-            os.makedirs(bind.source, 0o755, exist_ok=True)
+        if point.create_source and not os.path.lexists(point.source):
+            os.makedirs(point.source, 0o755, exist_ok=True)
     folder = engine.container_folder(container.id)
     make_private(f"{folder}/rootfs")
     write_etc_files(container, folder)

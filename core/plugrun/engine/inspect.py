@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from time import gmtime, strftime
 
+from plugrun.engine.inspectmounts import binds, mounts
 from plugrun.engine.places import log_path
 from plugrun.engine.spec import MASKED_PATHS
 from plugrun.model.container import PAUSED
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from plugrun.engine.engine import Engine
-    from plugrun.model.container import BackendChoice, Bind, Container, Status
+    from plugrun.model.container import BackendChoice, Container, Status
     from plugrun.model.image import Image
 
 _SHM_SIZE = 64 * 2**20
@@ -51,7 +52,7 @@ def container_document(engine: Engine, container: Container, status: Status) -> 
         "AppArmorProfile": "",
         "ExecIDs": None,
         "HostConfig": _host_config(container),
-        "Mounts": [_mount(bind) for bind in container.binds],
+        "Mounts": mounts(container),
         "Config": _config(container),
         "NetworkSettings": _network(container),
         "Plugrun": _backends(container),
@@ -77,7 +78,7 @@ def _state(status: Status) -> dict[str, Any]:
 def _host_config(container: Container) -> dict[str, Any]:
     limits = container.limits
     return {
-        "Binds": [_bind_text(bind) for bind in container.binds] or None,
+        "Binds": binds(container),
         "ContainerIDFile": "",
         "LogConfig": {"Type": "json-file", "Config": {}},
         "NetworkMode": container.network,
@@ -131,23 +132,6 @@ def _config(container: Container) -> dict[str, Any]:
         "Labels": dict(container.labels),
         "StopSignal": container.stop_signal,
         "StopTimeout": container.stop_timeout,
-    }
-
-
-def _bind_text(bind: Bind) -> str:
-    parts = [bind.source, bind.target]
-    return ":".join([*parts, ",".join(bind.options)] if bind.options else parts)
-
-
-def _mount(bind: Bind) -> dict[str, Any]:
-    spread = [option for option in bind.options if option.endswith(("shared", "slave", "private"))]
-    return {
-        "Type": "bind",
-        "Source": bind.source,
-        "Destination": bind.target,
-        "Mode": ",".join(bind.options),
-        "RW": "ro" not in bind.options,
-        "Propagation": spread[0] if spread else "rprivate",
     }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from plugrun.model.container import DEFAULT_SHM_SIZE, Bind
+from plugrun.model.container import DEFAULT_SHM_SIZE
 from plugrun.model.fence import Limits, Namespaces, Security
+from plugrun.model.mountpoint import MountPoint
 from plugrun.model.record import record
 from plugrun.model.upkeep import HealthCheck, LogConfig, RestartPolicy
 
@@ -32,7 +33,8 @@ class RunRequest:
     env: tuple[str, ...] = ()
     user: str = ""
     workdir: str = ""
-    binds: tuple[Bind, ...] = ()
+    mounts: tuple[MountPoint, ...] = ()
+    volumes_from: tuple[str, ...] = ()
     hostname: str = ""
     entrypoint: tuple[str, ...] | None = None
     limits: Limits = Limits()

@@ -6,8 +6,8 @@ masked and read-only paths, /dev/shm of 64 MiB, umask 0022).
 
 from __future__ import annotations
 
+from plugrun.engine.mountspec import with_mount_points
 from plugrun.engine.seccomp import default_seccomp
-from plugrun.linux.mounting import PROPAGATION
 from plugrun.model.spec import SPEC_VERSION
 
 TYPE_CHECKING = False
@@ -163,13 +163,7 @@ def _mounts(container: Container, folder: str, init: str) -> list[SpecMount]:
         mounts.append(_mount(f"/etc/{name}", "bind", f"{folder}/{name}", "rbind", "rprivate"))
     if init:
         mounts.append(_mount(INIT_PATH, "bind", init, "bind", "ro", "rprivate"))
-    # Shorter targets first, so that /a does not cover /a/b whatever the order they were given in.
-    for bind in sorted(container.binds, key=lambda b: b.target.rstrip("/").count("/")):
-        options = bind.options
-        if not any(option in PROPAGATION for option in options):
-            options = (*options, "rprivate")
-        mounts.append(_mount(bind.target, "bind", bind.source, "rbind", *options))
-    return mounts
+    return with_mount_points(mounts, container.mounts) if container.mounts else mounts
 
 
 def _mount(destination: str, kind: str, source: str, *options: str) -> SpecMount:

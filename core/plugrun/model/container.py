@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from plugrun.model.fence import Limits, Namespaces, Security
+from plugrun.model.mountpoint import MountPoint, mount_from_bind
 from plugrun.model.record import as_json, from_json, record
 from plugrun.model.upkeep import HealthCheck, LogConfig, RestartPolicy
 
@@ -20,15 +21,6 @@ DEFAULT_SHM_SIZE = 64 << 20
 
 
 @record
-class Bind:
-    """One ``-v``: a host path mounted at ``target``; ``source`` is absolute."""
-
-    source: str
-    target: str
-    options: tuple[str, ...] = ()
-
-
-@record
 class BackendChoice:
     """Which backend serves a container, its distribution's version, and why it was chosen."""
 
@@ -43,7 +35,9 @@ class Container:
 
     ``args`` is entrypoint and command together, as executed. ``network`` is ``none``, ``host`` or
     the profile's (``default``). ``attached`` names the streams that its maker attached to, and
-    ``stdin_once`` says that its input ends with the first who was attached to it.
+    ``stdin_once`` says that its input ends with the first who was attached to it. ``volumes`` are
+    the targets that its image or a lone ``-v PATH`` wants a volume for; what came of it, of
+    ``volumes_from`` and of all other options about mounts is in ``mounts``.
     """
 
     id: str
@@ -64,7 +58,7 @@ class Container:
     read_only: bool
     init: bool
     network: str
-    binds: tuple[Bind, ...]
+    mounts: tuple[MountPoint, ...]
     limits: Limits
     labels: tuple[tuple[str, str], ...]
     stop_signal: str
@@ -89,11 +83,13 @@ class Container:
     restart: RestartPolicy = RestartPolicy()
     health: HealthCheck = HealthCheck()
     log: LogConfig = LogConfig()
+    volumes: tuple[str, ...] = ()
+    volumes_from: tuple[str, ...] = ()
     NESTED: ClassVar = {
         "storage": BackendChoice,
         "isolation": BackendChoice,
         "net": BackendChoice,
-        "binds": Bind,
+        "mounts": MountPoint,
         "limits": Limits,
         "security": Security,
         "namespaces": Namespaces,
@@ -120,7 +116,12 @@ def container_to_json(container: Container) -> dict[str, Any]:
 
 
 def container_from_json(data: dict[str, Any]) -> Container:
-    """Return the container that ``container_to_json`` wrote; unknown keys are left out."""
+    """Return the container that ``container_to_json`` wrote; unknown keys are left out.
+
+    Records of versions that knew no volumes have ``binds`` where later ones have ``mounts``.
+    """
+    if "binds" in data and "mounts" not in data:
+        data = {**data, "mounts": [mount_from_bind(bind) for bind in data["binds"]]}
     return from_json(Container, data)
 
 

@@ -1,7 +1,8 @@
 """A container to show."""
 
-from plugrun.model.container import BackendChoice, Bind, Container
+from plugrun.model.container import BackendChoice, Container
 from plugrun.model.fence import Limits
+from plugrun.model.mountpoint import MountPoint
 
 NS = 10**9
 NOW = 1_700_000_000 * NS
@@ -29,7 +30,7 @@ def container(name="web", **changes):
         "read_only": False,
         "init": False,
         "network": "none",
-        "binds": (Bind("/a", "/b", ("ro",)),),
+        "mounts": (MountPoint("bind", "/b", "/a", read_only=True, mode="ro", text="/a:/b:ro"),),
         "limits": Limits(),
         "labels": (("a", "b"), ("c", "d")),
         "stop_signal": "SIGTERM",

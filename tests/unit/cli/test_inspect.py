@@ -6,9 +6,10 @@ import pytest
 from plugrun.cli.document import fill, outline, parse_template, show_document
 from plugrun.cli.failure import SaidError
 from plugrun.cli.inspecting import inspect_all
+from plugrun.cli.volumespec import parse_volume
 from plugrun.engine.inspect import container_document, image_document, rfc3339
 from plugrun.errors import NoSuchContainer
-from plugrun.model.container import Bind, Status
+from plugrun.model.container import Status
 from plugrun.model.fence import Limits
 from plugrun.model.image import Image, ImageName
 
@@ -57,7 +58,7 @@ def asked():
         image=IMAGE.id,
         entrypoint=("/entry",),
         cmd=("a", "b"),
-        binds=(Bind("/a", "/b", ("ro", "rshared")), Bind("/c", "/d")),
+        mounts=(parse_volume("/a:/b:ro,rshared"), parse_volume("/c:/d")),
         limits=Limits(memory=64, nano_cpus=5, pids=9),
     )
 
@@ -83,7 +84,7 @@ def test_a_container_is_dockers_document():
 
 
 def test_what_was_not_asked_is_null_as_in_docker():
-    bare = container(entrypoint=(), cmd=("x",), binds=(), limits=Limits())
+    bare = container(entrypoint=(), cmd=("x",), mounts=(), limits=Limits())
     found = container_document(Engine(), bare, Status("created"))
     assert found["Config"]["Entrypoint"] is None
     assert found["HostConfig"]["Binds"] is None

@@ -1,11 +1,8 @@
 """Values in Docker's forms."""
 
-import os
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plugrun.cli.binds import parse_bind
 from plugrun.cli.envfile import environment, read_env_file
 from plugrun.cli.values import (
     check_cpus,
@@ -16,8 +13,7 @@ from plugrun.cli.values import (
     parse_cpus,
     parse_int,
 )
-from plugrun.errors import InvalidArgument, UsageError
-from plugrun.model.container import Bind
+from plugrun.errors import InvalidArgument
 
 
 @pytest.mark.parametrize(
@@ -170,42 +166,6 @@ def test_hostnames():
     for name in ("a b", "-a", "a..b", "x" * 65, "a\nb"):
         with pytest.raises(InvalidArgument, match="invalid hostname format"):
             check_hostname(name)
-
-
-def test_binds(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert parse_bind("/a:/b") == Bind("/a", "/b")
-    assert parse_bind("/a/:/b/../c:ro,rshared") == Bind("/a", "/c", ("ro", "rshared"))
-    assert parse_bind(".:/b") == Bind(str(tmp_path), "/b")
-    assert parse_bind("./x:/b") == Bind(f"{tmp_path}/x", "/b")
-    assert parse_bind("../x:/b") == Bind(os.path.dirname(tmp_path) + "/x", "/b")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (":/b", "invalid spec: :/b: empty section between colons"),
-        ("/a::ro", "invalid spec: /a::ro: empty section between colons"),
-        ("/a:/b:ro:x", "invalid volume specification: '/a:/b:ro:x'"),
-        ("/a:/", "destination can't be '/'"),
-        ("/a://", "destination can't be '/'"),
-        ("/a:b", "invalid mount path: 'b' mount path must be absolute"),
-        ("/a:/b:foo", "invalid mode: foo"),
-        ("/a:/b:ro,rw", "invalid mode: ro,rw"),
-    ],
-)
-def test_wrong_binds(text, message):
-    with pytest.raises(InvalidArgument) as raised:
-        parse_bind(text)
-    assert message in raised.value.message
-
-
-@pytest.mark.parametrize("text", ["/data", "data:/b"])
-def test_volumes_are_refused_with_a_way_out(text):
-    with pytest.raises(UsageError) as raised:
-        parse_bind(text)
-    assert "volume" in raised.value.message
-    assert raised.value.hint
 
 
 def test_env_files(tmp_path):

@@ -9,15 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plugrun.model.container import (
     BackendChoice,
-    Bind,
     Container,
     container_from_json,
     container_to_json,
 )
 from plugrun.model.fence import DeviceMapping, Limits, Namespaces, Security, Ulimit
 from plugrun.model.jsontext import dumps, loads
+from plugrun.model.mountpoint import MountPoint
 from plugrun.model.record import as_json, record, replace
 from plugrun.model.upkeep import HealthCheck, LogConfig, RestartPolicy
+
+from tests.unit.cli.examples import container
 
 
 @record
@@ -125,11 +127,11 @@ _SPECIAL = {
     "health": st.builds(HealthCheck, _TEXTS, st.integers()),
     "log": st.builds(LogConfig, _TEXT, st.lists(st.tuples(_TEXT, _TEXT), max_size=2).map(tuple)),
     "shm_size": st.integers(0),
-    "binds": st.lists(st.builds(Bind, _TEXT, _TEXT, _TEXTS), max_size=2).map(tuple),
+    "mounts": _many(MountPoint, _TEXT, _TEXT, _TEXT),
     "labels": st.lists(st.tuples(_TEXT, _TEXT), max_size=2).map(tuple),
     **dict.fromkeys(
         ("entrypoint", "cmd", "env", "group_add", "attached", "dns", "dns_search", "dns_options",
-         "extra_hosts", "exposed_ports"), _TEXTS),
+         "extra_hosts", "exposed_ports", "volumes", "volumes_from"), _TEXTS),
     **dict.fromkeys(
         ("storage", "isolation", "net"), st.builds(BackendChoice, _TEXT, _TEXT, _TEXT)
     ),
@@ -141,11 +143,22 @@ _CONTAINERS = st.fixed_dictionaries(
 ).map(lambda values: Container(**values))
 
 
+def test_records_of_before_there_were_volumes_are_read():
+    data = {"source": "/a", "target": "/b", "options": ["ro", "rshared"]}
+    old = container_to_json(container())
+    del old["mounts"]
+    (point,) = container_from_json({**old, "binds": [data]}).mounts
+    assert point == MountPoint(
+        "bind", "/b", "/a", read_only=True, propagation="rshared", mode="ro,rshared",
+        text="/a:/b:ro,rshared", create_source=True,
+    )  # fmt: skip
+
+
 @given(_CONTAINERS)
-def test_a_container_comes_back_from_its_file(container):
-    text = dumps(container_to_json(container))
+def test_a_container_comes_back_from_its_file(made):
+    text = dumps(container_to_json(made))
     again = container_from_json({**loads(text), "from_a_later_version": 1})
-    assert again == container
-    assert hash(again) == hash(container)
-    assert again.args == container.entrypoint + container.cmd
-    assert again.short_id == container.id[:12]
+    assert again == made
+    assert hash(again) == hash(made)
+    assert again.args == made.entrypoint + made.cmd
+    assert again.short_id == made.id[:12]

@@ -8,9 +8,10 @@ import sys
 
 import pytest
 from plugrun.errors import AlreadyExists, Conflict, Corrupt, NoSuchImage, PlugrunError
-from plugrun.model.container import BackendChoice, Bind, Container
+from plugrun.model.container import BackendChoice, Container
 from plugrun.model.fence import Limits
 from plugrun.model.image import Image, ImageName
+from plugrun.model.mountpoint import MountPoint
 from plugrun.model.record import replace
 from plugrun.store.locks import Locks
 from plugrun.store.metadata import Metadata
@@ -21,7 +22,8 @@ CONTAINER = Container(
     id="1" * 64, name="one", created_ns=1, image=IMAGE.id, image_name="x", entrypoint=("a",),
     cmd=("b",), env=("K=v",), user="", working_dir="/", hostname="h", tty=False, open_stdin=False,
     auto_remove=False, detached=True, read_only=False, init=False, network="none",
-    binds=(Bind("/a", "/b", ("ro",)),), limits=Limits(memory=7), labels=(("k", "v"),),
+    mounts=(MountPoint("bind", "/b", "/a", read_only=True),), limits=Limits(memory=7),
+    labels=(("k", "v"),),
     stop_signal="SIGTERM", stop_timeout=10, profile="p", storage=CHOICE, isolation=CHOICE,
     net=CHOICE,
 )  # fmt: skip
