@@ -268,7 +268,6 @@ def test_cpus_limit_is_in_the_cgroup(plugrun):
         (("--cpus", "9999"), "CPUs"),
         (("--memory", "much"), "much"),
         (("--no-such-option",), "no-such-option"),
-        (("-v", "/x"), "/x"),
         (("--network", "nowhere"), "nowhere"),
         (("--platform", "not/a/real/platform"), "platform"),
         (("-w", "relative"), "absolute path"),
