@@ -1,4 +1,4 @@
-"""All commands and groups, as data. ``plugrun --help`` and click's commands are made from this."""
+"""All commands and groups, as data: what ``dispatch``, help and completion are made from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes a command line apart by the rules of Docker's flags (pflag), without click.
+"""Takes a command line apart by the rules of Docker's flags (pflag).
 
 Options end at ``--``, and in commands that are not ``mixed`` at the first argument. Short flags
 combine (``-it``), the last may carry a value (``-eX``, ``-e=X``), flags take ``=false``, and
@@ -27,15 +27,6 @@ class ArgumentCount(UsageError):
     """Too few or too many arguments. Docker's code is 1, in ``run`` too."""
 
     exit_code = 1
-
-
-def fast_parse(command: Command, argv: Sequence[str]) -> Parsed | None:
-    """Return a command line taken apart, or None if there is help to show or an error to print."""
-    try:
-        parsed = parse(command, argv)
-    except UsageError:
-        return None
-    return None if parsed.help else parsed
 
 
 def parse(command: Command, argv: Sequence[str]) -> Parsed:

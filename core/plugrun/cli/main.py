@@ -1,12 +1,13 @@
-"""The entrance: what stands before the command, then the hot path or click, then the exit code."""
+"""The entrance: what stands before the command, then the command, then the exit code."""
 
 from __future__ import annotations
 
 import os
 
 from plugrun.cli import failure, output
-from plugrun.cli.fastparse import ArgumentCount, FlagError, fast_parse, parse
-from plugrun.cli.options import HOT, ROOT
+from plugrun.cli.dispatch import dispatch
+from plugrun.cli.fastparse import ArgumentCount, FlagError, parse
+from plugrun.cli.options import ROOT
 from plugrun.engine.request import GlobalOptions
 from plugrun.errors import PlugrunError
 
@@ -35,10 +36,6 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    if "_PLUGRUN_COMPLETE" in os.environ:
-        from plugrun.cli.tree import complete
-
-        return complete()
     try:
         found = parse(ROOT, argv)
     except (FlagError, ArgumentCount) as error:
@@ -47,7 +44,22 @@ def _run(argv: Sequence[str]) -> int:
         return _without_command(found.values["version"] if not found.help else False)
     if found.values["version"]:
         return _without_command(True)
+    if found.args[0] == "__complete":
+        return _complete(found.values, found.args[1:])
     return _guarded(global_options(found.values, os.environ), found.args)
+
+
+def _complete(values: Mapping[str, Any], words: Sequence[str]) -> int:
+    """Print what the last of the words may become, for the script of a shell."""
+    from plugrun.cli.completion.candidates import candidates
+
+    def options(said: Mapping[str, Any]) -> GlobalOptions:
+        said = {name: value for name, value in said.items() if value}
+        return global_options({**values, **said}, os.environ)
+
+    found = candidates(words or [""], options)
+    output.write("".join(f"{one}\n" for one in found))
+    return 0
 
 
 def _without_command(version: bool) -> int:
@@ -80,7 +92,7 @@ def global_options(values: Mapping[str, Any], environ: Mapping[str, str]) -> Glo
 def _guarded(options: GlobalOptions, words: tuple[str, ...]) -> int:
     """Dispatch; turn every error into its lines and its code."""
     try:
-        return _dispatch(options, words)
+        return dispatch(options, words)
     except (BrokenPipeError, output.OutputError):
         raise
     except Exception as error:  # noqa: BLE001  (the last door: beyond it is a traceback)
@@ -92,21 +104,3 @@ def _guarded(options: GlobalOptions, words: tuple[str, ...]) -> int:
         if isinstance(error, PlugrunError):
             return failure.command_failure(error, path)
         return failure.internal_failure(error, path)
-
-
-def _dispatch(options: GlobalOptions, words: tuple[str, ...]) -> int:
-    for length in (1, 2):
-        table = HOT.get(words[:length])
-        parsed = None if table is None else fast_parse(table, words[length:])
-        if table is None or parsed is None:
-            continue
-        if table.verb == "run":
-            from plugrun.cli.verbs.run import main as run
-
-            return run(options, parsed)
-        from plugrun.cli.verbs.exec import main as execute
-
-        return execute(options, parsed)
-    from plugrun.cli.tree import invoke
-
-    return invoke(options, words)

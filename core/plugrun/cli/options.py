@@ -1,7 +1,7 @@
 """The command line as data: what an option and a command are, and the tables of the hot commands.
 
-Click's commands and the parser of the hot path (``fastparse``) are both made from these records;
-``commands`` has the other tables. Names, short forms and metavars are Docker's.
+The parser (``fastparse``), help and completion are made from these records; ``commands`` has the
+other tables. Names, short forms and metavars are Docker's.
 """
 
 from __future__ import annotations

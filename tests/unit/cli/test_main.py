@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from plugrun.cli import failure, main
-from plugrun.cli.commands import COMMANDS, UNLISTED, by_path
+from plugrun.cli.commands import COMMANDS, GROUPS, UNLISTED, by_path
 from plugrun.cli.fastparse import parse
 from plugrun.cli.options import ROOT, RUN
 from plugrun.cli.requests import exec_request, run_request
@@ -107,7 +107,7 @@ def test_every_command_has_help_and_a_verb(capsys, path):
     assert os.path.exists(os.path.join(os.path.dirname(main.__file__), "verbs", f"{verb}.py"))
 
 
-@pytest.mark.parametrize("group", ["container", "image", "config"])
+@pytest.mark.parametrize("group", sorted(GROUPS))
 def test_groups_have_help(capsys, group):
     code, out, _ = run(capsys, group)
     assert code == 0
@@ -120,18 +120,37 @@ def test_groups_have_help(capsys, group):
 # -- errors ------------------------------------------------------------------------------------
 
 
-def test_unknown_commands(capsys):
-    assert run(capsys, "foo") == (
-        1,
-        "",
-        "plugrun: unknown command: plugrun foo\n\nRun 'plugrun --help' for more information\n",
-    )
-    assert run(capsys, "image", "foo") == (
-        1,
-        "",
-        "plugrun: unknown command: plugrun image foo\n\nUsage:  plugrun image COMMAND\n\n"
-        "Run 'plugrun image --help' for more information\n",
-    )
+@pytest.mark.parametrize(
+    ("argv", "said", "near"),
+    [
+        (["os"], "'os' is not a plugrun command. See 'plugrun --help'", ["ps"]),
+        (["sto", "x"], "'sto' is not a plugrun command. See 'plugrun --help'", ["stop"]),
+        (["qqqqq"], "'qqqqq' is not a plugrun command. See 'plugrun --help'", []),
+        (
+            ["conatiner"],
+            "'conatiner' is not a plugrun command. See 'plugrun --help'",
+            ["container"],
+        ),
+        (
+            ["image", "lss"],
+            "'image lss' is not a plugrun command. See 'plugrun image --help'",
+            ["image ls"],
+        ),
+        (
+            ["container", "xyz"],
+            "'container xyz' is not a plugrun command. See 'plugrun container --help'",
+            [],
+        ),
+    ],
+)
+def test_unknown_commands(capsys, argv, said, near):
+    guess = "".join(f"\t{one}\n" for one in near)
+    guess = f"\nDid you mean this?\n{guess}" if near else ""
+    assert run(capsys, *argv) == (1, "", f"plugrun: {said}\n{guess}")
+
+
+def test_help_of_what_is_not_there(capsys):
+    assert run(capsys, "help", "os") == (1, "", "unknown help topic: os\n")
 
 
 @pytest.mark.parametrize(

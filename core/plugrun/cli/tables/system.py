@@ -34,6 +34,16 @@ INSPECT = Command(
     verb="inspect",
 )
 
+COMPLETION = Command(
+    "completion",
+    "SHELL",
+    "Print the script that bash, zsh or fish completes command lines with",
+    (),
+    least=1,
+    most=1,
+    verb="completion",
+)
+
 PLUGINS = Command(
     "plugins",
     "[OPTIONS]",
@@ -73,5 +83,6 @@ TABLES = (
     INFO,
     INSPECT,
     PLUGINS,
+    COMPLETION,
     CONFIG_SHOW,
 )

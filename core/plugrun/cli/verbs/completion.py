@@ -1,0 +1,18 @@
+"""``plugrun completion``."""
+
+from __future__ import annotations
+
+from plugrun.cli import output
+from plugrun.cli.completion.scripts import SCRIPTS
+from plugrun.cli.options import Parsed
+from plugrun.engine.request import GlobalOptions
+from plugrun.errors import InvalidArgument
+
+
+def main(options: GlobalOptions, parsed: Parsed) -> int:
+    """Print the script that a shell completes plugrun's command lines with."""
+    [shell] = parsed.args
+    if shell not in SCRIPTS:
+        raise InvalidArgument(f'unknown shell: "{shell}"', hint="one of bash, zsh, fish")
+    output.write(SCRIPTS[shell])
+    return 0
