@@ -35,11 +35,11 @@ def parse(command: Command, argv: Sequence[str]) -> Parsed:
     if walk.help:
         return Parsed(walk.values, tuple(walk.args), help=True)
     _check_count(command, len(walk.args))
-    for option in command.options:
+    for option in command.every if walk.rare else command.options:
         walk.values.setdefault(option.dest, option.missing)
         if option.kind in REPEATED:
             walk.values[option.dest] = tuple(walk.values[option.dest])
-    return Parsed(walk.values, tuple(walk.args))
+    return Parsed(walk.values, tuple(walk.args), rare=walk.rare)
 
 
 def _check_count(command: Command, count: int) -> None:
@@ -62,8 +62,10 @@ class _Walk:
         self.values: dict[str, Any] = {}
         self.args: list[str] = []
         self.help = False
-        self._long = {name: o for o in command.options for name in (o.name, *o.aliases)}
-        self._short = {o.short: o for o in command.options if o.short}
+        self.rare = False
+        self._command = command
+        self._converters = CONVERTERS
+        self._learn(command.options)
         self._rest = list(reversed(argv))
         while self._rest and not self.help:
             word = self._rest.pop()
@@ -79,9 +81,26 @@ class _Walk:
                     break
         self.args.extend(reversed(self._rest))
 
+    def _learn(self, options: tuple[Option, ...]) -> None:
+        self._long = {name: o for o in options for name in (o.name, *o.aliases)}
+        self._short = {o.short: o for o in options if o.short}
+
+    def _learn_rare(self) -> bool:
+        """Load the rare options; False if there are none, or no others."""
+        if self.rare or not self._command.rare:
+            return False
+        from plugrun.cli.rarevalues import CONVERTERS as RARE
+
+        self.rare = True
+        self._converters = {**CONVERTERS, **RARE}
+        self._learn(self._command.every)
+        return True
+
     def _take_long(self, word: str) -> None:
         name, equals, value = word[2:].partition("=")
         option = self._long.get(name)
+        if option is None and name not in ("", "help") and self._learn_rare():
+            option = self._long.get(name)
         if not name or name.startswith("-"):
             raise FlagError(f"bad flag syntax: {word}")
         if option is not None:
@@ -94,6 +113,8 @@ class _Walk:
     def _take_short(self, letters: str) -> None:
         while letters and not self.help:
             option = self._short.get(letters[0])
+            if option is None and self._learn_rare():
+                option = self._short.get(letters[0])
             if option is None:
                 self._help_or_unknown(letters)
                 return
@@ -124,7 +145,7 @@ class _Walk:
         return self._rest.pop()
 
     def _store(self, option: Option, text: str) -> None:
-        convert = CONVERTERS.get(option.kind)
+        convert = self._converters.get(option.kind)
         try:
             value = text if convert is None else convert(text)
         except InvalidArgument as bad:

@@ -21,7 +21,7 @@ def command_help(command: Command, path: str) -> str:
         aliases = ", ".join(f"plugrun {name}" for name in names)
         parts.append(f"Aliases:\n  {aliases}")
     if command.options:
-        parts.append(f"Options:\n{_options(command.options)}")
+        parts.append(f"Options:\n{_options(command.every)}")
     return "\n\n".join(parts) + "\n"
 
 

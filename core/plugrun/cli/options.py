@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-# Kinds of value. `flag` takes none, or one after `=`; the last four may be repeated.
+# Kinds of value. `flag` takes none, or one after `=`; those from `stream` on are of rare options.
 FLAG = "flag"
 STRING = "string"
 INT = "int"
@@ -23,7 +23,19 @@ LIST = "list"
 ENV = "env"
 LABEL = "label"
 FILTER = "filter"
-REPEATED = frozenset((LIST, ENV, LABEL, FILTER))
+ATTACH = "stream"
+DEVICE_RULE = "device-rule"
+DNS = "ip"
+DOMAIN = "domain"
+DURATION = "duration"
+HOST = "host"
+SWAP = "swap"
+SYSCTL = "sysctl"
+UINT16 = "uint16"
+ULIMIT = "ulimit"
+REPEATED = frozenset(
+    (LIST, ENV, LABEL, FILTER, ATTACH, DEVICE_RULE, DNS, DOMAIN, HOST, SYSCTL, ULIMIT)
+)
 
 
 @record
@@ -63,7 +75,9 @@ class Command:
 
     ``verb`` is the module in ``plugrun.cli.verbs`` that does it. ``most`` -1 is any number of
     arguments. ``mixed`` is whether options may follow arguments. ``also`` are the other places it
-    stands at, as ``container ls``; ``section`` is its heading in the root's help.
+    stands at, as ``container ls``; ``section`` is its heading in the root's help. ``rare`` says
+    that there are more options than ``options``: those of ``rareoptions``, which a command line
+    without any of them does not load.
     """
 
     name: str
@@ -76,15 +90,29 @@ class Command:
     verb: str = ""
     section: str = "Commands"
     also: tuple[str, ...] = ()
+    rare: bool = False
+
+    @property
+    def every(self) -> tuple[Option, ...]:
+        """All options, the rare ones too."""
+        if not self.rare:
+            return self.options
+        from plugrun.cli.rareoptions import OPTIONS
+
+        return (*self.options, *OPTIONS)
 
 
 @record
 class Parsed:
-    """A command line taken apart; ``help`` is that ``--help`` was met, and nothing was checked."""
+    """A command line taken apart; ``help`` is that ``--help`` was met, and nothing was checked.
+
+    ``rare`` says that a rare option was met; without it ``values`` has no key for any of them.
+    """
 
     values: Mapping[str, Any]
     args: tuple[str, ...]
     help: bool = False
+    rare: bool = False
 
 
 _INTERACTIVE = Option("interactive", FLAG, "Keep standard input open", "i")
@@ -94,57 +122,79 @@ _ENV_FILE = Option("env-file", LIST, "Read environment variables from a file")
 _USER = Option("user", STRING, "Run as this user or UID, with an optional group", "u", "")
 _WORKDIR = Option("workdir", STRING, "Directory to start in, inside the container", "w", "")
 
+_DETACH_KEYS = Option(
+    "detach-keys", STRING, "Keys that leave the container without ending it", default=""
+)
+
+# What `run` and `create` share and is often given; `rareoptions` has the rest.
+CREATE_OPTIONS = (
+    Option("cidfile", STRING, "Write the container's ID to this file", default=""),
+    Option("cpus", DECIMAL, "Limit to this many CPUs", default=0),
+    Option("entrypoint", STRING, "Execute this instead of the image's entrypoint"),
+    _ENV,
+    _ENV_FILE,
+    Option("hostname", STRING, "The container's host name", "h", ""),
+    Option("init", FLAG, "Start a small init that passes signals on and reaps processes"),
+    _INTERACTIVE,
+    Option("label", LABEL, "Attach a label to the container", "l"),
+    Option("memory", BYTES, "Limit memory", "m", 0),
+    Option("name", STRING, "Give the container a name", default=""),
+    Option(
+        "network",
+        STRING,
+        "Network to join: none, host or default",
+        default="",
+        aliases=("net",),
+    ),
+    Option("pids-limit", INT, "Limit the number of processes (-1 for no limit)", default=0),
+    Option("platform", STRING, "Choose the image for this platform", default=""),
+    Option("pull", STRING, 'When to pull: "always", "missing" or "never"', default="missing"),
+    Option("quiet", FLAG, "Print nothing while pulling", "q"),
+    Option("read-only", FLAG, "Mount the root filesystem read-only"),
+    Option("rm", FLAG, "Remove the container when it exits"),
+    Option("stop-signal", STRING, "Signal that asks the container to stop", default=""),
+    Option("stop-timeout", INT, "Seconds from the stop signal to SIGKILL (-1: no end)"),
+    _TTY,
+    _USER,
+    Option("volume", LIST, "Mount a path of this machine", "v"),
+    _WORKDIR,
+)
+
 RUN = Command(
     "run",
     "[OPTIONS] IMAGE [COMMAND] [ARG...]",
     "Make a new container of an image and run a command in it",
     (
-        Option("cidfile", STRING, "Write the container's ID to this file", default=""),
-        Option("cpus", DECIMAL, "Limit to this many CPUs", default=0),
+        *CREATE_OPTIONS,
         Option("detach", FLAG, "Run in the background and print the container's ID", "d"),
-        Option("entrypoint", STRING, "Execute this instead of the image's entrypoint"),
-        _ENV,
-        _ENV_FILE,
+        _DETACH_KEYS,
         Option("explain", FLAG, "Print what would be done, and why, and do nothing"),
-        Option("hostname", STRING, "The container's host name", "h", ""),
-        Option("init", FLAG, "Start a small init that passes signals on and reaps processes"),
-        _INTERACTIVE,
-        Option("label", LABEL, "Attach a label to the container", "l"),
-        Option("memory", BYTES, "Limit memory", "m", 0),
-        Option("name", STRING, "Give the container a name", default=""),
-        Option(
-            "network",
-            STRING,
-            "Network to join: none, host or default",
-            default="",
-            aliases=("net",),
-        ),
-        Option("pids-limit", INT, "Limit the number of processes (-1 for no limit)", default=0),
-        Option("platform", STRING, "Choose the image for this platform", default=""),
-        Option("pull", STRING, 'When to pull: "always", "missing" or "never"', default="missing"),
-        Option("quiet", FLAG, "Print nothing while pulling", "q"),
-        Option("read-only", FLAG, "Mount the root filesystem read-only"),
-        Option("rm", FLAG, "Remove the container when it exits"),
-        Option("stop-signal", STRING, "Signal that asks the container to stop", default=""),
-        Option("stop-timeout", INT, "Seconds from the stop signal to SIGKILL"),
+        Option("sig-proxy", FLAG, "Pass signals on to the process", default=True),
         Option("timings", FLAG, "Print to standard error how long each stage took"),
-        _TTY,
-        _USER,
-        Option("volume", LIST, "Mount a path of this machine", "v"),
-        _WORKDIR,
     ),
     least=1,
     mixed=False,
     verb="run",
     section="Common Commands",
     also=("container run",),
+    rare=True,
 )
 
 EXEC = Command(
     "exec",
     "[OPTIONS] CONTAINER COMMAND [ARG...]",
     "Execute a command in a running container",
-    (_ENV, _ENV_FILE, _INTERACTIVE, _TTY, _USER, _WORKDIR),
+    (
+        Option("detach", FLAG, "Run it in the background", "d"),
+        _DETACH_KEYS,
+        _ENV,
+        _ENV_FILE,
+        _INTERACTIVE,
+        Option("privileged", FLAG, "Let the command do what root may on this machine"),
+        _TTY,
+        _USER,
+        _WORKDIR,
+    ),
     least=2,
     mixed=False,
     verb="exec",

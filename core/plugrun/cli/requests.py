@@ -1,4 +1,7 @@
-"""From parsed options to what the engine is asked: RunRequest and ExecRequest."""
+"""From parsed options to what the engine is asked: RunRequest and ExecRequest.
+
+``rarerequest`` lays what few command lines have over it, and is loaded for those only.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,16 @@ _PULL = ("always", "missing", "never")
 
 
 def run_request(parsed: Parsed) -> RunRequest:
-    """Return what ``run`` asks; raise InvalidArgument or UsageError in Docker's words."""
+    """Return what ``run`` or ``create`` asks.
+
+    Raise InvalidArgument or UsageError in Docker's words; its warnings are printed.
+    """
     v = parsed.values
-    return RunRequest(
+    request = RunRequest(
         image=parsed.args[0],
         args=parsed.args[1:],
         name=check_name(v["name"]) if v["name"] else "",
-        detach=v["detach"],
+        detach=v.get("detach", False),
         interactive=v["interactive"],
         tty=v["tty"],
         auto_remove=v["rm"],
@@ -49,8 +55,15 @@ def run_request(parsed: Parsed) -> RunRequest:
         quiet=v["quiet"],
         cidfile=v["cidfile"],
         stop_signal=v["stop_signal"],
-        stop_timeout=-1 if v["stop_timeout"] is None else v["stop_timeout"],
+        stop_timeout=v["stop_timeout"],
+        detach_keys=v.get("detach_keys", ""),
+        sig_proxy=v.get("sig_proxy", True),
     )
+    if not parsed.rare:
+        return request
+    from plugrun.cli.rarerequest import with_rare
+
+    return with_rare(request, v)
 
 
 def exec_request(parsed: Parsed) -> ExecRequest:
@@ -64,6 +77,9 @@ def exec_request(parsed: Parsed) -> ExecRequest:
         env=_environment(v),
         user=v["user"],
         workdir=_workdir(v["workdir"]),
+        detach=v["detach"],
+        detach_keys=v["detach_keys"],
+        privileged=v["privileged"],
     )
 
 

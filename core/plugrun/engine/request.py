@@ -20,7 +20,8 @@ class RunRequest:
     ``entrypoint`` None leaves the image's, ``("",)`` clears it. ``env`` and ``labels`` are in
     order; a name without ``=`` takes the caller's value. ``pull`` is missing, always or never.
     ``attach`` names streams, empty for Docker's rule. ``health`` goes over the image's, field by
-    field; its test is ``("NONE",)`` for ``--no-healthcheck``.
+    field; its test is ``("NONE",)`` for ``--no-healthcheck``. ``stop_timeout`` is in seconds, a
+    negative one without end. ``runtime`` must name the profile's isolation if it names anything.
     """
 
     image: str
@@ -47,7 +48,7 @@ class RunRequest:
     quiet: bool = False
     cidfile: str = ""
     stop_signal: str = ""
-    stop_timeout: int = -1
+    stop_timeout: int | None = None
     domainname: str = ""
     group_add: tuple[str, ...] = ()
     attach: tuple[str, ...] = ()
@@ -64,6 +65,9 @@ class RunRequest:
     restart: RestartPolicy = RestartPolicy()
     health: HealthCheck = HealthCheck()
     log: LogConfig = LogConfig()
+    annotations: tuple[tuple[str, str], ...] = ()
+    isolation: str = ""
+    runtime: str = ""
 
 
 @record
@@ -77,6 +81,9 @@ class ExecRequest:
     env: tuple[str, ...] = ()
     user: str = ""
     workdir: str = ""
+    detach: bool = False
+    detach_keys: str = ""
+    privileged: bool = False
 
 
 @record

@@ -38,6 +38,9 @@ class Container:
     ``stdin_once`` says that its input ends with the first who was attached to it. ``volumes`` are
     the targets that its image or a lone ``-v PATH`` wants a volume for; what came of it, of
     ``volumes_from`` and of all other options about mounts is in ``mounts``.
+    ``stdin_once`` says that its input ends with the first who was attached to it. ``working_dir``
+    and ``stop_signal`` are empty where neither image nor request names one (it is ``/`` and
+    SIGTERM then); a negative ``stop_timeout`` is without end.
     """
 
     id: str
@@ -85,6 +88,9 @@ class Container:
     log: LogConfig = LogConfig()
     volumes: tuple[str, ...] = ()
     volumes_from: tuple[str, ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+    cidfile: str = ""
+    isolation_mode: str = ""
     NESTED: ClassVar = {
         "storage": BackendChoice,
         "isolation": BackendChoice,

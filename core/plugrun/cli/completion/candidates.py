@@ -62,7 +62,7 @@ def _found(cursor: Cursor, tables: Mapping[str, Command], options: Reader) -> It
 
 
 def _options(table: Command) -> list[str]:
-    return [*(f"--{option.name}" for option in table.options if not option.hidden), "--help"]
+    return [*(f"--{option.name}" for option in table.every if not option.hidden), "--help"]
 
 
 def _values(cursor: Cursor, options: Reader) -> Iterable[str]:

@@ -61,9 +61,9 @@ class _Walk:
     """The words of one command; nothing is checked, for the line is not finished."""
 
     def __init__(self, table: Command, words: Sequence[str]) -> None:
-        self.names = {f"--{n}": o for o in table.options for n in (o.name, *o.aliases)}
-        self.names |= {f"-{o.short}": o for o in table.options if o.short}
-        self.values: dict[str, Any] = {o.dest: o.missing for o in table.options}
+        self.names = {f"--{n}": o for o in table.every for n in (o.name, *o.aliases)}
+        self.names |= {f"-{o.short}": o for o in table.every if o.short}
+        self.values: dict[str, Any] = {o.dest: o.missing for o in table.every}
         self.args: list[str] = []
         self.waiting: Option | None = None
         self.ended = False
