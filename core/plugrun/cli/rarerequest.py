@@ -183,9 +183,7 @@ def _restart(text: str) -> RestartPolicy:
         raise UsageError("invalid restart policy format: no policy provided before colon")
     number = most.removeprefix("-")
     if most and not (number.isascii() and number.isdigit()):
-        raise UsageError(
-            "invalid restart policy format: maximum retry count must be an integer"
-        )
+        raise UsageError("invalid restart policy format: maximum retry count must be an integer")
     from plugrun.engine.restartchecks import check_restart
 
     policy = RestartPolicy(name, int(most or "0"))
@@ -203,5 +201,3 @@ def _warn(request: RunRequest) -> None:
             "WARNING: OOM killer is disabled for the container, but no memory limit is set, "
             "this can result in the system running out of resources."
         )
-
-

@@ -35,8 +35,7 @@ ULIMITS = (
 )
 # What a namespace of the container's own has: ipc_namespaces(7), network_namespaces(7).
 _SYSCTLS = frozenset(
-    f"kernel.{name}"
-    for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni")
+    f"kernel.{name}" for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni")
 ) | {"kernel.shm_rmid_forced"}
 _SYSCTL_ROOTS = ("net.", "fs.mqueue.")
 
@@ -66,8 +65,8 @@ def parse_duration(text: str) -> int:
         raise InvalidArgument(f'time: invalid duration "{text}"')
     total = 0
     while rest:
-        number, rest = _span(rest, _NUMBER.__contains__)
-        unit, rest = _span(rest, lambda letter: letter not in _NUMBER)
+        number, rest = _split(rest, numeric=True)
+        unit, rest = _split(rest, numeric=False)
         if not _is_number(number):
             raise InvalidArgument(f'time: invalid duration "{text}"')
         total += _nanoseconds(number, unit, text)
@@ -76,9 +75,10 @@ def parse_duration(text: str) -> int:
     return -total if text.startswith("-") else total
 
 
-def _span(text: str, belongs: object) -> tuple[str, str]:
+def _split(text: str, *, numeric: bool) -> tuple[str, str]:
+    """Return the letters at the beginning that belong to a number, or do not, and the rest."""
     end = 0
-    while end < len(text) and belongs(text[end]):  # type: ignore[operator]
+    while end < len(text) and (text[end] in _NUMBER) == numeric:
         end += 1
     return text[:end], text[end:]
 
@@ -94,7 +94,8 @@ def _nanoseconds(number: str, unit: str, text: str) -> int:
         raise InvalidArgument(f'time: unknown unit "{unit}" in duration "{text}"')
     whole, _, part = number.partition(".")
     scale = _NS[unit]
-    return int(whole or "0") * scale + int(part or "0") * scale // 10 ** len(part)
+    fraction: int = int(part or "0") * scale // 10 ** len(part)
+    return int(whole or "0") * scale + fraction
 
 
 def parse_swap(text: str) -> int:

@@ -31,9 +31,7 @@ def namespaces(v: Mapping[str, Any]) -> Namespaces:
     ipc = v["ipc"] or ""
     if ipc not in _IPC and not _joins(ipc):
         raise InvalidArgument(f"Invalid IPC mode: {ipc}")
-    return Namespaces(
-        pid=v["pid"], ipc=ipc, uts=v["uts"], user=v["userns"], cgroup=v["cgroupns"]
-    )
+    return Namespaces(pid=v["pid"], ipc=ipc, uts=v["uts"], user=v["userns"], cgroup=v["cgroupns"])
 
 
 def _joins(mode: str) -> bool:
@@ -48,7 +46,7 @@ def security(v: Mapping[str, Any]) -> Security:
         raise InvalidArgument(
             f"Invalid value {v['oom_score_adj']}, range for oom score adj is [-1000, 1000]"
         )
-    fence = Security(
+    return Security(
         privileged=v["privileged"],
         cap_add=named(v["cap_add"], "CapAdd"),
         cap_drop=named(v["cap_drop"], "CapDrop"),
@@ -58,7 +56,6 @@ def security(v: Mapping[str, Any]) -> Security:
         oom_score_adj=v["oom_score_adj"],
         **_options(v["security_opt"]),
     )
-    return fence
 
 
 def _device(text: str) -> DeviceMapping:
@@ -165,9 +162,7 @@ def _seccomp(value: str) -> str:
     try:
         profile = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(
-            f"compacting json for seccomp profile ({value}) failed: {error}"
-        ) from None
+        raise UsageError(f"compacting json for seccomp profile ({value}) failed: {error}") from None
     from plugrun.engine.seccompprofile import check_profile
 
     check_profile(profile)

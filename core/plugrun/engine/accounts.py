@@ -98,6 +98,23 @@ def identify(user: str, accounts: Accounts) -> Identity:
     return Identity(entry.uid, entry.gid, groups, entry.home)
 
 
+def with_groups(identity: Identity, wanted: tuple[str, ...], accounts: Accounts) -> Identity:
+    """Return who it is with further groups, by name or number, as ``--group-add`` gives them."""
+    if not wanted:
+        return identity
+    added = {_added_group(name, accounts.group) for name in wanted}
+    groups = tuple(sorted({*identity.groups, *added}))
+    return Identity(identity.uid, identity.gid, groups, identity.home)
+
+
+def _added_group(wanted: str, group: bytes) -> int:
+    try:
+        return _group_id(wanted, group)
+    except InvalidArgument as error:
+        # Docker's words for this option begin with a capital.
+        raise InvalidArgument(error.message[:1].upper() + error.message[1:]) from None
+
+
 @record
 class _Entry:
     name: str

@@ -6,7 +6,7 @@ import os
 import time
 
 from plugrun.engine.accountcache import image_accounts
-from plugrun.engine.accounts import Identity, identify
+from plugrun.engine.accounts import Identity, identify, with_groups
 from plugrun.engine.etcfiles import write_etc_files
 from plugrun.engine.initprogram import find_init
 from plugrun.engine.manifests import parse_image_config
@@ -18,6 +18,7 @@ from plugrun.engine.taskfile import write_task_file
 from plugrun.errors import AlreadyExists, InvalidArgument
 from plugrun.linux.filesystem import make_private, write_whole
 from plugrun.model.container import BackendChoice, Container
+from plugrun.model.fence import Namespaces
 from plugrun.model.jsontext import dumps
 from plugrun.model.record import replace
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from plugrun.engine.taskfile import TaskFile
     from plugrun.model.image import Image, ImageConfig
     from plugrun.model.spec import RuntimeSpec
+    from plugrun.model.upkeep import HealthCheck
 
 DEFAULT_STOP_TIMEOUT = 10
 _NAME_TRIES = 20
@@ -61,6 +63,10 @@ def assemble(engine: Engine, request: RunRequest, image: Image) -> Container:
     entrypoint, cmd = command(request, config)
     stop_signal = request.stop_signal or config.stop_signal or "SIGTERM"
     signal_number(stop_signal)  # refused now, while somebody can do something about it
+    isolation = engine.isolation_choice()
+    _check_runtime(request.runtime, isolation)
+    attached = attached_streams(request)
+    timeout = request.stop_timeout
     return Container(
         id=id,
         name=request.name or random_name(),
@@ -84,12 +90,65 @@ def assemble(engine: Engine, request: RunRequest, image: Image) -> Container:
         limits=request.limits,
         labels=tuple({**config.labels, **dict(request.labels)}.items()),
         stop_signal=stop_signal,
-        stop_timeout=request.stop_timeout if request.stop_timeout >= 0 else DEFAULT_STOP_TIMEOUT,
+        stop_timeout=DEFAULT_STOP_TIMEOUT if timeout is None else timeout,
         profile=engine.backends.profile.name,
         storage=engine.storage_choice(),
-        isolation=engine.isolation_choice(),
+        isolation=isolation,
         net=_network_choice(engine, request.network),
+        domainname=request.domainname,
+        group_add=request.group_add,
+        stdin_once=request.interactive and "stdin" in attached,
+        attached=attached,
+        dns=request.dns,
+        dns_search=request.dns_search,
+        dns_options=request.dns_options,
+        extra_hosts=request.extra_hosts,
+        exposed_ports=tuple(dict.fromkeys((*config.exposed_ports, *request.exposed_ports))),
+        shm_size=request.shm_size,
+        security=request.security,
+        namespaces=_namespaces(engine, request.namespaces),
+        restart=request.restart,
+        health=health_over(config, request.health),
+        log=request.log,
+        annotations=request.annotations,
+        cidfile=request.cidfile,
+        isolation_mode=request.isolation,
     )
+
+
+def attached_streams(request: RunRequest) -> tuple[str, ...]:
+    """Return the streams that the maker of a container attaches to, by Docker's rule."""
+    if request.detach:
+        return ()
+    if request.attach:
+        return request.attach
+    return ("stdin", "stdout", "stderr") if request.interactive else ("stdout", "stderr")
+
+
+def health_over(config: ImageConfig, given: HealthCheck) -> HealthCheck:
+    """Put what was said of the health check over the image's, field by field."""
+    raw = (config.raw.get("config") or {}).get("Healthcheck")
+    if not raw or given.test == ("NONE",):
+        return given
+    from plugrun.engine.imagehealth import merged_health
+
+    return merged_health(raw, given)
+
+
+def _namespaces(engine: Engine, given: Namespaces) -> Namespaces:
+    if given == Namespaces():
+        return given
+    from plugrun.engine.joining import named_in_full
+
+    return named_in_full(engine, given)
+
+
+def _check_runtime(wanted: str, isolation: BackendChoice) -> None:
+    if wanted and wanted != isolation.name:
+        raise InvalidArgument(
+            f"Unknown runtime specified {wanted}",
+            hint=f"the profile's isolation is {isolation.name}",
+        )
 
 
 def _network_choice(engine: Engine, network: str) -> BackendChoice:
@@ -129,7 +188,9 @@ def merge_environment(image: tuple[str, ...], given: tuple[str, ...]) -> tuple[s
 
 
 def _working_dir(wanted: str, image: str) -> str:
-    path = wanted or image or "/"
+    path = wanted or image
+    if not path:
+        return ""
     if not path.startswith("/"):
         raise InvalidArgument(
             f"the working directory '{path}' is invalid, it needs to be an absolute path"
@@ -140,7 +201,8 @@ def _working_dir(wanted: str, image: str) -> str:
 def _hostname(request: RunRequest, id: str) -> str:
     if request.hostname:
         return request.hostname
-    return os.uname().nodename if request.network == "host" else id[:12]
+    shared = request.network == "host" or request.namespaces.uts == "host"
+    return os.uname().nodename if shared else id[:12]
 
 
 def _reserve(engine: Engine, container: Container, *, given: bool) -> Container:
@@ -186,4 +248,5 @@ def container_identity(engine: Engine, container: Container, image: Image) -> Id
     """Return who a container runs as, by its image's files."""
     storage = engine.storage_named(container.storage.name)
     top = image.chain[-1] if image.chain else ""
-    return identify(container.user, image_accounts(engine, storage, top))
+    accounts = image_accounts(engine, storage, top)
+    return with_groups(identify(container.user, accounts), container.group_add, accounts)

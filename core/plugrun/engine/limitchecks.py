@@ -66,8 +66,7 @@ def _check_cpu(limits: Limits) -> None:
         raise InvalidArgument("shares: invalid argument")
     if limits.cpu_period and not 1000 <= limits.cpu_period <= 1_000_000:
         raise InvalidArgument(
-            "CPU cfs period can not be less than 1ms (i.e. 1000) "
-            "or larger than 1s (i.e. 1000000)"
+            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"
         )
     if 0 < limits.cpu_quota < 1000:
         raise InvalidArgument("CPU cfs quota can not be less than 1ms (i.e. 1000)")

@@ -39,8 +39,8 @@ class Container:
     the targets that its image or a lone ``-v PATH`` wants a volume for; what came of it, of
     ``volumes_from`` and of all other options about mounts is in ``mounts``.
     ``stdin_once`` says that its input ends with the first who was attached to it. ``working_dir``
-    and ``stop_signal`` are empty where neither image nor request names one (it is ``/`` and
-    SIGTERM then); a negative ``stop_timeout`` is without end.
+    is empty, which is ``/``, where neither image nor request names one; a negative
+    ``stop_timeout`` is without end. ``namespaces`` name other containers by their full IDs.
     """
 
     id: str

@@ -1,0 +1,97 @@
+"""Namespaces of other containers: named when a container is made, entered when it starts.
+
+The other container's process, and with it the path of its namespace, is known at the start only;
+so the bundle is filled in then (runtime-spec config-linux.md, Namespaces: a path is joined).
+"""
+
+from __future__ import annotations
+
+from plugrun.engine.containers import find_container
+from plugrun.engine.taskfile import read_task_file
+from plugrun.errors import Conflict, NoSuchContainer
+from plugrun.linux.filesystem import write_whole
+from plugrun.model.jsontext import dumps, loads
+from plugrun.model.record import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.engine import Engine
+    from plugrun.model.container import Container
+    from plugrun.model.fence import Namespaces
+    from plugrun.model.spec import RuntimeSpec
+
+_PREFIX = "container:"
+
+
+def joined(mode: str) -> str:
+    """Return the container that a mode names, empty if it names none."""
+    return mode.removeprefix(_PREFIX) if mode.startswith(_PREFIX) else ""
+
+
+def named_in_full(engine: Engine, given: Namespaces) -> Namespaces:
+    """Return modes with full IDs of containers in them; raise NoSuchContainer."""
+    full = {
+        kind: _PREFIX + find_container(engine, joined(mode)).id
+        for kind, mode in (("pid", given.pid), ("ipc", given.ipc))
+        if joined(mode)
+    }
+    return replace(given, **full)
+
+
+def join(engine: Engine, container: Container) -> None:
+    """Write the paths of the namespaces it shares into a container's bundle.
+
+    Nothing is done for one that shares none. Raise Conflict, in Docker's words, if one of the
+    others does not run.
+    """
+    spaces = container.namespaces
+    with_pid, with_ipc = joined(spaces.pid), joined(spaces.ipc)
+    if not with_pid and not with_ipc:
+        return
+    path = f"{engine.container_folder(container.id)}/config.json"
+    with open(path, "rb") as file:
+        spec: RuntimeSpec = loads(file.read())
+    if with_pid:
+        _enter(spec, "pid", _process(engine, with_pid))
+    if with_ipc:
+        pid = _ipc_process(engine, with_ipc)
+        _enter(spec, "ipc", pid)
+        _share_shm(spec, pid)
+    write_whole(path, dumps(spec).encode())
+
+
+def _enter(spec: RuntimeSpec, kind: str, pid: int) -> None:
+    others = [n for n in spec["linux"]["namespaces"] if n["type"] != kind]
+    others.append({"type": kind, "path": f"/proc/{pid}/ns/{kind}"})
+    spec["linux"]["namespaces"] = others
+
+
+def _share_shm(spec: RuntimeSpec, pid: int) -> None:
+    for mount in spec["mounts"]:
+        if mount["destination"] == "/dev/shm" and mount.get("type") == "bind":
+            mount["source"] = f"/proc/{pid}/root/dev/shm"
+
+
+def _process(engine: Engine, id: str) -> int:
+    """Return the first process of a running container."""
+    other = engine.metadata.container(id)
+    if other is None:
+        raise NoSuchContainer(f"No such container: {id}")
+    task = read_task_file(engine.task_folder(id))
+    if task is None or not task.running:
+        raise Conflict(f"container {id} is not running", hint=f"start {other.name} first")
+    return task.pid
+
+
+def _ipc_process(engine: Engine, id: str) -> int:
+    wrong = f"can't join IPC of container {id}:"
+    try:
+        pid = _process(engine, id)
+    except (Conflict, NoSuchContainer) as error:
+        raise type(error)(f"{wrong} {error.message}", hint=error.hint) from None
+    other = engine.metadata.container(id)
+    if other is not None and other.namespaces.ipc not in ("shareable", "host"):
+        raise Conflict(
+            f"{wrong} non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
+        )
+    return pid
