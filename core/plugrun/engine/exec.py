@@ -81,7 +81,7 @@ def exec_process(
 ) -> Process:
     """Return the process that a request describes: the container's, but for what was said."""
     given = merge_environment(container.env, request.env)
-    cwd = request.workdir or container.working_dir
+    cwd = request.workdir or container.working_dir or "/"
     if not cwd.startswith("/"):
         raise InvalidArgument(f"the working directory '{cwd}' needs to be an absolute path")
     return {

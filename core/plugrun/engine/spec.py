@@ -105,7 +105,7 @@ def container_process(container: Container, identity: Identity) -> Process:
         },
         "args": [INIT_PATH, "--", *args] if container.init else args,
         "env": environment(container, identity, container.env, container.tty),
-        "cwd": container.working_dir,
+        "cwd": container.working_dir or "/",
         "capabilities": capabilities(identity),
         "noNewPrivileges": False,
         "oomScoreAdj": 0,
