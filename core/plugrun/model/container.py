@@ -37,9 +37,8 @@ class Container:
     the profile's (``default``). ``attached`` names the streams that its maker attached to, and
     ``stdin_once`` says that its input ends with the first who was attached to it. ``volumes`` are
     the targets that its image or a lone ``-v PATH`` wants a volume for; what came of it, of
-    ``volumes_from`` and of all other options about mounts is in ``mounts``.
-    ``stdin_once`` says that its input ends with the first who was attached to it. ``working_dir``
-    is empty, which is ``/``, where neither image nor request names one; a negative
+    ``volumes_from`` and of all other options about mounts is in ``mounts``. ``working_dir`` is
+    empty, which is ``/``, where neither image nor request names one; a negative
     ``stop_timeout`` is without end. ``namespaces`` name other containers by their full IDs.
     """
 
