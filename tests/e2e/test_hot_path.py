@@ -44,6 +44,16 @@ def test_run_d_and_exec(warm):
     assert found & FORBIDDEN == set()
 
 
+def test_create_and_start(warm):
+    args = ("create", "--name", "hot", "--network", "none", HOST_IMAGE, "sleep", "100")
+    found = loaded(warm, *args)
+    assert "plugrun.engine.create_only" in found
+    assert found & FORBIDDEN == set()
+    found = loaded(warm, "start", "hot")
+    assert "plugrun.engine.begin" in found
+    assert found & FORBIDDEN == set()
+
+
 def test_only_the_named_backends_load(warm):
     found = loaded(warm, "run", "--rm", "--network", "none", HOST_IMAGE, "true")
     assert not any(

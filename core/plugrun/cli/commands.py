@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.cli.options import EXEC, RUN, Command
+from plugrun.cli.options import CREATE, EXEC, RUN, START, Command
 from plugrun.cli.tables import containers, images, system
 
 GROUPS = {
@@ -13,7 +13,7 @@ GROUPS = {
 }
 
 # Names with a space stand in a group.
-COMMANDS = (RUN, EXEC, *containers.TABLES, *images.TABLES, *system.TABLES)
+COMMANDS = (RUN, EXEC, CREATE, START, *containers.TABLES, *images.TABLES, *system.TABLES)
 
 # Names that work and are not listed in their group.
 UNLISTED = frozenset(

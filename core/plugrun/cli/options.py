@@ -180,6 +180,21 @@ RUN = Command(
     rare=True,
 )
 
+# What `create` has no use for: they are about what comes after it.
+_RUNNING = frozenset(("detach", "explain", "timings"))
+CREATE_OPTIONS = tuple(option for option in RUN.options if option.name not in _RUNNING)
+
+CREATE = Command(
+    "create",
+    RUN.usage,
+    "Make a new container of an image, and start nothing",
+    CREATE_OPTIONS,
+    least=1,
+    mixed=False,
+    verb="create",
+    also=("container create",),
+)
+
 EXEC = Command(
     "exec",
     "[OPTIONS] CONTAINER COMMAND [ARG...]",
@@ -202,6 +217,20 @@ EXEC = Command(
     also=("container exec",),
 )
 
+START = Command(
+    "start",
+    "[OPTIONS] CONTAINER [CONTAINER...]",
+    "Start containers that are stopped",
+    (
+        Option("attach", FLAG, "Show its output, and pass signals on", "a"),
+        Option("detach-keys", STRING, "Keys that leave the container running", default=""),
+        Option("interactive", FLAG, "Pass standard input on", "i"),
+    ),
+    least=1,
+    verb="start",
+    also=("container start",),
+)
+
 ROOT = Command(
     "",
     "[OPTIONS] COMMAND [ARG...]",
@@ -217,4 +246,5 @@ ROOT = Command(
     mixed=False,
 )
 
-HOT = {("run",): RUN, ("exec",): EXEC, ("container", "run"): RUN, ("container", "exec"): EXEC}
+_TABLES = (RUN, EXEC, CREATE, START)
+HOT = {(*group, table.name): table for table in _TABLES for group in ((), ("container",))}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from plugrun.engine.startfile import read_start_file
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, InvalidArgument, NoSuchContainer
-from plugrun.model.container import CREATED, EXITED, PAUSED, RUNNING, Status
+from plugrun.model.container import CREATED, EXITED, PAUSED, RESTARTING, RUNNING, Status
+from plugrun.model.record import replace
 from plugrun.monitor.exitfile import ExitFile, read_exit_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
+    from plugrun.engine.taskfile import TaskFile
     from plugrun.model.container import Container
 
 _HEX = frozenset("0123456789abcdef")
@@ -49,10 +51,11 @@ def status_of(engine: Engine, id: str) -> Status:
     """Return what the container of a full ID does now."""
     task = read_task_file(engine.task_folder(id))
     if task is not None and task.running:
-        return Status(PAUSED if task.paused else RUNNING, task.pid, started_ns=task.started_ns)
+        return _running(task)
     ended = read_exit_file(engine.container_folder(id))
     if ended is not None:
-        return _ended(ended)
+        waiting = task is not None and task.restarting and task.attended
+        return replace(_ended(ended), state=RESTARTING) if waiting else _ended(ended)
     if task is None:
         began = read_start_file(engine.container_folder(id))
         return Status(CREATED) if began is None else _ended(UNSEEN, began.started_ns or 1)
@@ -60,7 +63,7 @@ def status_of(engine: Engine, id: str) -> Status:
         return Status(CREATED)
     if task.attended:
         # The monitor is about to write the exit file.
-        return Status(RUNNING, task.pid, started_ns=task.started_ns)
+        return _running(task)
     # It may have written it and gone since the file was looked for above.
     ended = read_exit_file(engine.container_folder(id))
     return _ended(ended or UNSEEN, task.started_ns)
@@ -75,13 +78,19 @@ def _ended(ended: ExitFile, started_ns: int = 0) -> Status:
         finished_ns=ended.finished_ns,
         oom_killed=ended.oom_killed,
         error=ended.error,
+        restarts=ended.restarts,
     )
+
+
+def _running(task: TaskFile) -> Status:
+    state = PAUSED if task.paused else RUNNING
+    return Status(state, task.pid, started_ns=task.started_ns, restarts=task.restarts)
 
 
 def list_containers(engine: Engine, all: bool) -> list[tuple[Container, Status]]:
     """Return containers with what they do, newest first; only running ones unless ``all``."""
     found = [(c, status(engine, c)) for c in engine.metadata.containers()]
-    return [(c, s) for c, s in found if all or s.running]
+    return [(c, s) for c, s in found if all or s.state not in (CREATED, EXITED)]
 
 
 def is_running(engine: Engine, id: str) -> bool:

@@ -15,7 +15,7 @@ from plugrun.engine.places import log_path
 from plugrun.engine.signals import signal_number
 from plugrun.engine.spec import runtime_spec
 from plugrun.engine.taskfile import write_task_file
-from plugrun.errors import AlreadyExists, InvalidArgument
+from plugrun.errors import AlreadyExists, InvalidArgument, NoSuchImage
 from plugrun.linux.filesystem import make_private, write_whole
 from plugrun.model.container import BackendChoice, Container
 from plugrun.model.fence import Namespaces
@@ -230,6 +230,19 @@ def _prepare(engine: Engine, container: Container, image: Image) -> None:
     write_etc_files(container, folder)
     # There from the start, so that whoever follows it need not wait for it to appear.
     write_whole(log_path(engine, container), b"")
+    _write_config(engine, container, image)
+
+
+def write_bundle(engine: Engine, container: Container) -> None:
+    """Write the runtime spec anew, as the record and this machine would have it now."""
+    image = engine.metadata.image(container.image)
+    if image is None:
+        raise NoSuchImage(f"No such image: {container.image}")
+    _write_config(engine, container, image)
+
+
+def _write_config(engine: Engine, container: Container, image: Image) -> None:
+    folder = engine.container_folder(container.id)
     spec = container_spec(engine, container, image, folder)
     write_whole(f"{folder}/config.json", dumps(spec).encode())
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-from plugrun.engine.taskfile import watch_lock
+from plugrun.engine.taskfile import serve_lock, watch_lock
 from plugrun.errors import NoSuchContainer, NoSuchSnapshot
+from plugrun.linux.filesystem import unlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,9 +18,14 @@ def remove_stopped(engine: Engine, container: Container) -> None:
     """Remove a container that does not run, once nobody waits to read how it ended."""
     with engine.locks.exclusive(f"end-{container.id}"):
         discard(engine, container)
-    for name in (f"end-{container.id}", watch_lock(container.id)):
-        unlink(f"{engine.run_root}/locks/{name}")
+    forget_locks(engine, container.id)
     engine.emit_container("destroy", container)
+
+
+def forget_locks(engine: Engine, id: str) -> None:
+    """Remove the locks of a container that is gone; who still waits for one finds it gone."""
+    for name in (f"end-{id}", watch_lock(id), serve_lock(id)):
+        unlink(f"{engine.run_root}/locks/{name}")
 
 
 def discard(engine: Engine, container: Container) -> None:
@@ -54,13 +60,5 @@ def remove_folder(path: str) -> None:
             unlink(entry.path)
     try:
         os.rmdir(path)
-    except FileNotFoundError:
-        return
-
-
-def unlink(path: str) -> None:
-    """Remove a file; one that is gone is no error."""
-    try:
-        os.unlink(path)
     except FileNotFoundError:
         return

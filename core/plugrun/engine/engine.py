@@ -94,6 +94,15 @@ class Engine:
             self._metadata = Metadata(f"{self.root}/plugrun.db")
         return self._metadata
 
+    def close_metadata(self) -> None:
+        """Close the database, as must be before a fork: SQLite's locks do not survive one.
+
+        It is opened again when it is used again.
+        """
+        if self._metadata is not None:
+            self._metadata.close()
+            self._metadata = None
+
     @property
     def content(self) -> ContentStore:
         """Blobs by digest."""

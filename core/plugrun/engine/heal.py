@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 
-from plugrun.engine.discard import discard, remove_folder, unlink
+from plugrun.engine.discard import discard, remove_folder
 from plugrun.engine.ending import wait_attended, wait_ended
 from plugrun.engine.engine import open_engine
 from plugrun.engine.startfile import read_start_file
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, NoSuchContainer, NoSuchSnapshot, PluginError
-from plugrun.linux.filesystem import make_private
+from plugrun.linux.filesystem import make_private, unlink
 from plugrun.linux.process import is_alive, start_time
 
 TYPE_CHECKING = False
@@ -74,7 +74,13 @@ def _remove_empty(folder: str) -> None:
 
     One that is about to be written names its writer (``write_whole``), who is alive then.
     """
-    for name in _listed(folder):
+    names = _listed(folder)
+    if "task" in names:
+        return  # it has just been written
+    for name in names:
+        if name in ("attach", "halt"):
+            unlink(f"{folder}/{name}")
+            continue
         writer = name.rpartition("-")[2]
         if not name.startswith("task.tmp-") or is_alive(int(writer), start_time(int(writer))):
             return

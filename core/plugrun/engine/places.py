@@ -11,3 +11,13 @@ if TYPE_CHECKING:
 def log_path(engine: Engine, container: Container) -> str:
     """Where a container's output is kept, under Docker's name for it."""
     return f"{engine.container_folder(container.id)}/{container.id}-json.log"
+
+
+def door_path(engine: Engine, id: str) -> str:
+    """Where a running container's monitor listens for whoever attaches: a Unix socket."""
+    return f"{engine.task_folder(id)}/attach"
+
+
+def halt_path(engine: Engine, id: str) -> str:
+    """The mark that a user ended a container, so that its restart policy does not start it."""
+    return f"{engine.task_folder(id)}/halt"

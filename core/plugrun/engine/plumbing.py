@@ -34,10 +34,13 @@ class Plumbing:
                 os.close(fd)
 
 
-def lay(*, terminal: bool, interactive: bool) -> Plumbing:
-    """Make a pty, or pipes with /dev/null as input unless ``interactive``."""
+def lay(*, terminal: bool, interactive: bool, size_of: int = -1) -> Plumbing:
+    """Make a pty, or pipes with /dev/null as input unless ``interactive``.
+
+    The pty is of the size of the terminal ``size_of``, or else of the caller's own.
+    """
     if terminal:
-        return over_pty(*os.openpty())
+        return over_pty(*os.openpty(), size_of)
     out_read, out_write = os.pipe2(os.O_CLOEXEC)
     error_read, error_write = os.pipe2(os.O_CLOEXEC)
     given = -1
@@ -49,9 +52,9 @@ def lay(*, terminal: bool, interactive: bool) -> Plumbing:
     return Plumbing(Stdio(stdin, out_write, error_write), outputs, given)
 
 
-def over_pty(ours: int, theirs: int) -> Plumbing:
-    """Lay both ends of a pty, of the size of the caller's own terminal."""
-    source = first_terminal()
+def over_pty(ours: int, theirs: int, size_of: int = -1) -> Plumbing:
+    """Lay both ends of a pty, of the size of a terminal: the caller's own unless it is given."""
+    source = size_of if size_of >= 0 else first_terminal()
     if source >= 0:
         copy_window_size(source, ours)
     return Plumbing(Stdio(theirs, theirs, theirs, terminal=True), (("stdout", ours),), ours)

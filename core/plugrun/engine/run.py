@@ -6,6 +6,7 @@ import os
 
 from plugrun.engine.create import create
 from plugrun.engine.images import find_image
+from plugrun.engine.plumbing import lay
 from plugrun.engine.starter import Starter
 from plugrun.engine.stopwatch import Stopwatch
 from plugrun.errors import (
@@ -45,14 +46,15 @@ def run(
     engine: Engine, request: RunRequest, observer_factory: Callable[[], PullObserver]
 ) -> RunOutcome:
     """Run a container of an image; return when it has ended, or has started if detached."""
-    _check(request)
+    check_request(request)
     clock = Stopwatch()
-    starter = Starter(engine, request, clock)
+    plumbing = lay(terminal=request.tty, interactive=request.interactive)
+    starter = Starter(engine, clock, plumbing, detached=request.detach)
     clock.mark("monitor")
     image = local_image(engine, request, observer_factory)
     clock.mark("image")
     container = create(engine, request, image, starter.monitor)
-    _write_cidfile(request, container)
+    write_cidfile(request, container)
     clock.mark("container")
     try:
         code = starter.start(container)
@@ -60,14 +62,16 @@ def run(
         raise
     except PlugrunError:
         if container.auto_remove:
-            from plugrun.engine.discard import discard
+            from plugrun.engine.discard import discard, forget_locks
 
             discard(engine, container)
+            forget_locks(engine, container.id)
         raise
     return RunOutcome(container.id, code, tuple(clock.stages))
 
 
-def _check(request: RunRequest) -> None:
+def check_request(request: RunRequest) -> None:
+    """Refuse what does not fit together, or not here."""
     if request.tty and request.interactive and not request.detach and not os.isatty(0):
         raise NotATerminal(
             "the input device is not a TTY", hint="leave -t out, or run it in a terminal"
@@ -105,7 +109,8 @@ def local_image(
     return found
 
 
-def _write_cidfile(request: RunRequest, container: Container) -> None:
+def write_cidfile(request: RunRequest, container: Container) -> None:
+    """Write the ID where ``--cidfile`` wants it; a file that is there is not overwritten."""
     if request.cidfile:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         fd = os.open(request.cidfile, flags, 0o644)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.client import Attachment, Input
-from plugrun.engine.plumbing import lay
 from plugrun.engine.report import Reports, error_of
 from plugrun.engine.taskfile import served_by
 from plugrun.engine.terminal import RawMode
@@ -24,41 +23,56 @@ if TYPE_CHECKING:
     from typing import Any
 
     from plugrun.engine.engine import Engine
-    from plugrun.engine.request import RunRequest
+    from plugrun.engine.plumbing import Plumbing
     from plugrun.engine.stopwatch import Stopwatch
     from plugrun.engine.taskfile import TaskFile
     from plugrun.model.container import Container
 
 
 class Starter:
-    """A forked monitor that waits for its order; it ends if none comes."""
+    """A forked monitor that waits for its order; it ends if none comes.
 
-    def __init__(self, engine: Engine, request: RunRequest, clock: Stopwatch) -> None:
+    Without ``plumbing`` the container is served detached, with streams that the monitor lays
+    itself; ``guest`` is the monitor's end of a connection of whoever is attached all the same.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Stopwatch,
+        plumbing: Plumbing | None = None,
+        *,
+        detached: bool = True,
+        guest: int = -1,
+    ) -> None:
         self._engine = engine
-        self._request = request
         self._clock = clock
+        self._plumbing = plumbing
+        self._is_detached = detached
         self._attachment: Attachment | None = None
         self._exit = 0
         # Made here once, or each of the two processes would make it.
         engine.choose_backends()
-        self._plumbing = lay(terminal=request.tty, interactive=request.interactive)
         report_read, report_write = os.pipe2(os.O_CLOEXEC)
         orders_read, self._orders = os.pipe2(os.O_CLOEXEC)
         self._monitor = os.fork()
         if self._monitor == 0:
             os.close(report_read)
             os.close(self._orders)
-            self._supervise(engine, report_write, orders_read)
-        os.close(report_write)
-        os.close(orders_read)
-        self._plumbing.close_inner()
-        self._plumbing.close_outputs()
+            self._supervise(report_write, orders_read, guest)
+        for fd in (report_write, orders_read, guest):
+            if fd >= 0:
+                os.close(fd)
+        if plumbing is not None:
+            plumbing.close_inner()
+            plumbing.close_outputs()
         self._reports = Reports(report_read)
 
-    def _supervise(self, engine: Engine, report: int, orders: int) -> None:
+    def _supervise(self, report: int, orders: int, guest: int) -> None:
         from plugrun.engine.supervise import Supervision
 
-        Supervision(engine, self._request, self._plumbing, report, orders).serve()
+        supervision = Supervision(self._engine, self._plumbing, report, orders, guest)
+        supervision.serve(detached=self._is_detached)
 
     @property
     def monitor(self) -> TaskFile:
@@ -78,15 +92,22 @@ class Starter:
                 order = order[os.write(self._orders, order) :]
         except BrokenPipeError:
             raise self._killed() from None
-        return self._detached() if container.detached else self._attached()
+        if self._plumbing is None or self._is_detached:
+            return self._detached()
+        return self._attached(self._plumbing)
+
+    def dismiss(self) -> None:
+        """Have no more to do with the monitor; it ends unless it has got its order."""
+        os.close(self._orders)
+        os.close(self._reports.fd)
 
     def _detached(self) -> int:
         while not self._handle_reports():
             pass
         return 0
 
-    def _attached(self) -> int:
-        container, plumbing = self._container, self._plumbing
+    def _attached(self, plumbing: Plumbing) -> int:
+        container = self._container
         source = None
         if container.open_stdin:
             source = Input(plumbing.input, terminal=container.tty)
@@ -129,7 +150,7 @@ class Starter:
         if self._attachment is not None:
             self._attachment.process(message["started"])
             self._heal()
-        return self._container.detached
+        return self._is_detached
 
     def _heal(self) -> None:
         """Clean up after others while the container runs and there is nothing to do."""

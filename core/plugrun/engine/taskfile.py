@@ -18,7 +18,9 @@ class TaskFile:
     """``monitor`` is the process that looks after the container, from its making to its removal.
 
     ``pid`` is the container's first process, 0 until it exists. ``oom_counter`` and ``freezer``
-    are the task's files (``interfaces.isolation.Task``).
+    are the task's files (``interfaces.isolation.Task``). ``restarts`` is how often the restart
+    policy has started it, ``delay_ms`` what the policy waited the last time, and ``restarting``
+    whether it is waiting now.
     """
 
     monitor: int
@@ -28,6 +30,9 @@ class TaskFile:
     started_ns: int = 0
     oom_counter: str = ""
     freezer: str = ""
+    restarts: int = 0
+    delay_ms: int = 0
+    restarting: bool = False
 
     @property
     def attended(self) -> bool:
@@ -81,6 +86,11 @@ def read_task_file(folder: str) -> TaskFile | None:
         return TaskFile(**loads(data)) if data else None
     except FileNotFoundError:
         return None
+
+
+def serve_lock(id: str) -> str:
+    """Name the lock that is held while a container's process is made, and to keep it from that."""
+    return f"serve-{id}"
 
 
 def watch_lock(id: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
+from plugrun.engine.places import door_path, halt_path
 from plugrun.errors import NoSuchContainer
+from plugrun.linux.filesystem import unlink
 from plugrun.monitor.exitfile import read_exit_file
 
 TYPE_CHECKING = False
@@ -49,8 +51,10 @@ def release(engine: Engine, container: Container) -> None:
 def forget_task(engine: Engine, id: str) -> None:
     """Say that no process serves a container any more."""
     folder = engine.task_folder(id)
+    for path in (door_path(engine, id), halt_path(engine, id), f"{folder}/task"):
+        unlink(path)
     try:
-        os.unlink(f"{folder}/task")
         os.rmdir(folder)
-    except FileNotFoundError:
+    except OSError:
+        # Gone already, or somebody has just begun to use it.
         return

@@ -73,6 +73,14 @@ def make_private(path: str) -> None:
         make_private(path)
 
 
+def unlink(path: str) -> None:
+    """Remove a file; one that is gone is no error."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
 def sync_folder(path: str) -> None:
     """Make a folder's names durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -16,6 +16,7 @@ CREATED = "created"
 RUNNING = "running"
 PAUSED = "paused"
 EXITED = "exited"
+RESTARTING = "restarting"
 
 DEFAULT_SHM_SIZE = 64 << 20
 
@@ -135,7 +136,8 @@ class Status:
     """What a container does now; derived from its files, never stored.
 
     ``pid`` is 0 unless it runs. Times are nanoseconds since the epoch, 0 if it has not come to
-    that. ``error`` is why it could not be started.
+    that. ``error`` is why it could not be started, ``restarts`` how often its policy started it
+    again.
     """
 
     state: str
@@ -145,6 +147,7 @@ class Status:
     finished_ns: int = 0
     oom_killed: bool = False
     error: str = ""
+    restarts: int = 0
 
     @property
     def running(self) -> bool:

@@ -15,22 +15,25 @@ if TYPE_CHECKING:
 
 
 def watch_to_end(
-    plan: WatchPlan, lost: Callable[[str, int], None] | None = None
+    plan: WatchPlan,
+    lost: Callable[[str, int], None] | None = None,
+    left: Callable[[WatchPlan], None] | None = None,
 ) -> tuple[int, tuple[tuple[int, bytes], ...]]:
-    """Watch a container until it has ended; leave its exit file.
+    """Watch a container until it has ended; leave its exit file, and tell whoever is attached.
 
     Return its exit code, and what of its output the starter has not taken yet: ``show_late``
     waits for that, and should come after what others wait for.
     """
-    watcher = Watcher(plan, lost)
+    watcher = Watcher(plan, lost, left)
     code = watcher.run()
     finished = time_ns()
     # Loaded now, not before: the idle monitor does without ctypes and what else this takes.
     from plugrun.monitor.exitfile import ExitFile, write_exit_file
 
     killed = oom_kills(plan.oom_counter) > 0
-    ended = ExitFile(code, plan.started_ns, finished, killed)
+    ended = ExitFile(code, plan.started_ns, finished, killed, restarts=plan.restarts)
     write_exit_file(plan.folder, ended, durable=plan.durable)
     if plan.watching >= 0:
         close(plan.watching)
+    watcher.dismiss(code)
     return code, watcher.late

@@ -9,13 +9,17 @@ from plugrun.model.record import as_json, record
 
 @record
 class ExitFile:
-    """How a container ended. ``started_ns`` is 0 if its command never ran, ``error`` says why."""
+    """How a container ended. ``started_ns`` is 0 if its command never ran, ``error`` says why.
+
+    ``restarts`` is how often its restart policy had started it.
+    """
 
     exit_code: int
     started_ns: int
     finished_ns: int
     oom_killed: bool = False
     error: str = ""
+    restarts: int = 0
 
 
 def write_exit_file(folder: str, ended: ExitFile, *, durable: bool = True) -> None:

@@ -16,7 +16,7 @@ from plugrun.monitor.plan import WatchPlan
 def main() -> None:
     """Watch what argv says, then execute the clean-up that the plan names."""
     plan = _plan(sys.argv[2])
-    for fd in (*(fd for _, fd in plan.outputs), *plan.held, plan.watching):
+    for fd in plan.kept:
         posix.set_inheritable(fd, False)
     watch_to_end(plan)
     posix.execv(plan.cleanup[0], plan.cleanup)
@@ -26,5 +26,5 @@ def _plan(text: str) -> WatchPlan:
     data = loads(text)
     data["outputs"] = tuple((name, fd) for name, fd in data["outputs"])
     data["clients"] = ()
-    data["held"], data["cleanup"] = tuple(data["held"]), tuple(data["cleanup"])
+    data["guests"], data["cleanup"] = tuple(data["guests"]), tuple(data["cleanup"])
     return WatchPlan(**data)

@@ -11,9 +11,12 @@ class WatchPlan:
 
     ``outputs`` are (stream, descriptor) pairs to copy from, ``clients`` (stream, descriptor) pairs
     to copy to. ``lifeline`` is a descriptor that ends with the process that started the container,
-    or -1; ``held`` are kept open for the container, and ``watching`` is closed when the exit file
-    is written. ``durable`` says whether that file must survive a power failure. ``cleanup`` is the
-    command that removes what is left when the container has ended.
+    or -1. ``input`` leads to the container's input, for whoever attaches with it, or is -1; with
+    ``once`` it ends with the first of them. ``door`` is a listening socket for those who attach,
+    ``guests`` are connections of some who have. ``watching`` is closed when the exit file is
+    written. ``durable`` says whether that file must survive a power failure, and ``restarts`` is
+    written into it. ``cleanup`` is the command that removes what is left when the container has
+    ended.
     """
 
     pid: int
@@ -24,7 +27,17 @@ class WatchPlan:
     outputs: tuple[tuple[str, int], ...]
     clients: tuple[tuple[str, int], ...] = ()
     lifeline: int = -1
-    held: tuple[int, ...] = ()
+    input: int = -1
+    once: bool = False
+    door: int = -1
+    guests: tuple[int, ...] = ()
     watching: int = -1
     durable: bool = True
+    restarts: int = 0
     cleanup: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The descriptors that a lean monitor goes on with."""
+        inner = {self.input, self.door, self.watching, *self.guests}
+        return tuple({fd for _, fd in self.outputs} | (inner - {-1}))

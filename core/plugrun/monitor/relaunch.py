@@ -33,7 +33,7 @@ def become_lean(plan: WatchPlan) -> NoReturn:
     open is closed.
     """
     syscall(SYS_CLOSE_RANGE, 3, 0x7FFFFFFF, _CLOSE_RANGE_CLOEXEC)
-    for fd in (*(fd for _, fd in plan.outputs), *plan.held, plan.watching):
+    for fd in plan.kept:
         os.set_inheritable(fd, True)
     home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     text = dumps(as_json(plan))

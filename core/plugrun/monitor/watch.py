@@ -1,4 +1,4 @@
-"""Watch one container: its output into the log and to whoever started it, then its exit code.
+"""Watch one container: its output into the log and to whoever is attached, then its exit code.
 
 The process that does this is small on purpose (posix, select and time are all it loads) and holds
 nothing the container needs: killing it ends the log and loses the exit code, never the container.
@@ -9,66 +9,108 @@ from __future__ import annotations
 import posix
 import select
 
+from plugrun.monitor.clients import CHUNK, Client
 from plugrun.monitor.logfile import LogFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from plugrun.monitor.guests import Guest
     from plugrun.monitor.plan import WatchPlan
-
-CHUNK = 65536
-# What a descriptor that polls as writable takes without blocking: PIPE_BUF.
-_PIECE = 4096
-# stat(2)'s kinds of files; the module stat is not loaded here.
-_KIND, _REGULAR, _CHARACTER, _PIPE = 0o170000, 0o100000, 0o020000, 0o010000
 
 
 class Watcher:
     """Copies output until the container has ended and its output is drained.
 
     A client that does not read holds up the container, as a pipe to it would; but neither the
-    container's end nor the client's own goes unnoticed for it. What such a client had not taken
-    when the container had ended is left in ``late``, for ``show_late``. ``lost`` is told when a
-    client's stream can be written no more, with the errno.
+    container's end nor the client's own goes unnoticed for it, nor others who come and go. What
+    such a client had not taken when the container had ended is left in ``late``, for
+    ``show_late``. ``lost`` is told when a stream of the starter's can be written no more, with the
+    errno; ``left`` when the starter has gone and nobody else is attached, with the plan to go on
+    with, and need not return.
     """
 
-    def __init__(self, plan: WatchPlan, lost: Callable[[str, int], None] | None = None) -> None:
+    def __init__(
+        self,
+        plan: WatchPlan,
+        lost: Callable[[str, int], None] | None = None,
+        left: Callable[[WatchPlan], None] | None = None,
+    ) -> None:
         self._plan = plan
         self._lost = lost
+        self._on_left = left
         self._log = LogFile(plan.log)
         self._poll = select.poll()
         self._streams = {fd: name for name, fd in plan.outputs}
-        self._clients = {stream: _Client(fd) for stream, fd in plan.clients}
+        self._clients = [Client(stream, fd) for stream, fd in plan.clients]
+        self._guests: dict[int, Guest] = {}
+        self._input = plan.input
         self._exit_code: int | None = None
         self._pidfd = posix.pidfd_open(plan.pid)
-        for fd in (*self._streams, self._pidfd):
-            self._poll.register(fd, select.POLLIN)
-        if plan.lifeline >= 0:
-            self._poll.register(plan.lifeline, select.POLLIN)
+        for fd in (*self._streams, self._pidfd, plan.lifeline, plan.door):
+            if fd >= 0:
+                self._poll.register(fd, select.POLLIN)
 
     def run(self) -> int:
         """Watch to the end; return the exit code as a shell has it (128+n for signal n)."""
+        # Heard before any output is read: they were there before the container was.
+        for fd in self._plan.guests:
+            self._welcome(fd)
+            self._hear(fd)
         while self._exit_code is None or self._streams:
             for fd, _ in self._poll.poll():
                 if fd in self._streams:
                     self._copy(fd)
                 else:
                     self._note(fd)
+            if self._left and self._on_left is not None and self._exit_code is None:
+                self._hand_over()
         self._log.close()
         return self._exit_code
 
     @property
     def late(self) -> tuple[tuple[int, bytes], ...]:
-        """What clients have not taken, by descriptor."""
-        return tuple((c.fd, c.late) for c in self._clients.values() if c.late)
+        """What the starter has not taken, by descriptor."""
+        return tuple((c.fd, c.late) for c in self._clients if c.late and c.guest is None)
+
+    def dismiss(self, code: int) -> None:
+        """Tell those who are attached how it ended, once they have taken all output."""
+        waiting = [c for c in self._clients if c.late and c.guest is not None]
+        if waiting and posix.fork() == 0:
+            # Others wait for this process, and must not wait for a reader's pleasure.
+            self._tell_late(waiting, code)
+        slow = {c.guest for c in waiting}
+        for guest in self._guests.values():
+            if guest not in slow:
+                guest.tell(f"exit {code}")
+            guest.close()
+
+    def _tell_late(self, waiting: Sequence[Client], code: int) -> None:
+        from plugrun.monitor.clients import show_late
+
+        try:
+            if self._plan.door >= 0:
+                posix.close(self._plan.door)
+            for client in waiting:
+                assert client.guest is not None
+                show_late(((client.fd, client.late),), client.guest.fd)
+            for guest in {c.guest for c in waiting}:
+                assert guest is not None
+                guest.tell(f"exit {code}")
+        finally:
+            posix._exit(0)
 
     def _note(self, fd: int) -> None:
-        """Take note of an end; while output was shown, it may have been noted already."""
+        """Take note of an end or of a guest; while output was shown, it may have been already."""
         if fd == self._pidfd and self._exit_code is None:
             self._exit_code = self._reap()
         elif fd == self._plan.lifeline and not self._left:
             self._leave_client()
+        elif fd == self._plan.door:
+            self._open_door()
+        elif fd in self._guests:
+            self._hear(fd)
 
     _left = False
 
@@ -84,46 +126,51 @@ class Watcher:
         if not data:
             del self._streams[fd]
             self._poll.unregister(fd)
-            posix.close(fd)
+            if fd != self._input:
+                posix.close(fd)
             self._log.finish(stream)
             return
-        if stream in self._clients:
+        if self._clients:
             self._show(stream, data)
         self._log.write(stream, data)
 
     def _show(self, stream: str, data: bytes) -> None:
-        client = self._clients[stream]
-        if client.late:
-            client.late += data
-            return
-        while data:
-            try:
-                data = client.write(data)
-            except OSError as error:
-                # Nobody reads any more (a closed pipe, a full disk): the container goes on.
-                del self._clients[stream]
-                if self._lost is not None:
-                    self._lost(stream, error.errno or 0)
+        for client in self._clients:
+            if client.stream == stream:
+                client.late += data
+        while True:
+            for client in [c for c in self._clients if c.late]:
+                self._write(client)
+            late = [c.fd for c in self._clients if c.late]
+            if not late or not self._wait_writable(late):
                 return
-            if data and not self._is_writable(client.fd):
-                break
-        if stream in self._clients:
-            client.late = data
 
-    def _is_writable(self, client: int) -> bool:
-        """Wait until a client takes more; False if the container or the starter has ended."""
+    def _write(self, client: Client) -> None:
+        try:
+            client.write()
+        except OSError as error:
+            # Nobody reads any more (a closed pipe, a full disk): the container goes on.
+            self._clients.remove(client)
+            client.close()
+            if client.guest is not None:
+                client.guest.tell(f"lost {client.stream} {error.errno or 0}")
+            elif self._lost is not None:
+                self._lost(client.stream, error.errno or 0)
+
+    def _wait_writable(self, late: Sequence[int]) -> bool:
+        """Wait until a client takes more or has gone; False once the container has ended."""
         waiting = select.poll()
-        waiting.register(client, select.POLLOUT)
-        if self._exit_code is None:
-            waiting.register(self._pidfd, select.POLLIN)
-        if self._plan.lifeline >= 0 and not self._left:
-            waiting.register(self._plan.lifeline, select.POLLIN)
-        ready = [fd for fd, _ in waiting.poll(None if self._exit_code is None else 0)]
-        if client in ready:
-            return True
-        for fd in ready:
+        for fd in late:
+            waiting.register(fd, select.POLLOUT)
+        ended = self._exit_code is not None
+        noted = (-1 if ended else self._pidfd, -1 if self._left else self._plan.lifeline)
+        for fd in (*noted, self._plan.door, *self._guests):
+            if fd >= 0:
+                waiting.register(fd, select.POLLIN)
+        ready = {fd for fd, _ in waiting.poll(0 if ended else None)}
+        for fd in ready.difference(late):
             self._note(fd)
-        return False
+        return self._exit_code is None or not ready.isdisjoint(late)
 
     def _reap(self) -> int:
         _, status = posix.waitpid(self._plan.pid, 0)
@@ -132,81 +179,87 @@ class Watcher:
         code = posix.waitstatus_to_exitcode(status)
         return 128 - code if code < 0 else code
 
+    # -- the starter ----------------------------------------------------------------------
+
     def _leave_client(self) -> None:
         """The starter has gone: stop writing to what it had open, and let go of it."""
         self._left = True
         self._poll.unregister(self._plan.lifeline)
         posix.close(self._plan.lifeline)
-        for client in self._clients.values():
+        for client in [c for c in self._clients if c.guest is None]:
+            self._clients.remove(client)
             client.close()
-        self._clients.clear()
         null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
         for fd in (0, 1, 2):
             posix.dup2(null, fd, inheritable=True)
         posix.close(null)
 
+    def _hand_over(self) -> None:
+        """Let somebody leaner go on; a line that is not whole yet goes into the log as it is."""
+        if self._guests or self._on_left is None:
+            return
+        from plugrun.model.record import replace
 
-class _Client:
-    """One descriptor to show output on; writing to it never blocks."""
+        for stream in self._streams.values():
+            self._log.finish(stream)
+        outputs = tuple((name, fd) for fd, name in self._streams.items())
+        plan = replace(self._plan, outputs=outputs, clients=(), lifeline=-1, input=self._input)
+        self._on_left(plan)
 
-    def __init__(self, fd: int) -> None:
-        self._given = fd
-        kind = posix.fstat(fd).st_mode & _KIND
-        self.fd = _unblocked(fd) if kind in (_PIPE, _CHARACTER) else fd
-        self.late = b""
-        self._most = CHUNK if self.fd != fd or kind == _REGULAR else 0
+    # -- those who attach later -----------------------------------------------------------
 
-    def write(self, data: bytes) -> bytes:
-        """Write what fits now; return the rest."""
-        try:
-            if self._most:
-                return data[posix.write(self.fd, data) :]
-            waiting = select.poll()
-            waiting.register(self.fd, select.POLLOUT)
-            if not waiting.poll(0):
-                return data
-            return data[posix.write(self.fd, data[:_PIECE]) :]
-        except BlockingIOError:
-            return data
+    def _open_door(self) -> None:
+        from plugrun.monitor.guests import admit
 
-    def close(self) -> None:
-        """Let go of what is our own."""
-        if self.fd != self._given:
-            posix.close(self.fd)
+        guest = admit(self._plan.door)
+        if guest is not None:
+            self._guests[guest.fd] = guest
+            self._poll.register(guest.fd, select.POLLIN)
 
+    def _welcome(self, fd: int) -> None:
+        from plugrun.monitor.guests import Guest
 
-def _unblocked(fd: int) -> int:
-    """Open a pipe or terminal anew, without blocking.
+        self._guests[fd] = Guest(fd)
+        self._poll.register(fd, select.POLLIN)
 
-    The flag belongs to the open file, which the starter shares with its caller.
-    """
-    flags = posix.O_WRONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC
-    try:
-        return posix.open(f"/proc/self/fd/{fd}", flags)
-    except OSError:
-        return fd  # its reader has gone, or it may not be opened
+    def _hear(self, fd: int) -> None:
+        guest = self._guests[fd]
+        words, fds = guest.hear()
+        if not words:
+            self._forget(guest)
+        elif words[0] == "attach" and not guest.joined:
+            fds = self._join(guest, words[1:], fds)
+        elif words[0] == "end" and guest.gives_input:
+            self._end_input()
+        for given in fds:
+            posix.close(given)
 
+    def _join(self, guest: Guest, streams: Sequence[str], fds: list[int]) -> list[int]:
+        """Show a guest what it asked for; return what is left of the descriptors."""
+        guest.joined = True
+        guest.gives_input = "stdin" in streams
+        for stream in streams:
+            if stream != "stdin" and fds:
+                self._clients.append(Client(stream, fds.pop(0), guest))
+        shared = self._input if guest.gives_input or self._input in self._streams else -1
+        guest.tell("joined", *((shared,) if shared >= 0 else ()))
+        return fds
 
-def show_late(late: tuple[tuple[int, bytes], ...], lifeline: int) -> None:
-    """Write what clients had not taken, for as long as it takes, or until the starter has gone."""
-    for fd, data in late:
-        waiting = select.poll()
-        waiting.register(fd, select.POLLOUT)
-        if lifeline >= 0:
-            waiting.register(lifeline, select.POLLIN)
-        rest = data
-        while rest and fd in [ready for ready, _ in waiting.poll()]:
-            rest = _written(fd, rest)
+    def _forget(self, guest: Guest) -> None:
+        del self._guests[guest.fd]
+        self._poll.unregister(guest.fd)
+        for client in [c for c in self._clients if c.guest is guest]:
+            self._clients.remove(client)
+            client.close()
+        guest.close()
+        if guest.gives_input:
+            self._end_input()
 
-
-def _written(fd: int, data: bytes) -> bytes:
-    """Write a piece; return the rest, nothing if nobody reads any more."""
-    try:
-        return data[posix.write(fd, data[:_PIECE]) :]
-    except BlockingIOError:
-        return data
-    except OSError:
-        return b""
+    def _end_input(self) -> None:
+        """The input of a container that has it from the first guest only ends with that one."""
+        if self._plan.once and self._input >= 0:
+            posix.close(self._input)
+            self._input = -1
 
 
 def oom_kills(counter: str) -> int:

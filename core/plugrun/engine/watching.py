@@ -1,0 +1,65 @@
+"""From a container that has just begun to what its monitor needs to know of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from plugrun.engine.places import log_path
+from plugrun.monitor.plan import WatchPlan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.begin import Begun
+    from plugrun.engine.engine import Engine
+    from plugrun.engine.plumbing import Plumbing
+    from plugrun.model.container import Container
+
+
+def watch_plan(
+    engine: Engine,
+    container: Container,
+    plumbing: Plumbing,
+    begun: Begun,
+    *,
+    door: int,
+    guests: tuple[int, ...] = (),
+    lifeline: int = -1,
+) -> WatchPlan:
+    """Return the plan; with a ``lifeline`` the starter is shown the output on 1 and 2."""
+    attached = lifeline >= 0
+    input = plumbing.input
+    if attached and input >= 0 and not container.tty:
+        # Only the command writes to it: its end must be the container's end of file.
+        os.close(input)
+        input = -1
+    return WatchPlan(
+        pid=begun.task.pid,
+        started_ns=begun.task.started_ns,
+        log=log_path(engine, container),
+        folder=engine.container_folder(container.id),
+        oom_counter=begun.task.oom_counter,
+        outputs=plumbing.outputs,
+        clients=(("stdout", 1), ("stderr", 2)) if attached else (),
+        lifeline=lifeline,
+        input=input,
+        once=container.stdin_once and not container.tty,
+        door=door,
+        guests=guests,
+        watching=begun.watching,
+        durable=not container.auto_remove,
+        restarts=begun.task.restarts,
+        cleanup=cleanup_command(engine, container.id),
+    )
+
+
+def cleanup_command(engine: Engine, id: str) -> tuple[str, ...]:
+    """Return what a lean monitor executes in its own place when its container has ended."""
+    program = (
+        "import sys; sys.path[:] = sys.argv[1].split(':'); "
+        "from plugrun.engine.cleanup import main; main()"
+    )
+    options = engine.options
+    path = ":".join(entry for entry in sys.path if entry)
+    own = (options.root, options.run_root, options.config, options.profile)
+    return (sys.executable, "-I", "-S", "-c", program, path, *own, id)
