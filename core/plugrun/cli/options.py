@@ -180,10 +180,6 @@ RUN = Command(
     rare=True,
 )
 
-# What `create` has no use for: they are about what comes after it.
-_RUNNING = frozenset(("detach", "explain", "timings"))
-CREATE_OPTIONS = tuple(option for option in RUN.options if option.name not in _RUNNING)
-
 CREATE = Command(
     "create",
     RUN.usage,
@@ -193,6 +189,7 @@ CREATE = Command(
     mixed=False,
     verb="create",
     also=("container create",),
+    rare=True,
 )
 
 EXEC = Command(

@@ -47,6 +47,10 @@ def run(
 ) -> RunOutcome:
     """Run a container of an image; return when it has ended, or has started if detached."""
     check_request(request)
+    if request.tty and request.interactive and not request.detach and not os.isatty(0):
+        raise NotATerminal(
+            "the input device is not a TTY", hint="leave -t out, or run it in a terminal"
+        )
     clock = Stopwatch()
     plumbing = lay(terminal=request.tty, interactive=request.interactive)
     starter = Starter(engine, clock, plumbing, detached=request.detach)
@@ -72,10 +76,6 @@ def run(
 
 def check_request(request: RunRequest) -> None:
     """Refuse what does not fit together, or not here."""
-    if request.tty and request.interactive and not request.detach and not os.isatty(0):
-        raise NotATerminal(
-            "the input device is not a TTY", hint="leave -t out, or run it in a terminal"
-        )
     if request.cidfile and os.path.exists(request.cidfile):
         raise UsageError(
             f"container ID file found, make sure the other container isn't running or delete "
