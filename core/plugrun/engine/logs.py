@@ -123,7 +123,7 @@ def _followed(engine: Engine, id: str, files: list[int], path: str) -> Iterator[
 
 def _is_written(engine: Engine, id: str) -> bool:
     """Whether a monitor has the log open: it holds this lock from before to after."""
-    lock = engine.locks.try_exclusive(watch_lock(id))
+    lock = engine.locks.try_shared(watch_lock(id))
     if lock is None:
         return True
     lock.release()

@@ -52,3 +52,25 @@ def open_in_root(root_fd: int, path: str | bytes, flags: int, mode: int = 0) -> 
     """
     resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
     return openat2(root_fd, path, flags, resolve=resolve, mode=mode)
+
+
+def make_beneath(root_fd: int, path: str | bytes, *, folder: bool) -> None:
+    """Make an empty file or a folder, and the folders above it that are missing (0755).
+
+    Symlinks on the way are followed as a process whose root is ``root_fd`` would; OSError if one
+    leads nowhere.
+    """
+    parts = [part for part in os.fsencode(path).split(b"/") if part not in (b"", b".")]
+    for count in range(1, len(parts) + 1):
+        above, name = b"/".join(parts[: count - 1]) or b".", parts[count - 1]
+        parent = open_in_root(root_fd, above, os.O_PATH | os.O_DIRECTORY)
+        try:
+            if count < len(parts) or folder:
+                os.mkdir(name, 0o755, dir_fd=parent)
+            else:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                os.close(os.open(name, flags, 0o644, dir_fd=parent))
+        except FileExistsError:
+            continue
+        finally:
+            os.close(parent)

@@ -53,8 +53,15 @@ class Locks:
 
     def try_exclusive(self, name: str) -> Lock | None:
         """Take a lock now, or return None if somebody holds it."""
+        return self._try(name, fcntl.LOCK_EX)
+
+    def try_shared(self, name: str) -> Lock | None:
+        """Take a lock that others may share now, or return None if somebody has it alone."""
+        return self._try(name, fcntl.LOCK_SH)
+
+    def _try(self, name: str, how: int) -> Lock | None:
         try:
-            return self._take(name, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return self._take(name, how | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.EACCES):
                 return None
