@@ -131,6 +131,8 @@ REFUSED = {
     )
     for name, short, kind, reason in _REFUSALS
 }
-_TRUST = Option("disable-content-trust", FLAG, "Accepted; no image is signed", hidden=True)
+_TRUST = Option(
+    "disable-content-trust", FLAG, "Accepted; no image is signed", default=True, hidden=True
+)
 
 OPTIONS = (*_LIMITS, *_SECURITY, *_NAMES, *_UPKEEP, *REFUSED.values(), _TRUST)

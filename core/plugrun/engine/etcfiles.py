@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 
+from plugrun.errors import InvalidArgument
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.model.container import Container
 
+_GATEWAY = "host-gateway"
 _HOSTS = """127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
 fe00::0\tip6-localnet
@@ -24,11 +27,50 @@ def write_etc_files(container: Container, folder: str) -> None:
     since loopback is the container's own there.
     """
     host = container.network == "host"
-    hosts = _host_file("/etc/hosts") if host else _HOSTS
+    hosts = (_host_file("/etc/hosts") if host else _HOSTS) or _HOSTS
     resolv = _host_file("/etc/resolv.conf")
-    _write(f"{folder}/hosts", hosts or _HOSTS)
+    if not host:
+        resolv = without_loopback(resolv)
+    if container.extra_hosts:
+        hosts += extra_hosts(container.extra_hosts, on_host=host)
+    if container.dns or container.dns_search or container.dns_options:
+        resolv = resolv_conf(resolv, container)
+    _write(f"{folder}/hosts", hosts)
     _write(f"{folder}/hostname", container.hostname + "\n")
-    _write(f"{folder}/resolv.conf", resolv if host else without_loopback(resolv))
+    _write(f"{folder}/resolv.conf", resolv)
+
+
+def extra_hosts(names: tuple[str, ...], *, on_host: bool) -> str:
+    """Return the lines of ``--add-host``; InvalidArgument if ``host-gateway`` has no address.
+
+    On the host's network the host is reached at loopback; elsewhere a network has to say how.
+    """
+    lines = ""
+    for item in names:
+        name, _, address = item.partition(":")
+        if address == _GATEWAY and not on_host:
+            raise InvalidArgument(
+                "unable to derive the IP value for host-gateway",
+                hint="use --network host, or name the address",
+            )
+        lines += f"{'127.0.0.1' if address == _GATEWAY else address}\t{name}\n"
+    return lines
+
+
+def resolv_conf(usual: str, container: Container) -> str:
+    """Return resolv.conf(5) with what was given in the place of what is usual."""
+    found: dict[str, list[str]] = {"nameserver": [], "search": [], "options": []}
+    for line in usual.splitlines():
+        key, *values = line.split() or [""]
+        if key in found:
+            found[key] = [*found[key], *values] if key == "nameserver" else values
+    servers = container.dns or found["nameserver"]
+    search = [name for name in container.dns_search or found["search"] if name != "."]
+    options = container.dns_options or found["options"]
+    lines = [f"search {' '.join(search)}"] if search else []
+    lines += [f"nameserver {server}" for server in servers]
+    lines += [f"options {' '.join(options)}"] if options else []
+    return "".join(f"{line}\n" for line in lines)
 
 
 def without_loopback(resolv: str) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from plugrun.engine.mountspec import with_mount_points
 from plugrun.engine.seccomp import default_seccomp
+from plugrun.model.container import DEFAULT_SHM_SIZE
+from plugrun.model.fence import Limits, Namespaces, Security
 from plugrun.model.spec import SPEC_VERSION
 
 TYPE_CHECKING = False
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
     from plugrun.engine.accounts import Identity
     from plugrun.model.container import Container
-    from plugrun.model.fence import Limits
     from plugrun.model.spec import (
         Capabilities,
         DeviceRule,
@@ -69,7 +70,6 @@ SYSCTLS = {
     "net.ipv4.ping_group_range": "0 2147483647",
 }
 
-_CPU_PERIOD_US = 100_000
 INIT_PATH = "/sbin/docker-init"
 
 
@@ -81,7 +81,7 @@ def runtime_spec(
     ``folder`` holds the files made for it (hosts, hostname, resolv.conf); ``init`` is the host's
     program that runs as its PID 1, if one was asked for.
     """
-    return {
+    spec: RuntimeSpec = {
         "ociVersion": SPEC_VERSION,
         "process": container_process(container, identity),
         "root": {"path": "rootfs", "readonly": container.read_only},
@@ -90,6 +90,24 @@ def runtime_spec(
         "linux": _linux(container),
         "annotations": {"org.plugrun.container.name": container.name},
     }
+    if _is_plain(container):
+        return spec
+    from plugrun.engine.fencing import fence
+
+    fence(spec, container, identity)
+    return spec
+
+
+def _is_plain(container: Container) -> bool:
+    """Whether a container asks for Docker's defaults and no more."""
+    return (
+        container.security == Security()
+        and container.namespaces == Namespaces()
+        and container.shm_size == DEFAULT_SHM_SIZE
+        and not container.limits.ulimits
+        and not container.domainname
+        and not container.annotations
+    )
 
 
 def container_process(container: Container, identity: Identity) -> Process:
@@ -171,10 +189,15 @@ def _mount(destination: str, kind: str, source: str, *options: str) -> SpecMount
 
 
 def _linux(container: Container) -> Linux:
+    resources: Resources = {"devices": device_rules()}
+    if container.limits != Limits():
+        from plugrun.engine.resources import limited
+
+        resources = {**resources, **limited(container.limits)}
     return {
         "sysctl": {} if container.network == "host" else dict(SYSCTLS),
         "namespaces": _namespaces(container),
-        "resources": _resources(container.limits),
+        "resources": resources,
         "maskedPaths": list(MASKED_PATHS),
         "readonlyPaths": list(READONLY_PATHS),
         "seccomp": default_seccomp(frozenset(DEFAULT_CAPABILITIES)),
@@ -188,21 +211,7 @@ def _namespaces(container: Container) -> list[Namespace]:
     return [{"type": kind} for kind in kinds]
 
 
-def _resources(limits: Limits) -> Resources:
-    resources: Resources = {"devices": _device_rules()}
-    if limits.memory:
-        # Docker allows as much swap again as memory when only --memory is given.
-        swap = limits.memory_swap or limits.memory * 2
-        resources["memory"] = {"limit": limits.memory, "swap": swap}
-    if limits.nano_cpus:
-        quota = max(1000, limits.nano_cpus * _CPU_PERIOD_US // 1_000_000_000)
-        resources["cpu"] = {"quota": quota, "period": _CPU_PERIOD_US}
-    if limits.pids > 0:
-        resources["pids"] = {"limit": limits.pids}
-    return resources
-
-
-def _device_rules() -> list[DeviceRule]:
+def device_rules() -> list[DeviceRule]:
     """Deny all, then what runc allows: mknod of any, and the use of the harmless ones."""
     rules: list[DeviceRule] = [
         {"allow": False, "access": "rwm"},
