@@ -7,7 +7,7 @@ there are no abbreviations.
 
 from __future__ import annotations
 
-from plugrun.cli.options import FLAG, REPEATED, Parsed
+from plugrun.cli.options import FLAG, LIST, REPEATED, STRING, Parsed
 from plugrun.cli.values import CONVERTERS
 from plugrun.errors import InvalidArgument, UsageError
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from plugrun.cli.options import Command, Option
+
+
+# Kinds that are taken as they are written.
+_PLAIN = frozenset((STRING, LIST))
 
 
 class FlagError(UsageError):
@@ -146,6 +150,10 @@ class _Walk:
 
     def _store(self, option: Option, text: str) -> None:
         convert = self._converters.get(option.kind)
+        if convert is None and option.kind not in _PLAIN:
+            from plugrun.cli.rarevalues import CONVERTERS as RARE
+
+            convert = RARE.get(option.kind)
         try:
             value = text if convert is None else convert(text)
         except InvalidArgument as bad:

@@ -48,7 +48,7 @@ def with_rare(request: RunRequest, v: Mapping[str, Any]) -> RunRequest:
         exposed_ports=_exposed(v["expose"]),
         health=_health(v),
         log=_log(v["log_driver"], v["log_opt"]),
-        restart=_restart(v["restart"]),
+        restart=restart_policy(v["restart"]),
         isolation=v["isolation"],
         runtime=v["runtime"],
     )
@@ -175,7 +175,8 @@ def _log(driver: str, options: tuple[str, ...]) -> LogConfig:
     return LogConfig(driver or "json-file", tuple(dict(_pair(o) for o in options).items()))
 
 
-def _restart(text: str) -> RestartPolicy:
+def restart_policy(text: str) -> RestartPolicy:
+    """Return what ``--restart`` says."""
     name, colon, most = text.partition(":")
     if not text:
         return RestartPolicy()

@@ -8,18 +8,18 @@ _GAP = 3
 _LEAST = 10
 
 
-def align(text: str) -> str:
-    """Replace tabs by spaces so that cells stand below each other.
+def align(text: str, least: int = _LEAST) -> str:
+    """Replace tabs by spaces so that cells stand below each other, ``least`` wide at least.
 
     As Go's text/tabwriter: a column goes on while lines that follow each other have it, and what
     stands after a line's last tab belongs to no column.
     """
     rows = [line.split("\t") for line in text.split("\n")]
-    lines = _aligned(rows, 0)
+    lines = _aligned(rows, 0, least)
     return "\n".join(lines)
 
 
-def _aligned(rows: list[list[str]], column: int) -> list[str]:
+def _aligned(rows: list[list[str]], column: int, least: int) -> list[str]:
     lines: list[str] = []
     start = 0
     while start < len(rows):
@@ -31,8 +31,8 @@ def _aligned(rows: list[list[str]], column: int) -> list[str]:
         while end < len(rows) and len(rows[end]) > column + 1:
             end += 1
         block = rows[start:end]
-        wide = max(_LEAST, max(len(row[column]) for row in block) + _GAP)
-        rest = _aligned(block, column + 1)
+        wide = max(least, max(len(row[column]) for row in block) + _GAP)
+        rest = _aligned(block, column + 1, least)
         lines.extend(row[column].ljust(wide) + tail for row, tail in zip(block, rest, strict=True))
         start = end
     return lines

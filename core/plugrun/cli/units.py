@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+_BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 NS = 10**9
 
 
@@ -53,3 +54,12 @@ def rfc3339_local(time_ns: int) -> str:
     zone = time.strftime("%z", place)
     zone = "Z" if zone == "+0000" else f"{zone[:3]}:{zone[3:]}"
     return time.strftime("%Y-%m-%dT%H:%M:%S", place) + zone
+
+
+def binary_size(size: float) -> str:
+    """Return a size with a factor of 1024 and four significant digits: ``900KiB``, ``1.078MiB``."""
+    for unit in _BINARY:
+        if size < 1024 or unit == _BINARY[-1]:
+            break
+        size /= 1024
+    return f"{size:.4g}{unit}"

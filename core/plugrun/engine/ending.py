@@ -7,6 +7,7 @@ import os
 import select
 
 from plugrun.engine.containers import UNSEEN
+from plugrun.engine.signals import signal_number
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, NoSuchContainer
 from plugrun.linux.process import start_time
@@ -22,12 +23,28 @@ if TYPE_CHECKING:
 
 
 def send_signal(engine: Engine, container: Container, number: int) -> bool:
-    """Signal a container's first process; False if it has ended meanwhile."""
+    """Signal a container's first process; False if it has ended meanwhile.
+
+    As in Docker, a signal that is to end a paused container wakes it: its own stop signal, or
+    any signal if it has none of its own.
+    """
+    isolation = engine.isolation_named(container.isolation.name)
     try:
-        engine.isolation_named(container.isolation.name).kill(container.id, number)
+        isolation.kill(container.id, number)
     except (Conflict, NoSuchContainer):
         return False
+    task = read_task_file(engine.task_folder(container.id))
+    if task is not None and task.paused and _ends(container, number):
+        try:
+            isolation.resume(container.id)
+        except (Conflict, NoSuchContainer):
+            return True  # woken by another, or it has ended of it
+        engine.emit_container("unpause", container)
     return True
+
+
+def _ends(container: Container, number: int) -> bool:
+    return container.stop_signal == "SIGTERM" or number == signal_number(container.stop_signal)
 
 
 def wait_ended(task: TaskFile, seconds: float | None) -> bool:

@@ -31,6 +31,10 @@ def exec_in(engine: Engine, request: ExecRequest) -> int:
     task = read_task_file(engine.task_folder(container.id))
     if task is None or not task.running:
         raise Conflict(f"container {container.id} is not running")
+    if task.paused:
+        raise Conflict(
+            f"Container {request.container} is paused, unpause the container before exec"
+        )
     if request.tty and request.interactive and not os.isatty(0):
         raise NotATerminal(
             "the input device is not a TTY", hint="leave -t out, or run it in a terminal"

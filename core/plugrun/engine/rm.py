@@ -22,6 +22,11 @@ def remove(engine: Engine, text: str, force: bool) -> None:
     task = read_task_file(engine.task_folder(container.id))
     if task is not None and task.pid == 0 and task.attended:
         raise Conflict(f'cannot remove container "/{container.name}": it is being started')
+    if task is not None and task.paused and not force:
+        raise Conflict(
+            f'cannot remove container "/{container.name}": container is paused and must be '
+            "unpaused first"
+        )
     if task is not None and task.running and not force:
         raise Conflict(
             f'cannot remove container "/{container.name}": container is running: stop the '

@@ -11,7 +11,7 @@ from plugrun.store.database import Transaction, open_database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 
@@ -163,6 +163,18 @@ class Metadata:
                 raise NoSuchContainer(f"No such container: {id}")
             record = dumps(container_to_json(replace(_container(row[0]), name=name)))
             db.execute("UPDATE containers SET name=?, record=? WHERE id=?", (name, record, id))
+
+    def change_container(self, id: str, decide: Callable[[Container], Container]) -> None:
+        """Replace a container's record by what ``decide`` makes of it; its name and ID stay.
+
+        Others wait meanwhile. When ``decide`` raises, nothing has changed.
+        """
+        with Transaction(self._db, self._path) as db:
+            row = db.execute("SELECT record FROM containers WHERE id=?", (id,)).fetchone()
+            if row is None:
+                raise NoSuchContainer(f"No such container: {id}")
+            record = dumps(container_to_json(decide(_container(row[0]))))
+            db.execute("UPDATE containers SET record=? WHERE id=?", (record, id))
 
     def remove_container(self, id: str) -> None:
         """Forget a container; its name is free."""

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from plugrun.cli.options import FILTER, FLAG, INT, STRING, Command, Option
+from plugrun.cli.options import (
+    BYTES,
+    DECIMAL,
+    FILTER,
+    FLAG,
+    INT,
+    STRING,
+    SWAP,
+    UINT16,
+    Command,
+    Option,
+)
 from plugrun.cli.tables.shared import COMMON, FORMAT_F, FORMAT_LIST, NO_TRUNC
 
 PS = Command(
@@ -55,6 +66,16 @@ LOGS = Command(
     also=("container logs",),
 )
 
+PAUSE = Command(
+    "pause",
+    "CONTAINER [CONTAINER...]",
+    "Freeze all processes of containers",
+    (),
+    least=1,
+    verb="pause",
+    also=("container pause",),
+)
+
 RENAME = Command(
     "rename",
     "CONTAINER NEW_NAME",
@@ -76,6 +97,20 @@ RM = Command(
     also=("container rm", "container remove"),
 )
 
+STATS = Command(
+    "stats",
+    "[OPTIONS] [CONTAINER...]",
+    "Show what containers use, every second",
+    (
+        Option("all", FLAG, "Show those that do not run, too", "a"),
+        FORMAT_LIST,
+        Option("no-stream", FLAG, "Show it once, and end"),
+        NO_TRUNC,
+    ),
+    verb="stats",
+    also=("container stats",),
+)
+
 STOP = Command(
     "stop",
     "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -84,6 +119,55 @@ STOP = Command(
     least=1,
     verb="stop",
     also=("container stop",),
+)
+
+TOP = Command(
+    "top",
+    "CONTAINER [ps OPTIONS]",
+    "Show the processes of a container",
+    (),
+    least=1,
+    mixed=False,
+    verb="top",
+    also=("container top",),
+)
+
+UNPAUSE = Command(
+    "unpause",
+    "CONTAINER [CONTAINER...]",
+    "Let frozen containers go on",
+    (),
+    least=1,
+    verb="unpause",
+    also=("container unpause",),
+)
+
+UPDATE = Command(
+    "update",
+    "[OPTIONS] CONTAINER [CONTAINER...]",
+    "Change limits and restart policy of containers",
+    (
+        Option("blkio-weight", UINT16, "Share of block I/O, 10 to 1000"),
+        Option("cpu-period", INT, "Length of a CPU quota's period in microseconds"),
+        Option("cpu-quota", INT, "CPU time in each period in microseconds (-1 for no limit)"),
+        Option("cpu-shares", INT, "Share of CPU time, relative to others", "c"),
+        Option("cpus", DECIMAL, "Limit the number of CPUs"),
+        Option("cpuset-cpus", STRING, "CPUs to run on (0-3, 0,1)"),
+        Option("cpuset-mems", STRING, "Memory nodes to use (0-3, 0,1)"),
+        Option("memory", BYTES, "Limit memory", "m"),
+        Option("memory-reservation", BYTES, "Memory to be kept to when it is scarce"),
+        Option(
+            "memory-swap",
+            SWAP,
+            "Limit memory and swap together (-1 for no limit)",
+            metavar="bytes",
+        ),
+        Option("pids-limit", INT, "Limit the number of processes (-1 for no limit)"),
+        Option("restart", STRING, "When to start it again after its end"),
+    ),
+    least=1,
+    verb="update",
+    also=("container update",),
 )
 
 WAIT = Command(
@@ -109,9 +193,14 @@ TABLES = (
     PS,
     KILL,
     LOGS,
+    PAUSE,
     RENAME,
     RM,
+    STATS,
     STOP,
+    TOP,
+    UNPAUSE,
+    UPDATE,
     WAIT,
     CONTAINER_INSPECT,
 )
