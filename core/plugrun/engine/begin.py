@@ -13,17 +13,21 @@ from plugrun.engine.taskfile import served_by, watch_lock, write_task_file
 from plugrun.engine.tidy import release
 from plugrun.errors import IsolationError
 from plugrun.linux.filesystem import unlink
+from plugrun.model.fence import Namespaces
 from plugrun.model.record import record, replace
 from plugrun.monitor.exitfile import ExitFile, read_exit_file, write_exit_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from plugrun.engine.engine import Engine
     from plugrun.engine.plumbing import Plumbing
     from plugrun.engine.stopwatch import Stopwatch
     from plugrun.engine.taskfile import TaskFile
     from plugrun.interfaces.isolation import Task
     from plugrun.model.container import Container
+    from plugrun.model.mount import Mount
 
 
 @record
@@ -49,7 +53,7 @@ def begin(
     before = read_exit_file(folder)
     watching = engine.locks.exclusive(watch_lock(container.id))
     try:
-        task = isolation.create(container.id, folder, plumbing.inner, mounts)
+        task = _create(engine, container, plumbing, mounts)
         clock.mark("create")
         # Before anything can fail or be killed, so that the process can be found.
         task_file = _serving(task_file, task)
@@ -70,6 +74,22 @@ def begin(
     clock.mark("start")
     engine.emit_container("start", container)
     return Begun(task_file, watching.detach())
+
+
+def _create(
+    engine: Engine, container: Container, plumbing: Plumbing, mounts: Sequence[Mount]
+) -> Task:
+    isolation = engine.isolation_named(container.isolation.name)
+    folder = engine.container_folder(container.id)
+
+    def create() -> Task:
+        return isolation.create(container.id, folder, plumbing.inner, mounts)
+
+    if container.namespaces == Namespaces():
+        return create()
+    from plugrun.engine.joining import create_joined
+
+    return create_joined(engine, container, create)
 
 
 def _attach_network(engine: Engine, container: Container, task: Task) -> None:

@@ -167,7 +167,7 @@ def _shared_memory(spec: RuntimeSpec, container: Container) -> None:
         mounts[place] = _bound("/dev/shm", "/dev/shm")
     elif joined(mode):
         # The source is filled in at the start: `joining`.
-        mounts[place] = _bound("/dev/shm", "")
+        mounts[place] = _bound("", "/dev/shm")
     elif container.shm_size != DEFAULT_SHM_SIZE:
         kept = [o for o in mounts[place]["options"] if not o.startswith("size=")]
         mounts[place]["options"] = [*kept, f"size={container.shm_size}"]

@@ -15,7 +15,10 @@ from plugrun.model.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plugrun.engine.engine import Engine
+    from plugrun.interfaces.isolation import Task
     from plugrun.model.container import Container
     from plugrun.model.fence import Namespaces
     from plugrun.model.spec import RuntimeSpec
@@ -38,26 +41,32 @@ def named_in_full(engine: Engine, given: Namespaces) -> Namespaces:
     return replace(given, **full)
 
 
-def join(engine: Engine, container: Container) -> None:
-    """Write the paths of the namespaces it shares into a container's bundle.
+def create_joined(engine: Engine, container: Container, create: Callable[[], Task]) -> Task:
+    """Make a container's process where the namespaces it shares with others can be joined.
 
-    Nothing is done for one that shares none. Raise Conflict, in Docker's words, if one of the
-    others does not run.
+    The paths are written into its bundle. Raise Conflict, in Docker's words, if one of the others
+    does not run.
     """
     spaces = container.namespaces
     with_pid, with_ipc = joined(spaces.pid), joined(spaces.ipc)
     if not with_pid and not with_ipc:
-        return
+        return create()
     path = f"{engine.container_folder(container.id)}/config.json"
     with open(path, "rb") as file:
         spec: RuntimeSpec = loads(file.read())
     if with_pid:
         _enter(spec, "pid", _process(engine, with_pid))
-    if with_ipc:
-        pid = _ipc_process(engine, with_ipc)
-        _enter(spec, "ipc", pid)
-        _share_shm(spec, pid)
+    donor = _ipc_process(engine, with_ipc) if with_ipc else 0
+    shared = ""
+    if donor:
+        _enter(spec, "ipc", donor)
+        shared = _share_memory(spec, f"{engine.task_folder(container.id)}/shm")
     write_whole(path, dumps(spec).encode())
+    if not shared:
+        return create()
+    from plugrun.engine.sharedmemory import with_shared_memory
+
+    return with_shared_memory(donor, shared, create)
 
 
 def _enter(spec: RuntimeSpec, kind: str, pid: int) -> None:
@@ -66,10 +75,13 @@ def _enter(spec: RuntimeSpec, kind: str, pid: int) -> None:
     spec["linux"]["namespaces"] = others
 
 
-def _share_shm(spec: RuntimeSpec, pid: int) -> None:
+def _share_memory(spec: RuntimeSpec, place: str) -> str:
+    """Let /dev/shm come from ``place`` and return it; empty if the user mounts something else."""
     for mount in spec["mounts"]:
-        if mount["destination"] == "/dev/shm" and mount.get("type") == "bind":
-            mount["source"] = f"/proc/{pid}/root/dev/shm"
+        if mount["destination"] == "/dev/shm" and mount.get("source") in ("", place):
+            mount["source"] = place
+            return place
+    return ""
 
 
 def _process(engine: Engine, id: str) -> int:

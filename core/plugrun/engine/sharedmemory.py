@@ -1,0 +1,65 @@
+"""/dev/shm of another container, for one that shares its IPC namespace.
+
+A mount can only be cloned in the mount namespace it lies in (open_tree(2)), and only be found by
+a path of ours in our own. So the monitor goes into the other container for one system call, then
+puts the clone into a mount namespace of its own in which the container is made, and comes back:
+nothing is mounted on the host, and nothing is left if it is killed. In there only system calls are
+made: whatever Python loaded then would be the other container's.
+"""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.linux.filesystem import make_private
+from plugrun.linux.libc import SYS_MOVE_MOUNT, SYS_OPEN_TREE, syscall
+from plugrun.linux.mounting import MS_PRIVATE, MS_REC, mount
+from plugrun.linux.process import CLONE_NEWNS, setns, unshare
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+_AT_FDCWD = -100
+_OPEN_TREE_CLONE = 1
+_FROM_EMPTY_PATH = 0x04
+_PLACE = b"/dev/shm"
+
+
+def with_shared_memory(pid: int, target: str, make: Callable[[], T]) -> T:
+    """Return what ``make`` returns, called where ``target`` is the /dev/shm of a process.
+
+    ``target`` is a folder of this machine, made if it is not there. The caller has one thread.
+    """
+    make_private(target)
+    there = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    here = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    folder = os.getcwd()
+    tree = -1
+    try:
+        tree = _clone(there, here)
+        unshare(CLONE_NEWNS)
+        mount("", "/", "", MS_PRIVATE | MS_REC, "")
+        raw = os.fsencode(target)
+        syscall(SYS_MOVE_MOUNT, tree, b"", _AT_FDCWD, raw, _FROM_EMPTY_PATH, subject=target)
+        return make()
+    finally:
+        # Both change the working directory to the namespace's root: setns(2).
+        setns(here, CLONE_NEWNS)
+        os.chdir(folder)
+        for fd in (tree, there, here):
+            if fd >= 0:
+                os.close(fd)
+
+
+def _clone(there: int, here: int) -> int:
+    """Return a clone of /dev/shm in another mount namespace, as a mount not attached anywhere."""
+    flags = _OPEN_TREE_CLONE | os.O_CLOEXEC
+    setns(there, CLONE_NEWNS)
+    try:
+        return syscall(SYS_OPEN_TREE, _AT_FDCWD, _PLACE, flags)
+    finally:
+        setns(here, CLONE_NEWNS)
