@@ -76,7 +76,7 @@ def exec_request(parsed: Parsed) -> ExecRequest:
         tty=v["tty"],
         env=_environment(v),
         user=v["user"],
-        workdir=_workdir(v["workdir"]),
+        workdir=v["workdir"],
         detach=v["detach"],
         detach_keys=v["detach_keys"],
         privileged=v["privileged"],

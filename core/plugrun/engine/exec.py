@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import os
 
-from plugrun.engine.accounts import Accounts, Identity, identify, read_accounts
 from plugrun.engine.client import CHUNK, Attachment, Input
 from plugrun.engine.containers import find_container
-from plugrun.engine.create import merge_environment
 from plugrun.engine.execevents import ExecEvents
+from plugrun.engine.execprocess import exec_process, execute
 from plugrun.engine.plumbing import Plumbing, lay, over_pty
-from plugrun.engine.spec import capabilities, environment
 from plugrun.engine.taskfile import read_task_file
 from plugrun.engine.terminal import RawMode
-from plugrun.errors import Conflict, InvalidArgument, NotATerminal
+from plugrun.errors import Conflict, NotATerminal
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
-from plugrun.model.jsontext import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
     from plugrun.engine.request import ExecRequest
-    from plugrun.model.container import Container
-    from plugrun.model.spec import Process
 
 
 def exec_in(engine: Engine, request: ExecRequest) -> int:
@@ -39,15 +34,13 @@ def exec_in(engine: Engine, request: ExecRequest) -> int:
         raise NotATerminal(
             "the input device is not a TTY", hint="leave -t out, or run it in a terminal"
         )
-    identity = identify(request.user or container.user, live_accounts(task.pid))
-    allowed = allowed_capabilities(engine.container_folder(container.id))
-    process = exec_process(container, request, identity, allowed)
+    process = exec_process(engine, container, request, task.pid)
     plumbing = _lay(request, task.pid)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     isolation = engine.isolation_named(container.isolation.name)
     events = ExecEvents(engine, container, request.args)
     events.created()
-    pid = isolation.exec(container.id, process, plumbing.inner)
+    pid = execute(isolation, container.id, process, plumbing.inner)
     events.started()
     plumbing.close_inner()
     code = _Session(plumbing, pid, terminal=request.tty).run()
@@ -61,46 +54,6 @@ def _lay(request: ExecRequest, pid: int) -> Plumbing:
     from plugrun.engine.innerpty import open_inner_pty
 
     return over_pty(*open_inner_pty(pid))
-
-
-def live_accounts(pid: int) -> Accounts:
-    """Read a running container's account files, as they are now, beneath its root."""
-    root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        return read_accounts(root)
-    finally:
-        os.close(root)
-
-
-def allowed_capabilities(folder: str) -> list[str]:
-    """Return what the container itself may have at most, as hooks left it in its bundle."""
-    with open(f"{folder}/config.json", "rb") as file:
-        process = loads(file.read())["process"]
-    allowed: list[str] = process.get("capabilities", {}).get("bounding", [])
-    return allowed
-
-
-def exec_process(
-    container: Container, request: ExecRequest, identity: Identity, allowed: list[str]
-) -> Process:
-    """Return the process that a request describes: the container's, but for what was said."""
-    given = merge_environment(container.env, request.env)
-    cwd = request.workdir or container.working_dir or "/"
-    if not cwd.startswith("/"):
-        raise InvalidArgument(f"the working directory '{cwd}' needs to be an absolute path")
-    return {
-        "terminal": request.tty,
-        "user": {
-            "uid": identity.uid,
-            "gid": identity.gid,
-            "additionalGids": identity.supplementary,
-            "umask": 0o022,
-        },
-        "args": list(request.args),
-        "env": environment(container, identity, given, request.tty),
-        "cwd": cwd,
-        "capabilities": capabilities(identity, allowed),
-    }
 
 
 class _Session:
