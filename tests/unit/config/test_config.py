@@ -56,7 +56,7 @@ def test_without_files_the_default_profile_is_used(machine):
     settings = machine.load()
     assert settings.profile.name == "default"
     assert settings.profile.storage == ("overlay",)
-    assert settings.profile.transport == ("registry", "host")
+    assert settings.profile.transport == ("registry", "archive", "host")
     assert settings.origins["storage"] == "built-in"
     assert not any(file.exists for file in settings.files)
 
