@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from plugrun.cli.progress import Plain, board
-from plugrun.engine.pull import PullObserver
+from plugrun.engine.arrival import PullObserver
 from plugrun.engine.request import RunRequest
 from plugrun.engine.transfer import DOWNLOADING, EXTRACTING
 from plugrun.errors import InvalidArgument

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from plugrun.engine.arrival import PullObserver
     from plugrun.engine.engine import Engine
-    from plugrun.engine.pull import PullObserver
     from plugrun.interfaces.transport import Transport
     from plugrun.layers.unpack import Unpacked
     from plugrun.model.descriptor import Descriptor

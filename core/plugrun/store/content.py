@@ -118,12 +118,12 @@ class ContentStore:
         fd = _open_locked(path)
         try:
             if self.has(descriptor.digest, descriptor.size):
-                os.unlink(path)
+                _remove(path)
                 return self.path(descriptor.digest)
             try:
                 Reception(fd, descriptor, fetch, progress or _ignore).run()
             except (DigestMismatch, NoSpace):
-                os.unlink(path)
+                _remove(path)
                 raise
         finally:
             os.close(fd)
@@ -166,6 +166,33 @@ class ContentStore:
         except FileNotFoundError:
             return 0
         return size
+
+    def walk_partial(self) -> Iterator[str]:
+        """Yield the digest of every blob that is on its way, or was left there."""
+        try:
+            names = os.listdir(self._ingest)
+        except FileNotFoundError:
+            return
+        for name in names:
+            if len(name) == 64:
+                yield f"sha256:{name}"
+
+    def discard(self, digest: str) -> None:
+        """Remove what has been received of a blob, unless somebody is receiving it."""
+        import fcntl
+
+        path = f"{self._ingest}/{parse_digest(digest)[7:]}"
+        try:
+            fd = os.open(path, _READ)
+        except FileNotFoundError:
+            return
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(path)
+        except BlockingIOError:
+            return
+        finally:
+            os.close(fd)
 
     def discard_partial(self) -> int:
         """Remove everything in ``ingest``; return how many. Nobody may be receiving."""
@@ -274,6 +301,14 @@ def _open_locked(path: str) -> int:
             os.close(fd)
             raise
         os.close(fd)
+
+
+def _remove(path: str) -> None:
+    """Remove a file that is on its way; whoever received it at the same time may have moved it."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
 
 
 def _sync(path: str) -> None:

@@ -20,10 +20,10 @@ BLOBS = "blobs/sha256"
 
 @record
 class Held:
-    """One image: the full names it has, ``tag`` as an OCI layout calls it, its document."""
+    """One image: the full names it has, ``tags`` as an OCI layout calls it, its document."""
 
     names: tuple[str, ...]
-    tag: str
+    tags: tuple[str, ...]
     descriptor: Descriptor
     raw: bytes
 
@@ -36,13 +36,13 @@ class Catalog:
     parts: Mapping[str, tuple[str, int]]
 
 
-def read_catalog(members: Members, source: str) -> Catalog:
-    """Read Docker's ``manifest.json``, or else an OCI layout's ``index.json``.
+def read_catalog(members: Members, source: str, *, docker: bool) -> Catalog:
+    """Read Docker's ``manifest.json``, if it may be that, or else an OCI layout's ``index.json``.
 
     An archive with both (Docker's since version 25) has Docker's names, and the layout's
     manifests, so that an image keeps its digest.
     """
-    if members.has(MANIFEST_JSON):
+    if docker and members.has(MANIFEST_JSON):
         from plugrun_archive_tar.dockerformat import read_docker
 
         return read_docker(members)

@@ -57,7 +57,7 @@ def read_docker(members: Members) -> Catalog:
         held = _Entry(members, item, f"{MANIFEST_JSON}[{number}]").held(parts, kept)
         known = images.get(held.descriptor.digest)
         names = dict.fromkeys((*(known.names if known else ()), *held.names))
-        images[held.descriptor.digest] = Held(tuple(names), "", held.descriptor, held.raw)
+        images[held.descriptor.digest] = Held(tuple(names), (), held.descriptor, held.raw)
     if not images:
         raise Corrupt(f"{MANIFEST_JSON} names no image")
     return Catalog(tuple(images.values()), parts)
@@ -94,7 +94,7 @@ class _Entry:
         config, raw = self._config(parts)
         layers = self._layers(raw, parts)
         manifest, document_ = kept.get(config.digest) or _made(config, layers)
-        return Held(self._names(), "", manifest, document_)
+        return Held(self._names(), (), manifest, document_)
 
     def _names(self) -> tuple[str, ...]:
         tags = list_in(self._item.get("RepoTags"), f"{self._where}.RepoTags", str)

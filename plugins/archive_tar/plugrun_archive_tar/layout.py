@@ -50,13 +50,15 @@ def read_layout(members: Members) -> Catalog:
     images: dict[str, Held] = {}
     for entry in layout_entries(members):
         digest = entry.descriptor.digest
-        known = images.get(digest)
-        if known is None:
-            raw = read_blob(members, entry.descriptor)
-            known = Held((), entry.tag, entry.descriptor, raw)
-        names = dict.fromkeys((*known.names, *((entry.name,) if entry.name else ())))
-        images[digest] = Held(tuple(names), known.tag or entry.tag, known.descriptor, known.raw)
+        known = images.get(digest) or Held((), (), entry.descriptor, b"")
+        names, tags = _with(known.names, entry.name), _with(known.tags, entry.tag)
+        raw = known.raw or read_blob(members, entry.descriptor)
+        images[digest] = Held(names, tags, known.descriptor, raw)
     return Catalog(tuple(images.values()), {})
+
+
+def _with(words: tuple[str, ...], more: str) -> tuple[str, ...]:
+    return words if not more or more in words else (*words, more)
 
 
 def _check_version(members: Members) -> None:
@@ -84,8 +86,10 @@ def _is_attestation(item: dict[str, Any]) -> bool:
 def _entry(item: dict[str, Any], where: str) -> Entry:
     annotations = object_in(item.get("annotations") or {}, f"{where}.annotations")
     tag = text_in(annotations.get(REF_NAME), where)
-    full = text_in(annotations.get(FULL_NAME), where)
-    return Entry(descriptor_in(item, where), full_name(full) or _name_of_tag(tag), tag)
+    full = full_name(text_in(annotations.get(FULL_NAME), where))
+    if tag and not full.endswith(tag):
+        full = ""  # a copy made by a tool (umoci) that gave it another tag, and left this as it was
+    return Entry(descriptor_in(item, where), full or _name_of_tag(tag), tag)
 
 
 def _name_of_tag(tag: str) -> str:

@@ -98,7 +98,9 @@ class ArchiveTransport:
             if self._members is None:
                 self._members = self._open()
             if self._catalog is None:
-                self._catalog = read_catalog(self._members, self._source)
+                self._catalog = read_catalog(
+                    self._members, self._source, docker=self._scheme == DOCKER_ARCHIVE
+                )
             return self._members, self._catalog
 
     def _open(self) -> Members:
@@ -130,7 +132,7 @@ class ArchiveTransport:
             if full and full in held.names:
                 return held, full
         for held in images:
-            if wanted == held.tag:
+            if wanted in held.tags:
                 return held, ""
         raise ImageNotFound(
             f"{self._source} has no image {wanted!r:.200}", hint=f"it has {_known(images)}"
@@ -141,7 +143,8 @@ class ArchiveTransport:
         base = "stdin" if self._path == "-" else os.path.basename(os.path.abspath(self._path))
         words = "".join(c if c.isascii() and c.isalnum() else " " for c in base.lower()).split()
         name = "-".join(words)[:100] or "archive"
-        return full_name(f"localhost/{name}:{held.tag}") or (
+        tag = next(iter(held.tags), "")
+        return (tag and full_name(f"localhost/{name}:{tag}")) or (
             f"localhost/{name}:{held.descriptor.digest[7:19]}"
         )
 
@@ -187,5 +190,5 @@ class ArchiveTransport:
 
 
 def _known(images: tuple[Held, ...]) -> str:
-    known = [name for held in images for name in (held.names or (held.tag,)) if name]
+    known = [name for held in images for name in (*held.names, *held.tags)]
     return ", ".join(known[:10]) or "images without names: use @0, @1 …"

@@ -20,6 +20,30 @@ PULL = Command(
     also=("image pull",),
 )
 
+SAVE = Command(
+    "save",
+    "[OPTIONS] IMAGE [IMAGE...]",
+    "Write images to an archive (to standard output unless told otherwise)",
+    (Option("output", STRING, "Write to this file", "o", ""),),
+    least=1,
+    verb="save",
+    also=("image save",),
+)
+
+LOAD = Command(
+    "load",
+    "[OPTIONS]",
+    "Load images from an archive or from standard input",
+    (
+        Option("input", STRING, "Read from this file", "i", ""),
+        Option("platform", STRING, "Take the image for this platform", default=""),
+        Option("quiet", FLAG, "Do not show progress", "q"),
+    ),
+    most=0,
+    verb="load",
+    also=("image load",),
+)
+
 IMAGES = Command(
     "images",
     "[OPTIONS] [REPOSITORY[:TAG]]",
@@ -85,6 +109,8 @@ IMAGE_INSPECT = Command(
 
 TABLES = (
     PULL,
+    SAVE,
+    LOAD,
     IMAGES,
     HISTORY,
     TAG,

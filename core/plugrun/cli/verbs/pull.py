@@ -9,8 +9,9 @@ from plugrun.cli.options import Parsed
 from plugrun.cli.progress import board
 from plugrun.cli.pulling import PullView, registry_reference
 from plugrun.cli.requests import platform
+from plugrun.engine.arrival import PullObserver
 from plugrun.engine.heal import heal_storage, open_healed
-from plugrun.engine.pull import PullObserver, pull
+from plugrun.engine.pull import pull
 from plugrun.engine.request import GlobalOptions
 from plugrun.model.reference import DEFAULT_TAG
 
