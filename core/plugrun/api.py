@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.errors import AlreadyExists as AlreadyExists
     from plugrun.errors import BackendUnavailable as BackendUnavailable
+    from plugrun.errors import CannotAttach as CannotAttach
     from plugrun.errors import CommandNotExecutable as CommandNotExecutable
     from plugrun.errors import CommandNotFound as CommandNotFound
     from plugrun.errors import ConfigError as ConfigError
@@ -135,6 +136,7 @@ _HOMES = {
     "plugrun.errors": (
         "AlreadyExists",
         "BackendUnavailable",
+        "CannotAttach",
         "CommandNotExecutable",
         "CommandNotFound",
         "ConfigError",

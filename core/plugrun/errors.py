@@ -81,6 +81,10 @@ class Conflict(PlugrunError):
     http_status = 409
 
 
+class CannotAttach(Conflict):
+    """The container does not run, or not now, so that nobody can be attached to it."""
+
+
 class AlreadyExists(Conflict):
     """The name or key is taken."""
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import select
 
-from plugrun.engine.terminal import copy_window_size
+from plugrun.engine.detachkeys import DEFAULT
+from plugrun.engine.terminal import set_window_size, window_size
 from plugrun.linux.signals import raw as signals
+from plugrun.model.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,18 +49,26 @@ _OWN = frozenset(
 )
 _PASSED = tuple(n for n in range(1, 32) if n not in _OWN and n not in (16, 30))
 
-# Ctrl-P Ctrl-Q, Docker's keys to leave a container without ending it.
-_DETACH = b"\x10\x11"
+
+@record
+class Wishes:
+    """How to be attached: to which streams, which keys leave, whether signals are passed on."""
+
+    streams: tuple[str, ...] = ("stdin", "stdout", "stderr")
+    keys: bytes = DEFAULT
+    proxy: bool = True
 
 
 class Signals:
-    """Signals as bytes of a pipe, so that one poll sees them beside everything else."""
+    """Signals as bytes of a pipe, so that one poll sees them beside everything else.
 
-    def __init__(self) -> None:
+    Without ``passed`` only the window's size is asked for, and all else does what it did.
+    """
+
+    def __init__(self, *, passed: bool) -> None:
         self.fd, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._before = {
-            number: signals.signal(number, _noted) for number in (*_PASSED, signals.SIGWINCH)
-        }
+        wanted = (*_PASSED, signals.SIGWINCH) if passed else (signals.SIGWINCH,)
+        self._before = {number: signals.signal(number, _noted) for number in wanted}
         signals.set_wakeup_fd(self._wake)
 
     def take(self) -> bytes:
@@ -82,11 +92,23 @@ def _noted(number: int, frame: object) -> None:
 
 
 class Input:
-    """Copies descriptor 0 to a process's input without ever blocking on either."""
+    """Copies descriptor 0 to a process's input without ever blocking on either.
 
-    def __init__(self, target: int, *, terminal: bool) -> None:
+    On a terminal ``keys`` are those that detach. ``ended`` is told when the input has ended.
+    """
+
+    def __init__(
+        self,
+        target: int,
+        *,
+        terminal: bool,
+        keys: bytes = DEFAULT,
+        ended: Callable[[], None] | None = None,
+    ) -> None:
         self._target = target
         self._terminal = terminal
+        self._keys = keys
+        self._ended = ended
         self._waiting = b""
         self._held = b""
         self.detached = False
@@ -98,6 +120,11 @@ class Input:
             poll.register(self._target, select.POLLOUT)
         elif self._target >= 0:
             poll.register(0, select.POLLIN)
+
+    @property
+    def over(self) -> bool:
+        """Whether all of it has been passed on."""
+        return self._target < 0
 
     def owns(self, fd: int) -> bool:
         """Whether an event on this descriptor is for ``step``."""
@@ -123,12 +150,15 @@ class Input:
             self._waiting = data
 
     def _without_detach(self, data: bytes) -> bytes:
+        """Return what is not, and cannot become, part of the keys that detach."""
         data = self._held + data
-        if _DETACH in data:
+        if self._keys in data:
             self.detached = True
-            return data[: data.index(_DETACH)]
-        self._held = data[-1:] if data.endswith(_DETACH[:1]) else b""
-        return data[: len(data) - len(self._held)]
+            return data[: data.index(self._keys)]
+        most = min(len(self._keys) - 1, len(data))
+        length = next((n for n in range(most, 0, -1) if data.endswith(self._keys[:n])), 0)
+        self._held = data[len(data) - length :]
+        return data[: len(data) - length]
 
     def _write(self) -> None:
         try:
@@ -143,14 +173,28 @@ class Input:
         """Pass the end of input on; a terminal has none, it is only let go of."""
         if not self._terminal:
             os.close(self._target)
+            if self._ended is not None:
+                self._ended()
         self._target = -1
 
 
 class Attachment:
-    """One poll over events of a process, signals and input."""
+    """One poll over events of a process, signals and input.
 
-    def __init__(self, input: Input | None, terminal: int, target: int) -> None:
-        self._signals = Signals()
+    ``terminal`` is the terminal whose size ``target`` follows, or -1; ``resized`` is told of it.
+    """
+
+    def __init__(
+        self,
+        input: Input | None,
+        terminal: int,
+        target: int,
+        *,
+        proxy: bool = True,
+        resized: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._signals = Signals(passed=proxy)
+        self._resized = resized
         self._input = input
         self._terminal = terminal
         self._target = target
@@ -162,13 +206,30 @@ class Attachment:
         """Say which process signals are for; those that came before are passed on now."""
         try:
             self._pidfd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return
+        except OSError:
+            return  # it has ended; ESRCH, and EINVAL or ENOENT for one that is reaped
         early, self._early = self._early, b""
         self._pass_on(early)
 
+    def follow_size(self, *, redraw: bool = False) -> None:
+        """Give the process's terminal our own's size; with ``redraw`` as a change in any case.
+
+        A program that fills the screen draws it anew when the size changes, and somebody who has
+        just attached sees nothing before it does.
+        """
+        size = window_size(self._terminal) if self._terminal >= 0 else None
+        if size is None:
+            return
+        for more in (1, 0) if redraw else (0,):
+            set_window_size(self._target, size[0] + more, size[1] + more)
+            if self._resized is not None:
+                self._resized(size[0] + more, size[1] + more)
+
     def wait(self, fds: tuple[int, ...], handle: Callable[[int], bool]) -> bool:
-        """Serve until ``handle`` returns True for one of ``fds``; False if the user detached."""
+        """Serve until ``handle`` returns True for one of ``fds``; False if the user left.
+
+        Without ``fds`` that is when the input has ended.
+        """
         while True:
             poll = select.poll()
             for fd in (*fds, self._signals.fd):
@@ -180,7 +241,7 @@ class Attachment:
                     self._pass_on(self._signals.take())
                 elif self._input is not None and self._input.owns(fd):
                     self._input.step()
-                    if self._input.detached:
+                    if self._input.detached or (self._input.over and not fds):
                         return False
                 elif handle(fd):
                     return True
@@ -214,8 +275,7 @@ class Attachment:
     def _pass_on(self, numbers: bytes) -> None:
         for number in numbers:
             if number == signals.SIGWINCH:
-                if self._terminal >= 0:
-                    copy_window_size(self._terminal, self._target)
+                self.follow_size()
             elif self._pidfd < 0:
                 self._early += bytes((number,))
             else:

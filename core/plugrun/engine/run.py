@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-from plugrun.engine.create import create
+from plugrun.engine.client import Wishes
+from plugrun.engine.create import attached_streams, create
+from plugrun.engine.detachkeys import detach_keys
 from plugrun.engine.images import find_image
 from plugrun.engine.plumbing import lay
 from plugrun.engine.starter import Starter
@@ -53,13 +55,16 @@ def run(
         )
     clock = Stopwatch()
     plumbing = lay(terminal=request.tty, interactive=request.interactive)
-    starter = Starter(engine, clock, plumbing, detached=request.detach)
+    wishes = None if request.detach else _wishes(request)
+    starter = Starter(engine, clock, plumbing, wishes=wishes)
     clock.mark("monitor")
     image = local_image(engine, request, observer_factory)
     clock.mark("image")
     container = create(engine, request, image, starter.monitor)
     write_cidfile(request, container)
     clock.mark("container")
+    if wishes is not None:
+        engine.emit_container("attach", container)
     try:
         code = starter.start(container)
     except OutputLost:
@@ -72,6 +77,11 @@ def run(
             forget_locks(engine, container.id)
         raise
     return RunOutcome(container.id, code, tuple(clock.stages))
+
+
+def _wishes(request: RunRequest) -> Wishes:
+    """Return how the caller is to be attached."""
+    return Wishes(attached_streams(request), detach_keys(request.detach_keys), request.sig_proxy)
 
 
 def check_request(request: RunRequest) -> None:

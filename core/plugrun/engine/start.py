@@ -13,32 +13,69 @@ from plugrun.model.container import PAUSED, RESTARTING, RUNNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from plugrun.engine.client import Wishes
     from plugrun.engine.engine import Engine
+    from plugrun.engine.visit import Parting, Visit
     from plugrun.model.container import Container
 
 
-def start(engine: Engine, text: str, guest: int = -1) -> Container:
-    """Start a container, detached; one that runs is left as it is.
+def start(engine: Engine, text: str) -> None:
+    """Start a container, detached; one that runs is left as it is."""
+    _start_with(engine, text, -1, None)
 
-    ``guest`` is the monitor's end of a connection of whoever is to be attached from the first
-    byte; it is closed here, and led nowhere if the container was running.
-    """
+
+def start_attached(engine: Engine, text: str, wishes: Wishes) -> Parting:
+    """Start a container and be attached from its first byte; one that runs is joined."""
+    from _socket import AF_UNIX, SOCK_SEQPACKET, socketpair
+
+    from plugrun.engine.attach import join
+    from plugrun.engine.visit import Visit, ask
+
+    connection, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
+    ask(connection, wishes)
+    with Visit(engine, connection, wishes) as visit:
+        container, pid = _start_with(engine, text, theirs.detach(), visit)
+        if pid:
+            parting = visit.serve(pid)
+    if not pid:
+        connection.close()
+        return join(engine, container, status(engine, container).pid, wishes)
+    if container.auto_remove and not parting.detached:
+        task = read_task_file(engine.task_folder(container.id))
+        if task is not None:
+            wait_attended(engine, container, task)
+    return parting
+
+
+def _start_with(
+    engine: Engine, text: str, guest: int, visit: Visit | None
+) -> tuple[Container, int]:
+    """Start a container with whoever is attached; return it and its PID, 0 if it was running."""
     engine.close_metadata()
     starter = Starter(engine, Stopwatch(), guest=guest)
     try:
         container = find_container(engine, text)
         with engine.locks.exclusive(serve_lock(container.id)):
-            return _start(engine, container, starter)
+            found = _startable(engine, container)
+            if found is None:
+                return container, 0
+            if visit is not None:
+                visit.meet(found)
+                engine.emit_container("attach", found)
+            write_task_file(engine.task_folder(found.id), starter.monitor)
+            write_bundle(engine, found)
+            starter.start(found)
+            return found, starter.pid
     finally:
         starter.dismiss()
 
 
-def _start(engine: Engine, container: Container, starter: Starter) -> Container:
-    """Start it while nobody else does."""
+def _startable(engine: Engine, container: Container) -> Container | None:
+    """Return the record of a container that nothing keeps from starting; None if it runs."""
     task = read_task_file(engine.task_folder(container.id))
     now = status(engine, container)
     if now.state in (RUNNING, RESTARTING):
-        return container
+        return None
     if now.state == PAUSED:
         raise Conflict("cannot start a paused container, try unpause instead")
     if task is not None and task.pid == 0 and task.attended:
@@ -49,7 +86,4 @@ def _start(engine: Engine, container: Container, starter: Starter) -> Container:
     found = engine.metadata.container(container.id)
     if found is None:
         raise NoSuchContainer(f"No such container: {container.name}")
-    write_task_file(engine.task_folder(found.id), starter.monitor)
-    write_bundle(engine, found)
-    starter.start(found)
     return found

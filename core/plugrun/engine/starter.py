@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from plugrun.engine.client import Wishes
     from plugrun.engine.engine import Engine
     from plugrun.engine.plumbing import Plumbing
     from plugrun.engine.stopwatch import Stopwatch
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 class Starter:
     """A forked monitor that waits for its order; it ends if none comes.
 
-    Without ``plumbing`` the container is served detached, with streams that the monitor lays
-    itself; ``guest`` is the monitor's end of a connection of whoever is attached all the same.
+    With ``wishes`` the caller is attached, to what is laid in ``plumbing``. Without ``plumbing``
+    the monitor lays the streams itself; ``guest`` is its end of a connection of somebody who is
+    attached from the beginning.
     """
 
     def __init__(
@@ -42,15 +44,16 @@ class Starter:
         clock: Stopwatch,
         plumbing: Plumbing | None = None,
         *,
-        detached: bool = True,
+        wishes: Wishes | None = None,
         guest: int = -1,
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._plumbing = plumbing
-        self._is_detached = detached
+        self._wishes = wishes
         self._attachment: Attachment | None = None
         self._exit = 0
+        self.pid = 0
         # Made here once, or each of the two processes would make it.
         engine.choose_backends()
         report_read, report_write = os.pipe2(os.O_CLOEXEC)
@@ -72,7 +75,7 @@ class Starter:
         from plugrun.engine.supervise import Supervision
 
         supervision = Supervision(self._engine, self._plumbing, report, orders, guest)
-        supervision.serve(detached=self._is_detached)
+        supervision.serve(detached=self._wishes is None)
 
     @property
     def monitor(self) -> TaskFile:
@@ -92,9 +95,9 @@ class Starter:
                 order = order[os.write(self._orders, order) :]
         except BrokenPipeError:
             raise self._killed() from None
-        if self._plumbing is None or self._is_detached:
+        if self._plumbing is None or self._wishes is None:
             return self._detached()
-        return self._attached(self._plumbing)
+        return self._attached(self._plumbing, self._wishes)
 
     def dismiss(self) -> None:
         """Have no more to do with the monitor; it ends unless it has got its order."""
@@ -106,25 +109,37 @@ class Starter:
             pass
         return 0
 
-    def _attached(self, plumbing: Plumbing) -> int:
+    def _attached(self, plumbing: Plumbing, wishes: Wishes) -> int:
         container = self._container
         source = None
-        if container.open_stdin:
-            source = Input(plumbing.input, terminal=container.tty)
+        if container.open_stdin and "stdin" in wishes.streams:
+            source = Input(plumbing.input, terminal=container.tty, keys=wishes.keys)
+        elif plumbing.input >= 0 and not container.tty:
+            os.close(plumbing.input)  # the monitor's alone
         terminal = 0 if container.tty and os.isatty(0) else -1
-        self._attachment = Attachment(source, terminal, plumbing.input)
+        self._attachment = Attachment(
+            source, terminal, plumbing.input, proxy=wishes.proxy, resized=self._resized
+        )
         try:
-            if terminal >= 0 and container.open_stdin:
+            if terminal >= 0 and source is not None:
                 with RawMode(terminal):
-                    self._attend()
+                    self._attend(wishes)
             else:
-                self._attend()
+                self._attend(wishes)
         finally:
             self._attachment.close()
         return self._exit
 
-    def _attend(self) -> None:
+    def _resized(self, rows: int, columns: int) -> None:
+        size = {"height": str(rows), "width": str(columns)}
+        self._engine.emit_container("resize", self._container, size)
+
+    def _attend(self, wishes: Wishes) -> None:
         assert self._attachment is not None
+        if wishes.streams == ("stdin",):
+            # As with Docker: who sees no output only waits until the input is passed on.
+            self._attachment.wait((), lambda _: False)
+            return
         self._attachment.wait((self._reports.fd,), lambda _: self._handle_reports())
 
     def _handle_reports(self) -> bool:
@@ -147,10 +162,12 @@ class Starter:
         if "exit" in message:
             self._exit = message["exit"]
             return True
+        self.pid = message["started"]
         if self._attachment is not None:
-            self._attachment.process(message["started"])
+            self._attachment.process(self.pid)
+            self._attachment.follow_size()
             self._heal()
-        return self._is_detached
+        return self._wishes is None
 
     def _heal(self) -> None:
         """Clean up after others while the container runs and there is nothing to do."""

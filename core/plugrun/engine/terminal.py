@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import termios
+from sys import byteorder
 
 
 class RawMode:
@@ -42,6 +43,24 @@ def copy_window_size(source: int, target: int) -> None:
     try:
         size = fcntl.ioctl(source, termios.TIOCGWINSZ, b"\0" * 8)
         fcntl.ioctl(target, termios.TIOCSWINSZ, size)
+    except OSError:
+        return
+
+
+def window_size(fd: int) -> tuple[int, int] | None:
+    """Return a terminal's rows and columns, None if it has gone."""
+    try:
+        packed = fcntl.ioctl(fd, termios.TIOCGWINSZ, b"\0" * 8)
+    except OSError:
+        return None
+    return int.from_bytes(packed[:2], byteorder), int.from_bytes(packed[2:4], byteorder)
+
+
+def set_window_size(fd: int, rows: int, columns: int) -> None:
+    """Give a terminal a size; one that has gone is left alone."""
+    packed = rows.to_bytes(2, byteorder) + columns.to_bytes(2, byteorder) + b"\0" * 4
+    try:
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, packed)
     except OSError:
         return
 

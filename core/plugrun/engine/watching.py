@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from plugrun.engine.plumbing import Plumbing
     from plugrun.model.container import Container
 
+_OWN = (("stdout", 1), ("stderr", 2))
+
 
 def watch_plan(
     engine: Engine,
@@ -29,7 +31,7 @@ def watch_plan(
     """Return the plan; with a ``lifeline`` the starter is shown the output on 1 and 2."""
     attached = lifeline >= 0
     input = plumbing.input
-    if attached and input >= 0 and not container.tty:
+    if attached and input >= 0 and not container.tty and "stdin" in container.attached:
         # Only the command writes to it: its end must be the container's end of file.
         os.close(input)
         input = -1
@@ -40,7 +42,7 @@ def watch_plan(
         folder=engine.container_folder(container.id),
         oom_counter=begun.task.oom_counter,
         outputs=plumbing.outputs,
-        clients=(("stdout", 1), ("stderr", 2)) if attached else (),
+        clients=tuple(c for c in _OWN if attached and c[0] in container.attached),
         lifeline=lifeline,
         input=input,
         once=container.stdin_once and not container.tty,

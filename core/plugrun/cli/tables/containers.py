@@ -41,6 +41,21 @@ PS = Command(
     also=("container ls", "container list", "container ps"),
 )
 
+ATTACH = Command(
+    "attach",
+    "[OPTIONS] CONTAINER",
+    "Join the first process of a running container",
+    (
+        Option("detach-keys", STRING, "Keys that leave the container running", default=""),
+        Option("no-stdin", FLAG, "Do not pass standard input on"),
+        Option("sig-proxy", FLAG, "Pass signals on to the process", default=True),
+    ),
+    least=1,
+    most=1,
+    verb="attach",
+    also=("container attach",),
+)
+
 KILL = Command(
     "kill",
     "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -190,6 +205,7 @@ CONTAINER_INSPECT = Command(
 )
 
 TABLES = (
+    ATTACH,
     PS,
     KILL,
     LOGS,

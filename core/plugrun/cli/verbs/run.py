@@ -22,7 +22,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     from plugrun.engine.run import run
 
     outcome = run(open_engine(options), request, lambda: _observer(request))
-    if request.detach:
+    if request.detach or request.attach == ("stdin",):
         output.line(outcome.container_id)
     if parsed.values["timings"]:
         _timings(outcome)

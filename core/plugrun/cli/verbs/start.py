@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plugrun.cli import output
-from plugrun.cli.failure import describe
+from plugrun.cli.failure import SaidError, describe
 from plugrun.errors import PlugrunError
 
 TYPE_CHECKING = False
@@ -16,10 +16,17 @@ if TYPE_CHECKING:
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
-    """Start containers, one after another, and print the names they were called by."""
+    """Start containers, one after another, and print the names they were called by.
+
+    One alone may be attached to; the exit code is its own then.
+    """
     from plugrun.engine.engine import open_engine
 
-    return _start_each(open_engine(options), parsed.args)
+    if not parsed.values["attach"] and not parsed.values["interactive"]:
+        return _start_each(open_engine(options), parsed.args)
+    if len(parsed.args) > 1:
+        raise SaidError("you cannot start and attach multiple containers at once")
+    return _start_attached(open_engine(options), parsed)
 
 
 def _start_each(engine: Engine, names: Sequence[str]) -> int:
@@ -37,3 +44,13 @@ def _start_each(engine: Engine, names: Sequence[str]) -> int:
     if failed:
         output.error(f"Error: failed to start containers: {', '.join(failed)}")
     return 1 if failed else 0
+
+
+def _start_attached(engine: Engine, parsed: Parsed) -> int:
+    from plugrun.engine.client import Wishes
+    from plugrun.engine.detachkeys import detach_keys
+    from plugrun.engine.start import start_attached
+
+    streams = ("stdin", "stdout", "stderr")[0 if parsed.values["interactive"] else 1 :]
+    keys = detach_keys(parsed.values["detach_keys"])
+    return start_attached(engine, parsed.args[0], Wishes(streams, keys)).exit_code
