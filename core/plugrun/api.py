@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from plugrun.errors import ConfigError as ConfigError
     from plugrun.errors import Conflict as Conflict
     from plugrun.errors import Corrupt as Corrupt
+    from plugrun.errors import Detached as Detached
     from plugrun.errors import DigestMismatch as DigestMismatch
     from plugrun.errors import HostileArchive as HostileArchive
     from plugrun.errors import ImageNotFound as ImageNotFound
@@ -142,6 +143,7 @@ _HOMES = {
         "ConfigError",
         "Conflict",
         "Corrupt",
+        "Detached",
         "DigestMismatch",
         "HostileArchive",
         "ImageNotFound",

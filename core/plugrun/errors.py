@@ -33,6 +33,10 @@ class NotATerminal(UsageError):
     exit_code = 1
 
 
+class Detached(PlugrunError):
+    """The user left what was attached running; Docker's code for it is 1."""
+
+
 class OutputLost(PlugrunError):
     """Whoever read a container's output has gone; the container has not."""
 

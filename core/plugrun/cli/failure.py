@@ -7,7 +7,7 @@ import os
 
 from plugrun.cli import output
 from plugrun.cli.fastparse import ArgumentCount, FlagError
-from plugrun.errors import CannotAttach, NoSpace, NotATerminal, OutputLost, PlugrunError
+from plugrun.errors import CannotAttach, Detached, NoSpace, NotATerminal, OutputLost, PlugrunError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def more_help(path: str) -> str:
 
 def command_failure(error: PlugrunError, path: str) -> int:
     """Print that a command failed; return the exit code."""
-    if isinstance(error, (CannotAttach, NotATerminal, OutputLost)):
+    if isinstance(error, (CannotAttach, Detached, NotATerminal, OutputLost)):
         error = SaidError(error.message, hint=error.hint)
     if isinstance(error, SaidError):
         output.error(error.message + (f"\nhint: {error.hint}" if error.hint else ""))

@@ -4,48 +4,86 @@ from __future__ import annotations
 
 import os
 
-from plugrun.engine.client import CHUNK, Attachment, Input
-from plugrun.engine.containers import find_container
+from plugrun.engine.containers import find_container, status
+from plugrun.engine.detachkeys import detach_keys
 from plugrun.engine.execevents import ExecEvents
 from plugrun.engine.execprocess import exec_process, execute
+from plugrun.engine.execsession import Session
 from plugrun.engine.plumbing import Plumbing, lay, over_pty
 from plugrun.engine.taskfile import read_task_file
-from plugrun.engine.terminal import RawMode
 from plugrun.errors import Conflict, NotATerminal
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
+from plugrun.model.container import RESTARTING
+from plugrun.model.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
     from plugrun.engine.request import ExecRequest
+    from plugrun.model.container import Container
+    from plugrun.model.spec import Process
+
+
+@record
+class Execution:
+    """A command that is about to be executed in a container whose first process is ``pid``."""
+
+    container: Container
+    process: Process
+    pid: int
 
 
 def exec_in(engine: Engine, request: ExecRequest) -> int:
-    """Run a command in a container, attached; return its exit code."""
+    """Run a command in a container, attached; return its exit code.
+
+    With ``detach`` return 0 once it has been executed.
+    """
     container = find_container(engine, request.container)
     task = read_task_file(engine.task_folder(container.id))
     if task is None or not task.running:
-        raise Conflict(f"container {container.id} is not running")
+        raise _not_running(engine, container)
     if task.paused:
         raise Conflict(
             f"Container {request.container} is paused, unpause the container before exec"
         )
-    if request.tty and request.interactive and not os.isatty(0):
+    if not request.detach and request.tty and request.interactive and not os.isatty(0):
         raise NotATerminal(
             "the input device is not a TTY", hint="leave -t out, or run it in a terminal"
         )
+    keys = detach_keys(request.detach_keys)
     process = exec_process(engine, container, request, task.pid)
-    plumbing = _lay(request, task.pid)
+    execution = Execution(container, process, task.pid)
+    if request.detach:
+        from plugrun.engine.execdetached import exec_detached
+
+        return exec_detached(engine, request, execution)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    isolation = engine.isolation_named(container.isolation.name)
     events = ExecEvents(engine, container, request.args)
-    events.created()
-    pid = execute(isolation, container.id, process, plumbing.inner)
-    events.started()
-    plumbing.close_inner()
-    code = _Session(plumbing, pid, terminal=request.tty).run()
+    plumbing, pid = begin_execution(engine, request, execution, events)
+    code = Session(plumbing, pid, terminal=request.tty, keys=keys).run()
     events.ended(code)
     return code
+
+
+def _not_running(engine: Engine, container: Container) -> Conflict:
+    if status(engine, container).state == RESTARTING:
+        return Conflict(
+            f"Container {container.id} is restarting, wait until the container is running"
+        )
+    return Conflict(f"container {container.id} is not running")
+
+
+def begin_execution(
+    engine: Engine, request: ExecRequest, execution: Execution, events: ExecEvents
+) -> tuple[Plumbing, int]:
+    """Execute the command; return its streams and its PID, as a child of this process."""
+    plumbing = _lay(request, execution.pid)
+    isolation = engine.isolation_named(execution.container.isolation.name)
+    events.created()
+    pid = execute(isolation, execution.container.id, execution.process, plumbing.inner)
+    events.started()
+    plumbing.close_inner()
+    return plumbing, pid
 
 
 def _lay(request: ExecRequest, pid: int) -> Plumbing:
@@ -54,82 +92,3 @@ def _lay(request: ExecRequest, pid: int) -> Plumbing:
     from plugrun.engine.innerpty import open_inner_pty
 
     return over_pty(*open_inner_pty(pid))
-
-
-class _Session:
-    """An attached command: its output to ours, our input to it, until it has ended."""
-
-    def __init__(self, plumbing: Plumbing, pid: int, *, terminal: bool) -> None:
-        self._plumbing = plumbing
-        self._pid = pid
-        self._pidfd = os.pidfd_open(pid)
-        self._terminal = terminal
-        self._targets = {fd: 1 if name == "stdout" else 2 for name, fd in plumbing.outputs}
-        for fd in self._targets:
-            os.set_blocking(fd, False)
-        self._source: Input | None = None
-
-    def run(self) -> int:
-        if self._plumbing.input >= 0 and (not self._terminal or os.isatty(0)):
-            self._source = Input(os.dup(self._plumbing.input), terminal=self._terminal)
-            if not self._terminal:
-                os.close(self._plumbing.input)
-        if self._terminal and self._source is not None:
-            with RawMode(0):
-                return self._serve()
-        return self._serve()
-
-    def _serve(self) -> int:
-        shown = 0 if self._terminal and os.isatty(0) else -1
-        attachment = self._attachment = Attachment(self._source, shown, self._plumbing.input)
-        attachment.process(self._pid)
-        try:
-            while True:
-                open_fds = (*self._targets, self._pidfd)
-                if not attachment.wait(open_fds, self._handle):
-                    return 0
-                if self._ended:
-                    return self._drain_and_reap()
-        finally:
-            attachment.close()
-
-    _ended = False
-
-    def _handle(self, fd: int) -> bool:
-        """Copy once, or note the end; True makes the caller look at what is open again."""
-        if fd == self._pidfd:
-            self._ended = True
-            return True
-        return self._copy(fd)
-
-    def _copy(self, fd: int) -> bool:
-        """Copy what is there now; True if this stream has ended."""
-        try:
-            data = os.read(fd, CHUNK)
-        except BlockingIOError:
-            return False
-        except OSError:
-            # EIO is how a pty says that its last user has gone (pty(7)).
-            data = b""
-        if not data:
-            del self._targets[fd]
-            return True
-        self._attachment.show(self._targets[fd], data)
-        return False
-
-    def _drain_and_reap(self) -> int:
-        # What the command wrote is in the pipes by now; children it left behind may hold them
-        # open for as long as they live, so the end of file is not waited for.
-        for fd in list(self._targets):
-            while fd in self._targets and _has_data(fd):
-                self._copy(fd)
-        code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-        return 128 - code if code < 0 else code
-
-
-def _has_data(fd: int) -> bool:
-    import select
-
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return any(event & select.POLLIN for _, event in poll.poll(0))

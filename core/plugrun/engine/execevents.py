@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 class ExecEvents:
     """One command's events, tied together by an ID of its own."""
 
-    def __init__(self, engine: Engine, container: Container, args: Sequence[str]) -> None:
+    def __init__(
+        self, engine: Engine, container: Container, args: Sequence[str], id: str = ""
+    ) -> None:
         self._engine = engine
         self._container = container
         self._command = f"{args[0]} {' '.join(args[1:])}"
-        self.id = os.urandom(32).hex()
+        self.id = id or os.urandom(32).hex()
 
     def created(self) -> None:
         """It is about to be executed."""

@@ -51,17 +51,17 @@ def watch_plan(
         watching=begun.watching,
         durable=not container.auto_remove,
         restarts=begun.task.restarts,
-        cleanup=cleanup_command(engine, container.id),
+        cleanup=later(engine, "cleanup", container.id),
     )
 
 
-def cleanup_command(engine: Engine, id: str) -> tuple[str, ...]:
-    """Return what a lean monitor executes in its own place when its container has ended."""
+def later(engine: Engine, module: str, *args: str) -> tuple[str, ...]:
+    """Return the command that runs a module's ``main`` on this root, in a fresh interpreter."""
     program = (
         "import sys; sys.path[:] = sys.argv[1].split(':'); "
-        "from plugrun.engine.cleanup import main; main()"
+        f"from plugrun.engine.{module} import main; main()"
     )
     options = engine.options
     path = ":".join(entry for entry in sys.path if entry)
     own = (options.root, options.run_root, options.config, options.profile)
-    return (sys.executable, "-I", "-S", "-c", program, path, *own, id)
+    return (sys.executable, "-I", "-S", "-c", program, path, *own, *args)

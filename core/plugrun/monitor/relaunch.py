@@ -15,6 +15,7 @@ from plugrun.model.record import as_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import NoReturn
 
     from plugrun.monitor.plan import WatchPlan
@@ -23,7 +24,23 @@ if TYPE_CHECKING:
 _PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); from plugrun.monitor.lean import main; main()"
 )
+_HOLDER = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from plugrun.monitor.hold import main; main()"
+)
+_LEAN = (sys.executable, "-I", "-S", "-c")
 _CLOSE_RANGE_CLOEXEC = 4
+
+
+def hold(pid: int, outputs: tuple[int, ...], input: int, after: tuple[str, ...]) -> NoReturn:
+    """Execute a process in place of this one that lets a child go on without anybody.
+
+    It keeps the child's input open, takes its outputs and drops them, reaps it, and executes
+    ``after`` with the exit code as one more argument.
+    """
+    kept = {*outputs, input} - {-1}
+    _leave_only(kept)
+    shown = ",".join(str(fd) for fd in outputs)
+    os.execv(sys.executable, [*_LEAN, _HOLDER, _home(), str(pid), shown, *after])
 
 
 def become_lean(plan: WatchPlan) -> NoReturn:
@@ -32,9 +49,17 @@ def become_lean(plan: WatchPlan) -> NoReturn:
     It inherits descriptors 0 to 2 and those the plan names; what the caller of plugrun had left
     open is closed.
     """
-    syscall(SYS_CLOSE_RANGE, 3, 0x7FFFFFFF, _CLOSE_RANGE_CLOEXEC)
-    for fd in plan.kept:
-        os.set_inheritable(fd, True)
-    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    _leave_only(plan.kept)
     text = dumps(as_json(plan))
-    os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", _PROGRAM, home, text])
+    os.execv(sys.executable, [*_LEAN, _PROGRAM, _home(), text])
+
+
+def _leave_only(fds: Iterable[int]) -> None:
+    syscall(SYS_CLOSE_RANGE, 3, 0x7FFFFFFF, _CLOSE_RANGE_CLOEXEC)
+    for fd in fds:
+        os.set_inheritable(fd, True)
+
+
+def _home() -> str:
+    """Return the folder that the package is in."""
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from plugrun.cli.failure import SaidError
 from plugrun.cli.options import Parsed
 from plugrun.engine.attach import attach
 from plugrun.engine.client import Wishes
 from plugrun.engine.detachkeys import detach_keys
 from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
+from plugrun.errors import Detached
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
@@ -18,5 +18,5 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     wishes = Wishes(streams, detach_keys(v["detach_keys"]), v["sig_proxy"])
     parting = attach(open_healed(options), parsed.args[0], wishes)
     if parting.detached:
-        raise SaidError("read escape sequence")
+        raise Detached("read escape sequence")
     return parting.exit_code
