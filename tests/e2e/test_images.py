@@ -316,12 +316,16 @@ def image_diff_id(image) -> str:
 def test_an_image_in_use_stays(alone, debian):
     alone("pull", debian)
     id = alone.out("run", "-d", "--network", "none", debian, "sleep", "1000")
-    done = alone("rmi", debian, code=1)
-    assert "cannot be forced" in done.stderr
-    assert id[:12] in done.stderr
-    assert "cannot be forced" in alone("rmi", "-f", debian, code=1).stderr
+    image = alone.out("images", "-q", debian)
+    for force in ((), ("-f",)):
+        done = alone("rmi", *force, image, code=1)
+        assert done.stderr == (
+            f"Error: conflict: unable to delete {image} (cannot be forced) - image is being used "
+            f"by running container {id[:12]}\n"
+        )
     alone("stop", "-t", "0", id)
-    assert "must force" in alone("rmi", debian, code=1).stderr
+    assert "by stopped container" in alone("rmi", image, code=1).stderr
+    assert "(must force) - container" in alone("rmi", debian, code=1).stderr
     assert alone.out("rmi", "-f", debian).startswith("Untagged: ")
     assert alone.out("ps", "-aq") == id[:12]
     alone("rm", id)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from plugrun.cli.units import NS, ago, human_duration, human_size, local_time
-from plugrun.model.container import CREATED, PAUSED, Container, Status
+from plugrun.model.container import CREATED, PAUSED, RESTARTING, Container, Status
 from plugrun.model.image import Image
+from plugrun.model.times import rfc3339_ns
 
 PS_TABLE = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
 PS_HEADERS: Mapping[str, Any] = {
@@ -30,6 +31,11 @@ PS_HEADERS: Mapping[str, Any] = {
 
 IMAGES_TABLE = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
 DIGESTS_TABLE = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
+IMAGES_RAW = (
+    "repository: {{.Repository}}\n"
+    "{{if .Tag}}tag: {{.Tag}}\n{{end}}"
+    "image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n"
+)
 IMAGES_HEADERS: Mapping[str, Any] = {
     "ID": "IMAGE ID",
     "Repository": "REPOSITORY",
@@ -54,7 +60,7 @@ def container_row(container: Container, status: Status, full: bool, now_ns: int)
     path, *args = container.args
     command = " ".join([path, *(f"'{arg}'" if " " in arg else arg for arg in args)])
     return {
-        "Command": f'"{command if full else shortened(command, _COMMAND)}"',
+        "Command": quoted(command if full else shortened(command, _COMMAND)),
         "CreatedAt": local_time(container.created_ns),
         "ID": container.id if full else container.short_id,
         "Image": container.image_name or container.image,
@@ -70,6 +76,24 @@ def container_row(container: Container, status: Status, full: bool, now_ns: int)
         "State": status.state,
         "Status": status_text(status, now_ns),
     }
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotes as Go's strconv.Quote writes it."""
+    marks = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    shown = [
+        marks.get(char) or (char if char.isprintable() else f"\\x{ord(char):02x}") for char in text
+    ]
+    return f'"{"".join(shown)}"'
+
+
+def ps_raw(size: bool) -> str:
+    """Return the template of ``ps --format raw``."""
+    return (
+        "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\n"
+        "created_at: {{.CreatedAt}}\nstate: {{.State}}\nstatus: {{.Status}}\n"
+        "names: {{.Names}}\nlabels:{{pad .Labels 1 0}}\nports:{{pad .Ports 1 0}}\n"
+    ) + ("size: {{.Size}}\n" if size else "")
 
 
 def mounts_cell(container: Container, full: bool) -> str:
@@ -94,10 +118,14 @@ def status_text(status: Status, now_ns: int) -> str:
         return "Created"
     if status.running:
         lasted = f"Up {human_duration((now_ns - status.started_ns) / NS)}"
-        return f"{lasted} (Paused)" if status.state == PAUSED else lasted
-    if not status.finished_ns:
-        return f"Exited ({status.exit_code})"
-    return f"Exited ({status.exit_code}) {ago(status.finished_ns, now_ns)}"
+        if status.state == PAUSED:
+            return f"{lasted} (Paused)"
+        health = getattr(status, "health", "")
+        shown = "health: starting" if health == "starting" else health
+        return f"{lasted} ({shown})" if health not in ("", "none") else lasted
+    word = "Restarting" if status.state == RESTARTING else "Exited"
+    ended = f"{word} ({status.exit_code})"
+    return f"{ended} {ago(status.finished_ns, now_ns)}" if status.finished_ns else ended
 
 
 def image_row(
@@ -116,26 +144,5 @@ def image_row(
         "Size": human_size(image.size),
         "Tag": tag or _NONE,
         "UniqueSize": "N/A",
-        "VirtualSize": human_size(image.size),
+        "VirtualSize": human_size(image.size, 4),
     }
-
-
-def rfc3339_ns(text: str) -> int:
-    """Return an RFC 3339 time in nanoseconds since the epoch, 0 if it is none."""
-    from datetime import datetime
-
-    head, _, fraction = text.partition(".")
-    digits = fraction.rstrip("Zz")
-    zone = "+00:00"
-    for sign in "+-":
-        if sign in digits:
-            digits, _, offset = digits.partition(sign)
-            zone = sign + offset
-    try:
-        whole = datetime.fromisoformat(head if not fraction else head + zone)
-        seconds = int(whole.timestamp())
-    except (ValueError, OverflowError):
-        return 0
-    return (
-        seconds * NS + int(digits[:9].ljust(9, "0") or "0") if digits.isdigit() or not digits else 0
-    )

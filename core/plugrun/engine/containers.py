@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from plugrun.engine.startfile import read_start_file
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, InvalidArgument, NoSuchContainer
@@ -11,6 +13,8 @@ from plugrun.monitor.exitfile import ExitFile, read_exit_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from plugrun.engine.engine import Engine
     from plugrun.engine.taskfile import TaskFile
     from plugrun.model.container import Container
@@ -35,7 +39,7 @@ def find_container(engine: Engine, text: str) -> Container:
         matches = engine.metadata.containers_by_prefix(name)
         if len(matches) > 1:
             raise Conflict(
-                f"multiple containers have an ID that starts with {text}", hint="write more of it"
+                f"Multiple IDs found with provided prefix: {text}", hint="write more of it"
             )
         if matches:
             return matches[0]
@@ -87,10 +91,29 @@ def _running(task: TaskFile) -> Status:
     return Status(state, task.pid, started_ns=task.started_ns, restarts=task.restarts)
 
 
-def list_containers(engine: Engine, all: bool) -> list[tuple[Container, Status]]:
-    """Return containers with what they do, newest first; only running ones unless ``all``."""
-    found = [(c, status(engine, c)) for c in engine.metadata.containers()]
-    return [(c, s) for c, s in found if all or s.state not in (CREATED, EXITED)]
+def list_containers(engine: Engine, all: bool) -> Iterator[tuple[Container, Status]]:
+    """Yield containers with what they do, newest first; only those with a process unless ``all``.
+
+    Among any number of stopped ones, those that are served are found by their task folders alone.
+    """
+    if all:
+        for container in engine.metadata.each_container():
+            yield container, status(engine, container)
+        return
+    found = [engine.metadata.container(id) for id in _served(engine)]
+    present = [container for container in found if container is not None]
+    for container in sorted(present, key=lambda one: one.created_ns, reverse=True):
+        doing = status(engine, container)
+        if doing.state not in (CREATED, EXITED):
+            yield container, doing
+
+
+def _served(engine: Engine) -> list[str]:
+    """Return the IDs of containers that some process serves, and perhaps of others."""
+    try:
+        return os.listdir(f"{engine.run_root}/containers")
+    except FileNotFoundError:
+        return []
 
 
 def is_running(engine: Engine, id: str) -> bool:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from plugrun.errors import Conflict, InvalidArgument, NoSuchImage
+from plugrun.errors import InvalidArgument, NoSuchImage
 from plugrun.model.reference import parse_reference, split_address
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ _HEX = frozenset("0123456789abcdef")
 def find_image(engine: Engine, text: str) -> Image:
     """Return the image that a user means: a name, an ID, or the start of an ID.
 
-    Raise NoSuchImage in Docker's words; Conflict if an ID's start is that of several images.
+    Raise NoSuchImage in Docker's words, also if an ID's start is that of several images.
     """
     named = find_name(engine, text)
     if named is not None:
@@ -28,9 +28,10 @@ def find_image(engine: Engine, text: str) -> Image:
         if image is not None:
             return image
     found = _by_id(engine, text)
-    if found is None:
-        raise NoSuchImage(f"No such image: {_shown(text)}")
-    return found
+    if len(found) != 1:
+        hint = f"several images have an ID that starts with {text}" if found else ""
+        raise NoSuchImage(f"No such image: {_shown(text)}", hint=hint)
+    return found[0]
 
 
 def find_name(engine: Engine, text: str) -> ImageName | None:
@@ -63,18 +64,14 @@ def _by_digest(engine: Engine, reference: Reference) -> ImageName | None:
     return None
 
 
-def _by_id(engine: Engine, text: str) -> Image | None:
+def _by_id(engine: Engine, text: str) -> list[Image]:
     digits = _id_digits(text)
     if not digits:
-        return None
-    if len(digits) == 64:
-        return engine.metadata.image(f"sha256:{digits}")
-    matches = engine.metadata.images_by_prefix(digits)
-    if len(matches) > 1:
-        raise Conflict(
-            f"several images have an ID that starts with {text}", hint="write more of it"
-        )
-    return matches[0] if matches else None
+        return []
+    if len(digits) < 64:
+        return engine.metadata.images_by_prefix(digits)
+    found = engine.metadata.image(f"sha256:{digits}")
+    return [] if found is None else [found]
 
 
 def _id_digits(text: str) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from plugrun.engine.engine import Engine
+    from plugrun.interfaces.storage import Storage
 
 
 def keep_layer_size(engine: Engine, chain: str, size: int) -> None:
@@ -31,10 +32,7 @@ def layer_size(engine: Engine, chain: str) -> int:
             return int(file.read())
     except (FileNotFoundError, ValueError):
         # Older than this file, or a power failure left it empty.
-        try:
-            return engine.storage().usage(chain).bytes
-        except NoSuchSnapshot:
-            return 0
+        return content_size(engine.storage(), chain)
 
 
 def layers_size(engine: Engine, chain: Iterable[str]) -> int:
@@ -48,6 +46,15 @@ def forget_layer_size(engine: Engine, chain: str) -> None:
         os.unlink(_path(engine, chain))
     except FileNotFoundError:
         return
+
+
+def content_size(storage: Storage, key: str) -> int:
+    """Return the bytes of the files in a snapshot itself; 0 if there is none of this key."""
+    try:
+        found = storage.usage(key)
+    except NoSuchSnapshot:
+        return 0
+    return found.bytes if found.content < 0 else found.content
 
 
 def _path(engine: Engine, chain: str) -> str:

@@ -6,8 +6,9 @@ from plugrun.engine.accountcache import forget_accounts
 from plugrun.engine.heal import stored_backends
 from plugrun.engine.imageevents import emit_image
 from plugrun.engine.images import find_image, find_name
+from plugrun.engine.layersizes import forget_layer_size
 from plugrun.errors import Conflict, NoSuchSnapshot
-from plugrun.model.record import record
+from plugrun.model.record import record, replace
 from plugrun.model.reference import parse_reference
 
 TYPE_CHECKING = False
@@ -23,7 +24,7 @@ class RemovedImage:
     """What went: names as Docker prints them, then the digests of image and layers."""
 
     untagged: tuple[str, ...]
-    deleted: tuple[str, ...]
+    deleted: tuple[str, ...] = ()
 
 
 def remove_image(
@@ -31,72 +32,107 @@ def remove_image(
 ) -> RemovedImage:
     """Remove what ``text`` names, by Docker's rules.
 
-    A name is only taken away while the image has others. An ID takes all names, with ``force`` if
-    they are of several repositories. A container's image stays, but its name may go with ``force``
-    unless the container runs. What nothing refers to any more is freed if no pull is under way;
-    otherwise the next removal frees it.
+    A name is taken away; the image follows its last one, which a container holds unless ``force``.
+    An ID takes the image with all its names, with ``force`` if there are several. Nothing takes the
+    image of a container that runs. With ``force`` the image of a stopped one loses its names and
+    stays until that is removed: the container is made of it. Raise NoSuchImage, Conflict.
     """
     image = find_image(engine, text)
     named = find_name(engine, text)
+    if named is not None:
+        return _remove_name(engine, text, image, named, force)
     names = engine.metadata.image_names(image.id)
-    going = [named] if named is not None and len(names) > 1 else names
-    if named is None:
-        _check_repositories(image, names, force)
-    keeps_image = len(going) < len(names)
     used = engine.metadata.containers_of_image(image.id)
-    if used and not keeps_image:
-        _check_containers(text, image, named, used, force, is_running)
-    for name in going:
-        engine.metadata.remove_name(name.name)
-        emit_image(engine, "untag", image.id, image.id)
-    untagged = tuple(line for name in going for line in _untagged(name))
-    deleted: tuple[str, ...] = ()
-    if not keeps_image and not used:
-        engine.metadata.remove_image(image.id)
-        deleted = (image.id, *collect(engine, image))
-        emit_image(engine, "delete", image.id, image.id)
+    _check_id(image, names, used, force, is_running)
+    return _delete(engine, image, names, keep=bool(used))
+
+
+def _remove_name(
+    engine: Engine, text: str, image: Image, named: ImageName, force: bool
+) -> RemovedImage:
+    names = engine.metadata.image_names(image.id)
+    used = engine.metadata.containers_of_image(image.id)
+    if used and not force and _is_single(names):
+        raise Conflict(
+            f'conflict: unable to remove repository reference "{text}" (must force) - container '
+            f"{used[0][0][:12]} is using its referenced image {image.id[7:19]}"
+        )
+    if "@" in text and "@" not in named.name:
+        return _remove_digest(engine, image, named, names)
+    if len(names) == 1:
+        return _delete(engine, image, names, keep=bool(used))
+    beside = [one for one in names if one != named and repository(one) == repository(named)]
+    _untag(engine, image, [named])
+    return RemovedImage(_said(named, with_digest=not beside))
+
+
+def _remove_digest(
+    engine: Engine, image: Image, named: ImageName, names: list[ImageName]
+) -> RemovedImage:
+    """Forget which digest a repository's names were found by; the names stay."""
+    same = [one for one in names if repository(one) == repository(named)]
+    engine.metadata.add_image(image, [replace(one, digest="") for one in same])
+    return RemovedImage(_said(named, with_digest=True)[1:])
+
+
+def _delete(engine: Engine, image: Image, names: list[ImageName], keep: bool) -> RemovedImage:
+    """Take all names from an image, then the image with what nothing else refers to."""
+    untagged = tuple(line for name in names for line in _said(name, with_digest=True))
+    untagged = tuple(dict.fromkeys(untagged))
+    _untag(engine, image, names)
+    if keep:
+        return RemovedImage(untagged)
+    engine.metadata.remove_image(image.id)
+    deleted = (image.id, *collect(engine, image))
+    emit_image(engine, "delete", image.id, image.id)
     return RemovedImage(untagged, deleted)
 
 
-def _untagged(name: ImageName) -> list[str]:
+def _untag(engine: Engine, image: Image, names: list[ImageName]) -> None:
+    for name in names:
+        engine.metadata.remove_name(name.name)
+        emit_image(engine, "untag", image.id, image.id)
+
+
+def _said(name: ImageName, with_digest: bool) -> tuple[str, ...]:
     reference = parse_reference(name.name, default_tag="")
-    lines = [reference.familiar]
-    if name.digest and not reference.digest:
-        lines.append(f"{reference.familiar_name}@{name.digest}")
-    return lines
+    if not with_digest or not name.digest or reference.digest:
+        return (reference.familiar,)
+    return (reference.familiar, f"{reference.familiar_name}@{name.digest}")
 
 
-def _check_repositories(image: Image, names: list[ImageName], force: bool) -> None:
-    repositories = {parse_reference(n.name, default_tag="").name for n in names}
-    if len(repositories) > 1 and not force:
-        raise Conflict(
-            f"conflict: unable to delete {image.id[7:19]} (must be forced) - image is referenced "
-            "in multiple repositories"
-        )
+def repository(name: ImageName) -> str:
+    """Return the repository of a name, in full."""
+    return parse_reference(name.name, default_tag="").name
 
 
-def _check_containers(
-    text: str,
+def _is_single(names: list[ImageName]) -> bool:
+    """Whether an image has one name at most, apart from digests in the same repository."""
+    tagged = {name.name for name in names if "@" not in name.name}
+    return len(tagged) <= 1 and len({repository(name) for name in names}) <= 1
+
+
+def _check_id(
     image: Image,
-    named: ImageName | None,
+    names: list[ImageName],
     used: list[tuple[str, str]],
     force: bool,
     is_running: Callable[[str], bool],
 ) -> None:
+    """Raise Conflict if an image may not go, asked for by its ID."""
     running = next((id for id, _ in used if is_running(id)), None)
-    short = image.id[7:19]
+    how = "must be forced"
     if running is not None:
-        raise Conflict(
-            f"conflict: unable to {'remove repository reference' if named else 'delete'} "
-            f'"{text if named else short}" (cannot be forced) - image is being used by running '
-            f"container {running[:12]}"
-        )
-    if not force:
-        what = f'remove repository reference "{text}"' if named else f"delete {short}"
-        raise Conflict(
-            f"conflict: unable to {what} (must force) - container {used[0][0][:12]} is using its "
-            f"referenced image {short}"
-        )
+        how, why = "cannot be forced", f"image is being used by running container {running[:12]}"
+    elif force:
+        return
+    elif not _is_single(names):
+        why = "image is referenced in multiple repositories"
+    elif used:
+        why = f"image is being used by stopped container {used[0][0][:12]}"
+    else:
+        return
+    raise Conflict(f"conflict: unable to delete {image.id[7:19]} ({how}) - {why}")
 
 
 def collect(engine: Engine, gone: Image) -> tuple[str, ...]:
@@ -122,6 +158,7 @@ def _free_layer(engine: Engine, chain: str) -> None:
         except (NoSuchSnapshot, Conflict):
             continue
     forget_accounts(engine, chain)
+    forget_layer_size(engine, chain)
 
 
 def _free_blobs(engine: Engine, images: list[Image]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from plugrun.engine.imageevents import emit_image
 from plugrun.engine.images import find_image
+from plugrun.engine.rmi import repository
 from plugrun.errors import InvalidArgument
 from plugrun.model.image import ImageName
 from plugrun.model.reference import parse_reference
@@ -22,9 +24,9 @@ def tag(engine: Engine, source: str, target: str) -> None:
     reference = parse_target(target)
     image = find_image(engine, source)
     names = engine.metadata.image_names(image.id)
-    digest = next((n.digest for n in names if n.digest and _repository(n) == reference.name), "")
+    digest = next((n.digest for n in names if n.digest and repository(n) == reference.name), "")
     engine.metadata.add_image(image, [ImageName(str(reference), image.id, digest)])
-    engine.emit("image", "tag", image.id, {"name": reference.familiar})
+    emit_image(engine, "tag", image.id, reference.familiar)
 
 
 def parse_target(text: str) -> Reference:
@@ -43,7 +45,3 @@ def parse_target(text: str) -> Reference:
 def _unusable(text: str, why: str) -> InvalidArgument:
     shown = f'"{text}" is not a valid repository/tag'
     return InvalidArgument(f"Error parsing reference: {shown}: {why}")
-
-
-def _repository(name: ImageName) -> str:
-    return parse_reference(name.name, default_tag="").name

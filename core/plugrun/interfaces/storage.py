@@ -85,10 +85,15 @@ class Snapshot:
 
 @record
 class Usage:
-    """Disk space a snapshot itself takes, without its parents."""
+    """What a snapshot itself takes, without its parents.
+
+    ``bytes`` is space on this disk; ``content`` the sizes of its files, as ``ls -l`` tells them,
+    each hard link's once, and -1 if the storage does not know.
+    """
 
     bytes: int
     inodes: int
+    content: int = -1
 
 
 @record

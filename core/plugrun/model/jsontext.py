@@ -53,17 +53,22 @@ def _scan(text: str) -> Any:
     return value
 
 
-def dumps(value: Any, *, sort_keys: bool = False) -> str:
-    """Return a value as compact JSON in ASCII."""
+def dumps(value: Any, *, sort_keys: bool = False, ascii: bool = True) -> str:
+    """Return a value as compact JSON; letters beyond ASCII are escaped unless not ``ascii``."""
     try:
-        from _json import encode_basestring_ascii, make_encoder
+        from _json import encode_basestring, encode_basestring_ascii, make_encoder
     except ImportError:
         import json
 
-        return json.dumps(value, separators=(",", ":"), sort_keys=sort_keys, allow_nan=False)
-    encode = make_encoder(
-        {}, _refuse, encode_basestring_ascii, None, ":", ",", sort_keys, False, False
-    )
+        return json.dumps(
+            value,
+            separators=(",", ":"),
+            sort_keys=sort_keys,
+            allow_nan=False,
+            ensure_ascii=ascii,
+        )
+    quote = encode_basestring_ascii if ascii else encode_basestring
+    encode = make_encoder({}, _refuse, quote, None, ":", ",", sort_keys, False, False)
     return "".join(encode(value, 0))
 
 

@@ -11,7 +11,7 @@ from plugrun.store.database import Transaction, open_database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 
@@ -141,6 +141,14 @@ class Metadata:
         """Return all containers, newest first."""
         query = "SELECT record FROM containers ORDER BY created_ns DESC"
         return [_container(row[0]) for row in self._db.execute(query)]
+
+    def each_container(self) -> Iterator[Container]:
+        """Yield all containers, newest first, each made when it is wanted."""
+        query = "SELECT id FROM containers ORDER BY created_ns DESC, rowid DESC"
+        for (id,) in self._db.execute(query).fetchall():
+            found = self.container(id)
+            if found is not None:
+                yield found
 
     def container_ids(self) -> list[str]:
         """Return the IDs of all containers."""

@@ -114,7 +114,7 @@ def _entries(folder: int) -> tuple[list[str], list[str]]:
 def measure(path: str) -> Usage:
     """Return the disk space and inodes a tree takes; a hard-linked file counts once."""
     if not path:
-        return Usage(0, 0)
+        return Usage(0, 0, 0)
     top = os.open(path, _OPEN | os.O_CLOEXEC)
     try:
         return _measure(top)
@@ -124,7 +124,7 @@ def measure(path: str) -> Usage:
 
 def _measure(top: int) -> Usage:
     size = os.fstat(top).st_blocks * 512
-    inodes = 1
+    inodes, content = 1, 0
     linked: set[int] = set()
     pending: list[str] = [""]
     while pending:
@@ -141,9 +141,11 @@ def _measure(top: int) -> Usage:
                 inodes += 1
                 if stat.S_ISDIR(found.st_mode):
                     pending.append(f"{inside}/{name}" if inside else name)
+                else:
+                    content += found.st_size
         finally:
             os.close(fd)
-    return Usage(size, inodes)
+    return Usage(size, inodes, content)
 
 
 def _open_deep(top: int, inside: str) -> int:

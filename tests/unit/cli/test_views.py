@@ -14,6 +14,8 @@ from plugrun.cli.views import (
     PS_TABLE,
     container_row,
     image_row,
+    ps_raw,
+    quoted,
     rfc3339_ns,
     shortened,
     status_text,
@@ -128,8 +130,10 @@ def test_ps_formats():
 )
 def test_bad_formats(form, message):
     with pytest.raises(SaidError) as raised:
-        render(form, PS_TABLE, PS_HEADERS, [])
+        render(form, PS_TABLE, PS_HEADERS, [], kind="ContainerContext")
     assert raised.value.message == message
+    with pytest.raises(SaidError, match="template parsing error: template: :1: "):
+        render(form, PS_TABLE, PS_HEADERS, [])
     assert raised.value.exit_code == 1
 
 
@@ -209,3 +213,33 @@ def test_local_time_is_in_gos_form(monkeypatch):
 def test_shortened_counts_its_ellipsis():
     assert shortened("x" * 20, 20) == "x" * 20
     assert shortened("x" * 21, 20) == "x" * 19 + "…"
+
+
+def test_a_field_that_is_not_there():
+    row = container_row(container(), Status("created"), True, NOW)
+    with pytest.raises(SaidError) as raised:
+        render("{{.Foo}}", PS_TABLE, PS_HEADERS, [row], kind="ContainerContext")
+    assert raised.value.message == (
+        'failed to execute template: template: :1:2: executing "" at <.Foo>: '
+        "can't evaluate field Foo in type *formatter.ContainerContext"
+    )
+
+
+def test_commands_are_quoted_as_go_does():
+    assert quoted('a "b"\n\\ é\x01…') == '"a \\"b\\"\\n\\\\ é\\x01…"'
+
+
+def test_raw_and_json():
+    row = container_row(container(), Status("created"), False, NOW)
+    raw = render("raw", PS_TABLE, PS_HEADERS, [row], ps_raw(False))
+    assert raw.startswith("container_id: abcdef012345\nimage: debian:12\ncommand: ")
+    assert raw.endswith("names: web\nlabels: a=b,c=d\nports:\n\n")
+    line = render("json", PS_TABLE, PS_HEADERS, [{"B": "<none>", "A": "…", "Label": print}])
+    assert line == '{"A":"…","B":"\\u003cnone\\u003e"}\n'
+
+
+def test_health_and_restarting():
+    restarting = Status("restarting", exit_code=1, finished_ns=NOW - 5 * NS)
+    assert status_text(restarting, NOW) == "Restarting (1) 5 seconds ago"
+    paused = Status("paused", 7, started_ns=NOW - 5 * MINUTE)
+    assert status_text(paused, NOW) == "Up 5 minutes (Paused)"

@@ -34,6 +34,7 @@ PS = Command(
         Option("latest", FLAG, "Show the newest, running or not", "l"),
         NO_TRUNC,
         Option("quiet", FLAG, "Print IDs only", "q"),
+        Option("size", FLAG, "Show how much each takes", "s"),
     ),
     most=0,
     verb="ps",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.cli.options import FLAG, STRING, Command, Option
+from plugrun.cli.options import FILTER, FLAG, STRING, Command, Option
 from plugrun.cli.tables.shared import COMMON, FORMAT_F, FORMAT_LIST, NO_TRUNC
 
 PULL = Command(
@@ -49,8 +49,15 @@ IMAGES = Command(
     "[OPTIONS] [REPOSITORY[:TAG]]",
     "List images",
     (
-        Option("all", FLAG, "Show all images (none are hidden so far)", "a"),
+        Option("all", FLAG, "Show all images (none are hidden)", "a"),
         Option("digests", FLAG, "Show digests"),
+        Option(
+            "filter",
+            FILTER,
+            "Show only what fits KEY=VALUE (dangling, reference …)",
+            "f",
+            metavar="filter",
+        ),
         FORMAT_LIST,
         NO_TRUNC,
         Option("quiet", FLAG, "Print IDs only", "q"),
@@ -92,7 +99,10 @@ RMI = Command(
     "rmi",
     "[OPTIONS] IMAGE [IMAGE...]",
     "Remove images",
-    (Option("force", FLAG, "Remove it even if a stopped container uses it", "f"),),
+    (
+        Option("force", FLAG, "Remove it even if a stopped container uses it", "f"),
+        Option("no-prune", FLAG, "Do not remove untagged parents (no image here has any)"),
+    ),
     least=1,
     verb="rmi",
     also=("image rm", "image remove"),

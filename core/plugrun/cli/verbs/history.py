@@ -10,10 +10,11 @@ from plugrun.cli import output
 from plugrun.cli.listing import render
 from plugrun.cli.options import Parsed
 from plugrun.cli.units import ago, human_size, rfc3339_local
-from plugrun.cli.views import rfc3339_ns, shortened
+from plugrun.cli.views import shortened
 from plugrun.engine.engine import open_engine
 from plugrun.engine.history import HistoryEntry, history
 from plugrun.engine.request import GlobalOptions
+from plugrun.model.times import rfc3339_ns
 
 _TABLE = "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"
 _EXACT_TABLE = "{{.ID}}\t{{.CreatedAt}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"
