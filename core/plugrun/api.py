@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from plugrun.errors import Interrupted as Interrupted
     from plugrun.errors import InvalidArgument as InvalidArgument
     from plugrun.errors import IsolationError as IsolationError
+    from plugrun.errors import LogNotKept as LogNotKept
     from plugrun.errors import NoMatchingPlatform as NoMatchingPlatform
     from plugrun.errors import NoSpace as NoSpace
     from plugrun.errors import NoSuchContainer as NoSuchContainer
@@ -150,6 +151,7 @@ _HOMES = {
         "Interrupted",
         "InvalidArgument",
         "IsolationError",
+        "LogNotKept",
         "NoMatchingPlatform",
         "NoSpace",
         "NoSuchContainer",

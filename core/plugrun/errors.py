@@ -79,6 +79,12 @@ class NoSuchSnapshot(NotFound):
     """The storage holds no snapshot of this key."""
 
 
+class LogNotKept(PlugrunError):
+    """The container's log driver keeps nothing that could be read."""
+
+    http_status = 501
+
+
 class Conflict(PlugrunError):
     """The object's state, or another object, forbids this."""
 

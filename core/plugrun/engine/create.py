@@ -9,6 +9,7 @@ from plugrun.engine.accountcache import image_accounts
 from plugrun.engine.accounts import Identity, identify, with_groups
 from plugrun.engine.etcfiles import write_etc_files
 from plugrun.engine.initprogram import find_init
+from plugrun.engine.logconfig import log_rules
 from plugrun.engine.manifests import parse_image_config
 from plugrun.engine.names import random_name
 from plugrun.engine.places import log_path
@@ -41,6 +42,7 @@ def create(engine: Engine, request: RunRequest, image: Image, monitor: TaskFile)
     ``monitor`` names the process that will look after it, and that ends with this one.
     """
     container = assemble(engine, request, image)
+    log_rules(container)  # refused before anything is made
     # Written first: what a killed command leaves behind is found by it.
     write_task_file(engine.task_folder(container.id), monitor)
     with engine.locks.shared("images"):
@@ -229,7 +231,8 @@ def _prepare(engine: Engine, container: Container, image: Image) -> None:
     make_private(f"{folder}/rootfs")
     write_etc_files(container, folder)
     # There from the start, so that whoever follows it need not wait for it to appear.
-    write_whole(log_path(engine, container), b"")
+    if log := log_path(engine, container):
+        write_whole(log, b"")
     _write_config(engine, container, image)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 
+from plugrun.engine.logconfig import log_rules
+from plugrun.engine.logtext import LogLine, entries, output, time_of
 from plugrun.engine.places import log_path
 from plugrun.engine.taskfile import watch_lock
-from plugrun.errors import Corrupt
+from plugrun.errors import LogNotKept
 from plugrun.linux.inotify import FileWatch
-from plugrun.model.jsontext import loads
 from plugrun.model.record import record
-from plugrun.monitor.logfile import older
+from plugrun.monitor.logfile import older, timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,58 +21,160 @@ if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
     from plugrun.model.container import Container
 
-_BLOCK = 1 << 20
+_TAIL_BLOCK = 1 << 20
+# What stays in the processor's cache while it is taken apart.
+_BLOCK = 1 << 15
 _READ = os.O_RDONLY | os.O_CLOEXEC
 
 
 @record
-class LogLine:
-    """One entry: a line of output, or the part of one that fits 16 KiB."""
+class LogQuery:
+    """Which part of a log: the last ``tail`` lines, and of these what was written in a time.
 
-    stream: str
-    time: str
-    text: bytes
+    Times are nanoseconds since the epoch, None for no limit.
+    """
+
+    follow: bool = False
+    tail: int | None = None
+    since_ns: int | None = None
+    until_ns: int | None = None
 
 
-def read_logs(
-    engine: Engine, container: Container, follow: bool, tail: int | None
-) -> Iterator[LogLine]:
-    """Yield a container's output, the last ``tail`` lines of it if a number is given.
+def read_output(
+    engine: Engine, container: Container, query: LogQuery
+) -> Iterator[tuple[str, bytes]]:
+    """Yield a container's output as (stream, bytes), in pieces of any size.
 
     With ``follow``, go on until the container has ended and its monitor has written all of it. A
-    reader that falls behind a whole file of output misses what has been dropped meanwhile.
+    reader that falls behind all files of a log misses what has been dropped meanwhile.
     """
-    path = log_path(engine, container)
-    files = _open(path)
-    try:
-        if tail is not None:
-            _seek_tail(files, tail)
-        for file in files[:-1]:
-            yield from _lines(_blocks(file))
-        if follow and files:
-            yield from _lines(_followed(engine, container.id, files, path))
-        elif files:
-            yield from _lines(_blocks(files[-1]))
-    finally:
-        for file in files:
-            os.close(file)
+    for block in _selected(engine, container, query):
+        yield from output(block)
 
 
-def _open(path: str) -> list[int]:
-    """Open the parts of a log, oldest first."""
-    try:
-        current = os.open(path, _READ)
-    except FileNotFoundError:
-        return []
-    try:
-        old = os.open(older(path), _READ)
-    except FileNotFoundError:
-        return [current]
-    if os.path.sameopenfile(old, current):
-        # It was moved between the two: what is open as the newest part is the older one.
-        os.close(old)
-        return [current]
-    return [old, current]
+def read_logs(engine: Engine, container: Container, query: LogQuery) -> Iterator[LogLine]:
+    """Yield the same line by line."""
+    for block in _selected(engine, container, query):
+        yield from entries(block)
+
+
+def _selected(engine: Engine, container: Container, query: LogQuery) -> Iterator[bytes]:
+    if container.log.driver == "none":
+        raise LogNotKept("configured logging driver does not support reading")
+    blocks = _Parts(engine, container, query).blocks()
+    if query.since_ns is None and query.until_ns is None:
+        return blocks
+    return _between(blocks, query.since_ns, query.until_ns)
+
+
+def _between(
+    blocks: Iterator[bytes], since_ns: int | None, until_ns: int | None
+) -> Iterator[bytes]:
+    """Yield what lies between two times; end with the first line that is later."""
+    since = b"" if since_ns is None else timestamp(since_ns).encode()
+    until = b"9999" if until_ns is None else timestamp(until_ns).encode()
+    for block in blocks:
+        first = time_of(block[: block.index(b"\n")])
+        last = time_of(block[-_BLOCK:])
+        if last < since:
+            continue
+        if since <= first and last <= until:
+            yield block
+            continue
+        lines = block.splitlines(keepends=True)
+        kept = b"".join(line for line in lines if since <= time_of(line) <= until)
+        if kept:
+            yield kept
+        if last > until:
+            return
+
+
+class _Parts:
+    """The files of one log, read from the oldest line on, or from near the end."""
+
+    def __init__(self, engine: Engine, container: Container, query: LogQuery) -> None:
+        self._engine = engine
+        self._id = container.id
+        self._query = query
+        self._path = log_path(engine, container)
+        self._count = log_rules(container).files
+        self._files = self._newer_than(None)
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield whole lines, many at once."""
+        try:
+            if self._query.tail is not None:
+                _seek_tail(self._files, self._query.tail)
+            while len(self._files) > 1:
+                yield from _whole_lines(_pieces(self._files[0]))
+                os.close(self._files.pop(0))
+            if self._files and self._query.follow:
+                yield from self._followed()
+            elif self._files:
+                yield from _whole_lines(_pieces(self._files[0]))
+        finally:
+            for file in self._files:
+                os.close(file)
+
+    def _newer_than(self, known: int | None) -> list[int]:
+        """Open the files that came after one that is open, or all; oldest first.
+
+        From the newest on, as they move while this looks: one may be met again, none is missed.
+        """
+        found: list[int] = []
+        for path in (self._path, *(older(self._path, n) for n in range(1, self._count))):
+            try:
+                fd = os.open(path, _READ)
+            except FileNotFoundError:
+                continue
+            if known is not None and os.path.sameopenfile(fd, known):
+                os.close(fd)
+                break
+            if any(os.path.sameopenfile(fd, other) for other in found):
+                os.close(fd)
+                continue
+            found.insert(0, fd)
+        return found
+
+    def _followed(self) -> Iterator[bytes]:
+        """Yield the newest file as it grows, and those that come after it."""
+        while True:
+            yield from _whole_lines(self._growing(self._files[0]))
+            newer = self._newer_than(self._files[0])
+            if not newer:
+                return
+            os.close(self._files.pop())
+            self._files[:] = newer
+            while len(self._files) > 1:
+                yield from _whole_lines(_pieces(self._files[0]))
+                os.close(self._files.pop(0))
+
+    def _growing(self, file: int) -> Iterator[bytes]:
+        """Yield a file up to where another takes its place or nobody writes to it any more."""
+        with FileWatch(self._path) as watch:
+            while True:
+                is_newest = os.path.samestat(os.stat(self._path), os.fstat(file))
+                ended = watch.closed or not self._is_written() or self._is_late()
+                yield from _pieces(file)
+                if ended or not is_newest:
+                    return
+                watch.wait(self._patience())
+
+    def _patience(self) -> float | None:
+        until = self._query.until_ns
+        return None if until is None else (until - time.time_ns()) / 10**9 + 0.001
+
+    def _is_late(self) -> bool:
+        until = self._query.until_ns
+        return until is not None and time.time_ns() >= until
+
+    def _is_written(self) -> bool:
+        """Whether a monitor has the log open: it holds this lock from before to after."""
+        lock = self._engine.locks.try_shared(watch_lock(self._id))
+        if lock is None:
+            return True
+        lock.release()
+        return False
 
 
 def _seek_tail(files: list[int], tail: int) -> None:
@@ -87,7 +191,7 @@ def _tail_offset(file: int, tail: int) -> tuple[int, int]:
     if tail <= 0 or size == 0:
         return size, 0
     while position > 0:
-        start = max(0, position - _BLOCK)
+        start = max(0, position - _TAIL_BLOCK)
         block = os.pread(file, position - start, start)
         # The newline that ends the file ends the last line; it begins none.
         end = len(block) - 1 if position == size else len(block)
@@ -99,50 +203,18 @@ def _tail_offset(file: int, tail: int) -> tuple[int, int]:
     return 0, seen + 1
 
 
-def _blocks(file: int) -> Iterator[bytes]:
+def _pieces(file: int) -> Iterator[bytes]:
     while data := os.read(file, _BLOCK):
         yield data
 
 
-def _followed(engine: Engine, id: str, files: list[int], path: str) -> Iterator[bytes]:
-    """Yield a log's newest part as it grows, and the parts that come after it."""
-    while True:
-        with FileWatch(path) as watch:
-            while True:
-                is_newest = os.stat(path).st_ino == os.fstat(files[-1]).st_ino
-                ended = watch.closed or not _is_written(engine, id)
-                yield from _blocks(files[-1])
-                if ended or not is_newest:
-                    break
-                watch.wait()
-        if is_newest:
-            return
-        os.close(files.pop())
-        files.append(os.open(path, _READ))
-
-
-def _is_written(engine: Engine, id: str) -> bool:
-    """Whether a monitor has the log open: it holds this lock from before to after."""
-    lock = engine.locks.try_shared(watch_lock(id))
-    if lock is None:
-        return True
-    lock.release()
-    return False
-
-
-def _lines(blocks: Iterator[bytes]) -> Iterator[LogLine]:
+def _whole_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield pieces cut at the ends of lines; a last line that has none is left out."""
     rest = b""
-    for block in blocks:
-        *whole, rest = (rest + block).split(b"\n")
-        for line in whole:
-            yield _line(line)
-
-
-def _line(line: bytes) -> LogLine:
-    try:
-        entry = loads(line)
-        return LogLine(
-            entry["stream"], entry["time"], entry["log"].encode("utf-8", "surrogateescape")
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise Corrupt(f"the log has a line that is none of its own: {line[:80]!r}") from error
+    for piece in pieces:
+        end = piece.rfind(b"\n") + 1
+        if end:
+            yield rest + piece[:end]
+            rest = piece[end:]
+        else:
+            rest += piece

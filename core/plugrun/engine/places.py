@@ -9,7 +9,9 @@ if TYPE_CHECKING:
 
 
 def log_path(engine: Engine, container: Container) -> str:
-    """Where a container's output is kept, under Docker's name for it."""
+    """Where a container's output is kept, under Docker's name for it; empty if it is not."""
+    if container.log.driver == "none":
+        return ""
     return f"{engine.container_folder(container.id)}/{container.id}-json.log"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from plugrun.engine.logconfig import log_rules
 from plugrun.engine.places import log_path
 from plugrun.monitor.plan import WatchPlan
 
@@ -30,6 +31,7 @@ def watch_plan(
 ) -> WatchPlan:
     """Return the plan; with a ``lifeline`` the starter is shown the output on 1 and 2."""
     attached = lifeline >= 0
+    rules = log_rules(container)
     input = plumbing.input
     if attached and input >= 0 and not container.tty and "stdin" in container.attached:
         # Only the command writes to it: its end must be the container's end of file.
@@ -52,6 +54,9 @@ def watch_plan(
         durable=not container.auto_remove,
         restarts=begun.task.restarts,
         cleanup=later(engine, "cleanup", container.id),
+        log_size=rules.size,
+        log_files=rules.files,
+        log_attrs=rules.attrs,
     )
 
 

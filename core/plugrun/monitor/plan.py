@@ -16,7 +16,8 @@ class WatchPlan:
     ``guests`` are connections of some who have. ``watching`` is closed when the exit file is
     written. ``durable`` says whether that file must survive a power failure, and ``restarts`` is
     written into it. ``cleanup`` is the command that removes what is left when the container has
-    ended.
+    ended. ``log`` is empty if output is not kept; else it is at most ``log_files`` files of
+    ``log_size`` bytes, and each line carries ``log_attrs``, a JSON object or empty.
     """
 
     pid: int
@@ -35,6 +36,9 @@ class WatchPlan:
     durable: bool = True
     restarts: int = 0
     cleanup: tuple[str, ...] = ()
+    log_size: int = 10_000_000
+    log_files: int = 3
+    log_attrs: str = ""
 
     @property
     def kept(self) -> tuple[int, ...]:

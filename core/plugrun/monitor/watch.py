@@ -10,7 +10,7 @@ import posix
 import select
 
 from plugrun.monitor.clients import CHUNK, Client
-from plugrun.monitor.logfile import LogFile
+from plugrun.monitor.logfile import open_log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Watcher:
         self._plan = plan
         self._lost = lost
         self._on_left = left
-        self._log = LogFile(plan.log)
+        self._log = open_log(plan)
         self._poll = select.poll()
         self._streams = {fd: name for name, fd in plan.outputs}
         self._clients = [Client(stream, fd) for stream, fd in plan.clients]

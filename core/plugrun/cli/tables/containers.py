@@ -72,9 +72,12 @@ LOGS = Command(
     "[OPTIONS] CONTAINER",
     "Print what a container wrote",
     (
+        Option("details", FLAG, "Print what --log-opt labels, env and tag add to each line"),
         Option("follow", FLAG, "Go on as it writes more", "f"),
+        Option("since", STRING, "Begin at this time, or this long ago (10m)", default=""),
         Option("tail", STRING, "Start this many lines before the end", "n", "all"),
         Option("timestamps", FLAG, "Print when each line was written", "t"),
+        Option("until", STRING, "End at this time, or this long ago", default=""),
     ),
     least=1,
     most=1,

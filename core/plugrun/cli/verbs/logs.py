@@ -3,26 +3,47 @@
 from __future__ import annotations
 
 from plugrun.cli import output
+from plugrun.cli.moments import parse_moment
 from plugrun.cli.options import Parsed
 from plugrun.engine.containers import find_container
 from plugrun.engine.heal import open_healed
-from plugrun.engine.logs import read_logs
+from plugrun.engine.logs import LogQuery, read_logs, read_output
+from plugrun.engine.logtext import LogLine
 from plugrun.engine.request import GlobalOptions
-from plugrun.errors import UsageError
+from plugrun.errors import InvalidArgument, UsageError
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Print what a container wrote, each stream to the caller's own."""
     v = parsed.values
-    tail = parse_tail(v["tail"])
+    query = LogQuery(
+        v["follow"],
+        parse_tail(v["tail"]),
+        _moment("since", v["since"]),
+        _moment("until", v["until"]),
+    )
     engine = open_healed(options)
     container = find_container(engine, parsed.args[0])
-    for entry in read_logs(engine, container, v["follow"], tail):
-        stamp = f"{entry.time} ".encode() if v["timestamps"] else b""
-        output.data(entry.stream, stamp + entry.text)
+    if not v["timestamps"] and not v["details"]:
+        pieces = read_output(engine, container, query)
+    else:
+        lines = read_logs(engine, container, query)
+        pieces = (
+            (line.stream, _before(line, v["timestamps"], v["details"]) + line.text)
+            for line in lines
+        )
+    for stream, text in pieces:
+        output.data(stream, text)
         if v["follow"]:
             output.flush()
     return 0
+
+
+def _moment(name: str, text: str) -> int | None:
+    try:
+        return parse_moment(text) if text else None
+    except InvalidArgument as error:
+        raise InvalidArgument(f'invalid value for "{name}": {error.message}') from None
 
 
 def parse_tail(text: str) -> int | None:
@@ -32,3 +53,21 @@ def parse_tail(text: str) -> int | None:
     if not text.isascii() or not text.isdecimal():
         raise UsageError(f'invalid value "{text}" for --tail', hint='a number of lines, or "all"')
     return int(text)
+
+
+def _before(line: LogLine, timestamps: bool, details: bool) -> bytes:
+    """Return what stands before a line."""
+    words = [line.time] if timestamps else []
+    if details:
+        words.append(_details(line.attrs))
+    return "".join(f"{word} " for word in words).encode()
+
+
+def _details(attrs: bytes) -> str:
+    if not attrs:
+        return ""
+    import json
+    from urllib.parse import quote_plus
+
+    found = json.loads(attrs)
+    return ",".join(f"{quote_plus(key)}={quote_plus(found[key])}" for key in sorted(found))

@@ -1,0 +1,114 @@
+"""From a log's objects back to output: what ``monitor.logfile`` writes, read many lines at once.
+
+A block is whole lines. Their shape is fixed: ``{"log":"``, the text as JSON, ``","stream":"``, six
+letters, perhaps ``attrs``, and a time of one length at the end. A quote in the text is escaped, so
+none of this can be part of it.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+
+from plugrun.model.jsontext import loads
+from plugrun.model.record import record
+from plugrun.monitor.logfile import ESCAPES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HEAD = b'{"log":"'
+_STREAM = b'","stream":"'
+_TIME = b'"time":"'
+_TIME_LENGTH = 30
+# What follows a line's `"time":"`, up to the text of the next line.
+_next_text = itemgetter(slice(_TIME_LENGTH + len(b'"}\n') + len(_HEAD), None))
+
+
+@record
+class LogLine:
+    """One entry: a line of output, or the part of one that fits 16 KiB.
+
+    ``time`` is RFC 3339, in UTC with nanoseconds. ``attrs`` is a JSON object, or empty.
+    """
+
+    stream: str
+    time: str
+    text: bytes
+    attrs: bytes = b""
+
+
+def time_of(line: bytes) -> bytes:
+    """Return the time at the end of an object, with its newline or without."""
+    end = line.rfind(b'"}')
+    return line[max(end - _TIME_LENGTH, 0) : end]
+
+
+def output(block: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the output that a block holds, as (stream, bytes) in the order it was written."""
+    first = block[: block.index(b"\n")]
+    end = first.find(b"\\n" + _STREAM)
+    # A backslash and an n at the end of a text that has no newline look like one.
+    if end >= 0 and b"\\\\n" + _STREAM not in block:
+        separator = first[end : first.rindex(_TIME) + len(_TIME)]
+        texts = block.split(separator)
+        if len(texts) - 1 == block.count(b"\n"):
+            # All lines are of one stream and end with a newline.
+            begin = texts[0][len(_HEAD) :]
+            yield (
+                _stream(first, end + 2),
+                unescaped(begin + b"\n" + b"\n".join(map(_next_text, texts[1:]))),
+            )
+            return
+    yield from _mixed(block)
+
+
+def _mixed(block: bytes) -> Iterator[tuple[str, bytes]]:
+    """The same of any lines; what is none of ours, as a power failure leaves it, is left out."""
+    run: list[bytes] = []
+    stream = ""
+    for line in block.split(b"\n"):
+        end = line.find(_STREAM)
+        if end < 0 or not line.startswith(_HEAD):
+            continue
+        if (found := _stream(line, end)) != stream:
+            if run:
+                yield stream, unescaped(b"".join(run))
+            run, stream = [], found
+        run.append(line[len(_HEAD) : end])
+    if run:
+        yield stream, unescaped(b"".join(run))
+
+
+def entries(block: bytes) -> Iterator[LogLine]:
+    """Yield a block's lines one by one."""
+    for line in block.split(b"\n"):
+        end = line.find(_STREAM)
+        if end < 0 or not line.startswith(_HEAD):
+            continue
+        text = unescaped(line[len(_HEAD) : end])
+        attrs = line[end + len(_STREAM) + 8 : line.rindex(_TIME) - 1]
+        time = time_of(line).decode("ascii", "replace")
+        yield LogLine(_stream(line, end), time, text, attrs.removeprefix(b'"attrs":'))
+
+
+def _stream(line: bytes, end: int) -> str:
+    """Return the stream of a line whose text ends there."""
+    begin = end + len(_STREAM)
+    return "stderr" if line.startswith(b"stderr", begin) else "stdout"
+
+
+def unescaped(text: bytes) -> bytes:
+    """Return what the inside of JSON strings stands for, as the bytes that were written."""
+    if b"\\" not in text:
+        return text
+    if b"\\\\" not in text:
+        # Every backslash begins an escape: the usual ones can be told by themselves.
+        plain = text.replace(b"\\n", b"\n")
+        for character, escape in ESCAPES:
+            plain = plain.replace(escape, character)
+        if b"\\" not in plain:
+            return plain
+    string = b'"' + text.replace(b"\n", b"\\n") + b'"'
+    found: str = loads(string)
+    return found.encode("utf-8", "surrogateescape")
