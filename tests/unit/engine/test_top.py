@@ -42,13 +42,16 @@ def test_a_column_that_is_called_so_and_is_none():
 
 
 def test_the_default_columns_without_ps():
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+    # It speaks first: the kernel shows no command line until execve(2) has come to its end.
+    code, pipe = "input(1)", subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as process:
+        process.stdout.read(1)
         titles, row = full_listing([process.pid])
         process.communicate(b"\n")
     assert titles == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
     found = dict(zip(titles, row, strict=True))
     assert (found["PID"], found["PPID"]) == (str(process.pid), str(os.getpid()))
-    assert found["CMD"] == f"{sys.executable} -c input()"
+    assert found["CMD"] == f"{sys.executable} -c {code}"
     assert found["TIME"].startswith("00:00:0")
     assert int(found["C"]) <= 99
 
