@@ -8,6 +8,7 @@ import re
 import pytest
 
 from tests.e2e.conftest import HOST_IMAGE, Plugrun
+from tests.e2e.test_hot_path import loaded
 from tests.registry import make_image, tar_of
 
 RUN = ("run", "--network", "none")
@@ -81,3 +82,89 @@ def test_rename(plugrun, image):
     assert plugrun.inspect("third")["Id"] == id
     assert plugrun.out("exec", "third", "sh", "-c", "echo in it") == "in it"
     assert plugrun.out(*RUN, "--name", "first", "--rm", image, "sh", "-c", "echo free") == "free"
+
+
+# -- ps and images ------------------------------------------------------------------------------
+
+
+def columns(text: str) -> list[list[str]]:
+    return [re.split(r"\s{2,}", line.rstrip()) for line in text.splitlines()]
+
+
+def test_ps_in_all_its_forms(plugrun, image):
+    id = plugrun.out(*RUN, "-d", "--name", "up", "-l", "a=b", image, "sleep", "1000")
+    plugrun(*RUN, "--name", "down", image, "sh", "-c", 'echo "a b" >/tmp/six; exit 3', code=3)
+    header, row = columns(plugrun.out("ps"))
+    assert header == ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]
+    assert row[:3] == [id[:12], image, '"sleep 1000"']
+    header, first, second = columns(plugrun.out("container", "ls", "-as"))
+    assert header[-1] == "SIZE"
+    assert re.fullmatch(r"4B \(virtual \d.*B\)", first[-1])
+    assert first[2] == '"sh -c \'echo \\"a b\\" >…"'
+    assert second[-1].startswith("0B (virtual ")
+    names = ("--format", "{{.Names}}")
+    assert plugrun.out("ps", "-a", *names) == "down\nup"
+    assert plugrun.out("ps", "-l", *names) == "down"
+    assert plugrun.out("ps", "-n", "1", "-f", "name=up", *names) == "up"
+    assert plugrun.out("ps", "-f", "status=exited", *names) == "down"
+    assert plugrun.out("ps", "-f", "exited=3", *names) == ""
+    assert plugrun.out("ps", "-a", "-f", "exited=3", *names) == "down"
+    assert plugrun.out("ps", "-a", "-f", "before=down", *names) == "up"
+    assert plugrun.out("ps", "-a", "-f", f"ancestor={image}", *names) == "down\nup"
+    assert plugrun.out("ps", "--format", "{{.State}} {{.Label `a`}} {{.Networks}}") == (
+        "running b none"
+    )
+    raw = plugrun.out("ps", "--format", "raw").splitlines()
+    assert raw[0] == f"container_id: {id[:12]}"
+    done = plugrun("ps", "-q", "--no-trunc", "--format", "{{.Names}}")
+    assert done.stdout == f"{id}\n"
+    assert done.stderr.startswith("WARNING: Ignoring custom format")
+    assert "Invalid filter 'nonsense'" in plugrun("ps", "-f", "nonsense=1", code=1).stderr
+    bad = plugrun("ps", "-f", "nonsense", code=125).stderr
+    assert "bad format of filter (expected name=value)" in bad
+
+
+def test_ps_says_the_id_where_the_name_has_gone(plugrun, image):
+    plugrun("tag", image, "short/lived")
+    id = plugrun.out("images", "-q", "short/lived")
+    plugrun(*RUN, "-d", "--name", "up", "short/lived", "sleep", "1000")
+    assert plugrun.out("ps", "--format", "{{.Image}}") == "short/lived"
+    assert plugrun.out("rmi", "short/lived") == "Untagged: short/lived:latest"
+    assert plugrun.out("ps", "--format", "{{.Image}}") == id
+
+
+def test_ps_and_images_load_little(plugrun, image):
+    """What they load is what they take: half of their time was modules they do not need."""
+    heavy = {"re", "typing", "ctypes", "json", "dataclasses", "datetime", "enum", "inspect"}
+    heavy |= {"importlib.metadata", "subprocess", "pathlib", "contextlib"}
+    for command in ("ps", "images"):
+        found = loaded(plugrun, command)
+        assert f"plugrun.cli.verbs.{command}" in found
+        assert found & heavy == set()
+
+
+def test_images_in_all_its_forms(plugrun, image):
+    plugrun("tag", image, "forms/one:1")
+    plugrun("tag", image, "forms/one:2")
+    assert plugrun.out("images", "forms/*", "--format", "{{.Tag}}") == "1\n2"
+    assert plugrun.out("images", "-f", "reference=forms/one:2", "--format", "{{.Tag}}") == "2"
+    assert plugrun.out("images", "-f", "dangling=true") == (
+        "REPOSITORY   TAG       IMAGE ID   CREATED   SIZE"
+    )
+    row = plugrun.out("images", "--format", "json", "forms/one:1")
+    assert '"Repository":"forms/one"' in row
+    assert '"Digest":"\\u003cnone\\u003e"' in row
+    table = plugrun.out("images", "--digests", "--format", "table {{.Tag}}", "forms/one:1")
+    assert columns(table) == [["TAG", "DIGEST"], ["1", "<none>"]]
+    done = plugrun("images", "--format", "{{.Nope}}", code=1)
+    assert done.stderr == (
+        'template parsing error: template: :1:2: executing "" at <.Nope>: can\'t evaluate field '
+        "Nope in type *formatter.imageContext\n"
+    )
+    id = plugrun.out("images", "-q", "forms/one:1")
+    refused = plugrun("rmi", id, code=1).stderr
+    assert "(must be forced) - image is referenced in multiple repositories" in refused
+    assert plugrun.out("rmi", "forms/one:1", "forms/one:2").splitlines() == [
+        "Untagged: forms/one:1",
+        "Untagged: forms/one:2",
+    ]

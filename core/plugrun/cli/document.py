@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from plugrun.cli.failure import SaidError
 from plugrun.cli.gotemplate import Map, Template, TemplateError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 # Fields that are maps in Docker's types, not structs: what they lack is no error.
 _MAPS = frozenset(
@@ -61,7 +64,7 @@ def show_document(document: Mapping[str, Any], form: str) -> str:
 
 
 def _typed(value: Any, name: str = "") -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         items = {key: _typed(item, key) for key, item in value.items()}
         return Map(items) if name in _MAPS else items
     if isinstance(value, (list, tuple)):
@@ -73,7 +76,7 @@ def outline(value: Mapping[str, Any], depth: int = 0) -> str:
     """Return a document for people: one ``Key: value`` a line, what belongs to it below."""
     text = ""
     for key, item in value.items():
-        if isinstance(item, Mapping):
+        if isinstance(item, dict):
             text += f"{' ' * depth}{key}:\n{outline(item, depth + 1)}"
         else:
             text += f"{' ' * depth}{key}: {_inline(item)}".rstrip() + "\n"

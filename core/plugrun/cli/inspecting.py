@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 from plugrun.cli import output
 from plugrun.cli.document import compact, fill, parse_template, pretty
 from plugrun.cli.failure import describe
 from plugrun.errors import PlugrunError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
 
 def inspect_all(names: Sequence[str], form: str, find: Callable[[str], dict[str, Any]]) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from plugrun.cli.units import NS, ago, human_duration, human_size, local_time
 from plugrun.model.container import CREATED, PAUSED, RESTARTING, Container, Status
 from plugrun.model.image import Image
 from plugrun.model.times import rfc3339_ns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 PS_TABLE = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
 PS_HEADERS: Mapping[str, Any] = {

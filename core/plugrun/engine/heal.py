@@ -14,8 +14,8 @@ from plugrun.engine.engine import open_engine
 from plugrun.engine.startfile import read_start_file
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, NoSuchContainer, NoSuchSnapshot, PluginError
+from plugrun.linux.alive import is_alive, start_time
 from plugrun.linux.filesystem import make_private, unlink
-from plugrun.linux.process import is_alive, start_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

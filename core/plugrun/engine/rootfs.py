@@ -14,12 +14,12 @@ import time
 from plugrun.engine.spec import INIT_PATH
 from plugrun.engine.taskfile import read_task_file, watch_lock
 from plugrun.errors import Conflict, PlugrunError
+from plugrun.linux.alive import start_time
 from plugrun.linux.attach import mount_all
 from plugrun.linux.beneath import make_beneath, open_in_root
 from plugrun.linux.filesystem import make_private
 from plugrun.linux.mounting import MS_BIND, MS_REC, MS_REMOUNT, mount, parse_options
 from plugrun.linux.othermounts import in_new_mounts, open_root_of
-from plugrun.linux.process import start_time
 from plugrun.model.jsontext import loads
 
 TYPE_CHECKING = False

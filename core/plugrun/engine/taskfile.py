@@ -7,8 +7,8 @@ again is not taken for one of them.
 
 from __future__ import annotations
 
+from plugrun.linux.alive import is_alive, start_time
 from plugrun.linux.filesystem import make_private, write_whole
-from plugrun.linux.process import is_alive, start_time
 from plugrun.model.jsontext import dumps, loads
 from plugrun.model.record import as_json, record
 

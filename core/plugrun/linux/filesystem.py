@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from _thread import get_ident
 
-from plugrun.linux.libc import LIBC, check
 from plugrun.linux.writing import write_all
 
 # include/uapi/linux/magic.h
@@ -22,11 +20,17 @@ FUSE_MAGIC = 0x65735546
 
 def syncfs(fd: int) -> None:
     """Write all of a file system's dirty data: syncfs(2)."""
+    from plugrun.linux.libc import LIBC, check
+
     check(LIBC.syncfs(fd))
 
 
 def filesystem_magic(path: str) -> int:
     """Return the file system's type at a path, as statfs(2) has it in ``f_type``."""
+    import ctypes
+
+    from plugrun.linux.libc import LIBC, check
+
     buffer = (ctypes.c_long * 32)()
     check(LIBC.statfs(os.fsencode(path), buffer), path)
     return buffer[0] & 0xFFFFFFFF

@@ -6,13 +6,15 @@ fields must exist; a ``Map`` for a Go map, which answers ``<no value>`` for what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 from plugrun.cli.gotemplate.evaluate import evaluate
 from plugrun.cli.gotemplate.functions import FUNCTIONS, header_functions
 from plugrun.cli.gotemplate.parse import parse
 from plugrun.cli.gotemplate.values import Map, TemplateError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 __all__ = ["Map", "Template", "TemplateError"]
 

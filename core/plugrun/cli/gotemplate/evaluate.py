@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 from plugrun.cli.gotemplate.nodes import (
     Branch,
     Call,
@@ -17,6 +14,11 @@ from plugrun.cli.gotemplate.nodes import (
     Variable,
 )
 from plugrun.cli.gotemplate.values import Map, TemplateError, is_true, text_of, type_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 _NOTHING = object()
 

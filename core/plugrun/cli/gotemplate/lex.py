@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
 
 from plugrun.cli.gotemplate.values import TemplateError
+from plugrun.model.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Kinds of token. Those that stand in actions are the groups of `_TOKEN`.
 TEXT = "text"
@@ -36,7 +39,8 @@ _TOKEN = re.compile(
 )
 
 
-class Token(NamedTuple):
+@record
+class Token:
     """One piece; ``at`` is its offset in the template."""
 
     kind: str

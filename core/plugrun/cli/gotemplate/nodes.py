@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from plugrun.model.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Text:
     """Text between actions."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Constant:
     """A string, number, boolean or nil."""
 
@@ -21,7 +24,7 @@ class Constant:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fields:
     """``.A.B``, ``$x.A`` or ``(…).A``: fields of a value, ``of`` None being the dot.
 
@@ -34,21 +37,21 @@ class Fields:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Variable:
     """``$x``; ``$`` alone is the data the template began with."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """A function by name, as an operand."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Command:
     """An operand and its arguments."""
 
@@ -57,7 +60,7 @@ class Command:
     at: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pipeline:
     """Commands, each the last argument of the next; ``variables`` take the result."""
 
@@ -66,7 +69,7 @@ class Pipeline:
     declares: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Branch:
     """``if``, ``with`` or ``range``."""
 
@@ -76,7 +79,7 @@ class Branch:
     otherwise: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Jump:
     """``break`` or ``continue``."""
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
-from typing import Any
 
 from plugrun.cli.gotemplate import lex
 from plugrun.cli.gotemplate.lex import Token, fault
@@ -20,6 +18,11 @@ from plugrun.cli.gotemplate.nodes import (
     Variable,
 )
 from plugrun.cli.gotemplate.values import TemplateError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 _BLOCKS = frozenset(("if", "range", "with"))
 _CONSTANTS = {"true": True, "false": False, "nil": None}

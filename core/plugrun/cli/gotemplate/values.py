@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from plugrun.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    _Fields = dict[str, Any]
+else:
+    _Fields = dict
 
 
 class TemplateError(UsageError):
@@ -17,7 +23,7 @@ class TemplateError(UsageError):
         self.parsing = parsing
 
 
-class Map(dict[str, Any]):
+class Map(_Fields):
     """A Go map, as opposed to a struct: a key may be missing."""
 
 

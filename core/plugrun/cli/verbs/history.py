@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from plugrun.cli import output
 from plugrun.cli.listing import render
@@ -15,6 +13,11 @@ from plugrun.engine.engine import open_engine
 from plugrun.engine.history import HistoryEntry, history
 from plugrun.engine.request import GlobalOptions
 from plugrun.model.times import rfc3339_ns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 _TABLE = "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"
 _EXACT_TABLE = "{{.ID}}\t{{.CreatedAt}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"

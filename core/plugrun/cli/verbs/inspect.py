@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from plugrun.cli.inspecting import inspect_all
 from plugrun.cli.options import Parsed
 from plugrun.engine.containers import find_container, status
@@ -13,6 +11,10 @@ from plugrun.engine.images import find_image
 from plugrun.engine.inspect import container_document, image_document
 from plugrun.engine.request import GlobalOptions
 from plugrun.errors import NoSuchContainer, NoSuchImage, NotFound, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:

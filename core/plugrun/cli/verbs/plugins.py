@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from plugrun.cli import output
 from plugrun.cli.listing import render
 from plugrun.cli.options import Parsed
@@ -11,6 +9,10 @@ from plugrun.engine.engine import open_engine
 from plugrun.engine.request import GlobalOptions
 from plugrun.launchindex import rescan
 from plugrun.plugins import PluginInfo, describe_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _TABLE = "{{.Kind}}\t{{.Name}}\t{{.Version}}\t{{.Works}}\t{{.Distribution}}\t{{.Reason}}"
 _HEADERS = {
