@@ -39,17 +39,22 @@ class Begun:
 
 
 def begin(
-    engine: Engine, container: Container, plumbing: Plumbing, clock: Stopwatch, restarts: int = 0
+    engine: Engine,
+    container: Container,
+    plumbing: Plumbing,
+    clock: Stopwatch,
+    life_before: TaskFile | None = None,
 ) -> Begun:
     """Start a container's process; this one becomes its parent.
 
-    When that fails the container is as it was, with the reason in its exit file. A process that
-    is killed in here leaves a task file by which the rest is found.
+    ``life_before`` is the task file of the life that a restart policy makes this one follow.
+    When it fails the container is as it was, with the reason in its exit file. A process that is
+    killed in here leaves a task file by which the rest is found.
     """
     isolation = engine.isolation_named(container.isolation.name)
     folder = engine.container_folder(container.id)
     mounts = engine.storage_named(container.storage.name).mounts(container.id)
-    task_file = replace(served_by(os.getpid()), restarts=restarts)
+    task_file = _following(served_by(os.getpid()), life_before)
     before = read_exit_file(folder)
     watching = engine.locks.exclusive(watch_lock(container.id))
     try:
@@ -65,7 +70,7 @@ def begin(
         isolation.start(container.id)
     except Exception as error:
         release(engine, container)
-        write_exit_file(folder, _failed(before, error, restarts))
+        write_exit_file(folder, _failed(before, error, task_file.restarts))
         raise
     plumbing.close_inner()
     task_file = replace(task_file, started_ns=time.time_ns())
@@ -103,6 +108,12 @@ def _failed(before: ExitFile | None, error: Exception, restarts: int) -> ExitFil
     code = error.exit_code if isinstance(error, IsolationError) else 128
     ended = before or ExitFile(0, 0, 0)
     return replace(ended, exit_code=max(code, 126), error=str(error), restarts=restarts)
+
+
+def _following(file: TaskFile, before: TaskFile | None) -> TaskFile:
+    if before is None:
+        return file
+    return replace(file, restarts=before.restarts, delay_ms=before.delay_ms)
 
 
 def _serving(file: TaskFile, task: Task) -> TaskFile:

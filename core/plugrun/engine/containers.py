@@ -58,8 +58,9 @@ def status_of(engine: Engine, id: str) -> Status:
         return _running(task)
     ended = read_exit_file(engine.container_folder(id))
     if ended is not None:
-        waiting = task is not None and task.restarting and task.attended
-        return replace(_ended(ended), state=RESTARTING) if waiting else _ended(ended)
+        if task is not None and task.restarting and task.attended:
+            return replace(_ended(ended), state=RESTARTING, restarts=task.restarts)
+        return _ended(ended)
     if task is None:
         began = read_start_file(engine.container_folder(id))
         return Status(CREATED) if began is None else _ended(UNSEEN, began.started_ns or 1)

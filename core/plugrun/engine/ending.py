@@ -52,16 +52,26 @@ def wait_ended(task: TaskFile, seconds: float | None) -> bool:
     return _wait_process(task.pid, task.started, seconds)
 
 
+def wait_monitor(task: TaskFile, seconds: float | None) -> bool:
+    """Wait until a container's monitor has ended; False if time ran out before it."""
+    return _wait_process(task.monitor, task.monitor_started, seconds)
+
+
 def wait_attended(engine: Engine, container: Container, task: TaskFile) -> None:
     """Wait until the monitor has cleaned up after a container that has ended.
 
     If the monitor died before that, do it here.
     """
     _wait_process(task.monitor, task.monitor_started, None)
-    if read_task_file(engine.task_folder(container.id)) is None:
+    left = read_task_file(engine.task_folder(container.id))
+    if left is None:
         return
-    from plugrun.engine.tidy import tidy
+    from plugrun.engine.tidy import forget_task, tidy
 
+    if left.restarting:
+        # It had been cleaned up, and waited to be started again.
+        forget_task(engine, container.id)
+        return
     folder = engine.container_folder(container.id)
     if task.pid and os.path.isdir(folder) and read_exit_file(folder) is None:
         write_exit_file(folder, replace(UNSEEN, started_ns=task.started_ns))

@@ -12,7 +12,7 @@ from time import gmtime, strftime
 from plugrun.engine.inspectmounts import binds, mounts
 from plugrun.engine.places import log_path
 from plugrun.engine.spec import MASKED_PATHS
-from plugrun.model.container import PAUSED
+from plugrun.model.container import PAUSED, RESTARTING
 from plugrun.model.jsontext import loads
 from plugrun.model.reference import parse_reference
 
@@ -44,7 +44,7 @@ def container_document(engine: Engine, container: Container, status: Status) -> 
         "HostsPath": f"{folder}/hosts",
         "LogPath": log_path(engine, container),
         "Name": f"/{container.name}",
-        "RestartCount": 0,
+        "RestartCount": status.restarts,
         "Driver": container.storage.name,
         "Platform": "linux",
         "MountLabel": "",
@@ -62,9 +62,9 @@ def container_document(engine: Engine, container: Container, status: Status) -> 
 def _state(status: Status) -> dict[str, Any]:
     return {
         "Status": status.state,
-        "Running": status.running,
+        "Running": status.running or status.state == RESTARTING,
         "Paused": status.state == PAUSED,
-        "Restarting": False,
+        "Restarting": status.state == RESTARTING,
         "OOMKilled": status.oom_killed,
         "Dead": False,
         "Pid": status.pid,
@@ -83,7 +83,10 @@ def _host_config(container: Container) -> dict[str, Any]:
         "LogConfig": {"Type": "json-file", "Config": {}},
         "NetworkMode": container.network,
         "PortBindings": {},
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "RestartPolicy": {
+            "Name": container.restart.name,
+            "MaximumRetryCount": container.restart.most,
+        },
         "AutoRemove": container.auto_remove,
         "CapAdd": None,
         "CapDrop": None,

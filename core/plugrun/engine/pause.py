@@ -5,7 +5,7 @@ from __future__ import annotations
 from plugrun.engine.containers import find_container, status
 from plugrun.errors import BackendUnavailable, Conflict
 from plugrun.interfaces.isolation import PAUSE
-from plugrun.model.container import PAUSED
+from plugrun.model.container import PAUSED, RESTARTING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ def pause(engine: Engine, text: str) -> None:
     """Freeze a running container; return when each of its processes has stopped."""
     container = find_container(engine, text)
     now = status(engine, container)
+    if now.state == RESTARTING:
+        raise Conflict(
+            f"Container {container.id} is restarting, wait until the container is running"
+        )
     if not now.running:
         raise Conflict(f"Container {container.id} is not running")
     if now.state == PAUSED:

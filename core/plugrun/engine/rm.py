@@ -5,48 +5,82 @@ from __future__ import annotations
 from plugrun.engine.containers import find_container
 from plugrun.engine.discard import remove_stopped
 from plugrun.engine.ending import end_now, send_signal
-from plugrun.engine.taskfile import read_task_file
+from plugrun.engine.halt import comes_back, halt
+from plugrun.engine.taskfile import read_task_file, serve_lock
 from plugrun.errors import Conflict, PlugrunError
 from plugrun.linux.signals import raw as signals
+
+_KILLED = {"signal": str(int(signals.SIGKILL))}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from plugrun.engine.engine import Engine
+    from plugrun.engine.taskfile import TaskFile
+    from plugrun.model.container import Container
 
 
-def remove(engine: Engine, text: str, force: bool) -> None:
-    """Remove a container; a running one only with ``force``, which kills it first."""
+def remove(engine: Engine, text: str, force: bool, killed: frozenset[str] = frozenset()) -> None:
+    """Remove a container; a running one only with ``force``, which kills it first.
+
+    ``killed`` are the IDs of those that ``kill_ahead`` has killed.
+    """
     container = find_container(engine, text)
-    task = read_task_file(engine.task_folder(container.id))
-    if task is not None and task.pid == 0 and task.attended:
-        raise Conflict(f'cannot remove container "/{container.name}": it is being started')
-    if task is not None and task.paused and not force:
-        raise Conflict(
-            f'cannot remove container "/{container.name}": container is paused and must be '
-            "unpaused first"
-        )
-    if task is not None and task.running and not force:
-        raise Conflict(
-            f'cannot remove container "/{container.name}": container is running: stop the '
-            "container before removing or force remove"
-        )
-    if task is not None:
-        end_now(engine, container, task)
-    if engine.metadata.container(container.id) is not None:
-        remove_stopped(engine, container)
+    while True:
+        task = read_task_file(engine.task_folder(container.id))
+        if task is not None and not force:
+            _refuse(engine, container, task)
+        if task is not None:
+            _end(engine, container, container.id in killed)
+        with engine.locks.exclusive(serve_lock(container.id)):
+            if read_task_file(engine.task_folder(container.id)) is None:
+                if engine.metadata.container(container.id) is not None:
+                    remove_stopped(engine, container)
+                return
 
 
-def kill_ahead(engine: Engine, texts: Sequence[str]) -> None:
+def _refuse(engine: Engine, container: Container, task: TaskFile) -> None:
+    """Raise Conflict if the container lives, or is about to."""
+    doing, remedy = "", "stop the container before removing or force remove"
+    if task.paused:
+        doing, remedy = "paused and must be unpaused first", ""
+    elif task.running:
+        doing = "running"
+    elif comes_back(engine, container, task):
+        doing = "restarting"
+    if doing:
+        raise _refusal(container, f"{doing}: {remedy}" if remedy else doing)
+
+
+def _refusal(container: Container, what: str) -> Conflict:
+    return Conflict(f'cannot remove container "/{container.name}": container is {what}')
+
+
+def _end(engine: Engine, container: Container, killed: bool) -> None:
+    task = halt(engine, container)
+    if task is None:
+        return
+    if task.pid == 0 and task.attended and not task.restarting:
+        raise _refusal(container, "being started by another command")
+    if task.running and not killed:
+        engine.emit_container("kill", container, _KILLED)
+    end_now(engine, container, task)
+
+
+def kill_ahead(engine: Engine, texts: Sequence[str]) -> frozenset[str]:
     """Kill containers that are about to be removed one by one, so that their ends overlap.
 
-    What cannot be found or killed is for ``remove`` to report.
+    Return the IDs of those it killed; what cannot be found or killed is for ``remove`` to report.
     """
+    killed = set()
     for text in texts:
         try:
             container = find_container(engine, text)
         except PlugrunError:
             continue
+        halt(engine, container)
         if send_signal(engine, container, signals.SIGKILL):
-            engine.emit_container("kill", container, {"signal": str(int(signals.SIGKILL))})
+            engine.emit_container("kill", container, _KILLED)
+            killed.add(container.id)
+    return frozenset(killed)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from plugrun.engine.containers import find_container, status
 from plugrun.engine.create import write_bundle
-from plugrun.engine.ending import wait_attended
+from plugrun.engine.ending import wait_attended, wait_monitor
 from plugrun.engine.starter import Starter
 from plugrun.engine.stopwatch import Stopwatch
 from plugrun.engine.taskfile import read_task_file, serve_lock, write_task_file
 from plugrun.errors import Conflict, NoSuchContainer
 from plugrun.model.container import PAUSED, RESTARTING, RUNNING
 
+# Seconds. A restart policy makes a monitor go on instead of ending.
+_GLANCE = 0.02
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.engine.client import Wishes
     from plugrun.engine.engine import Engine
+    from plugrun.engine.taskfile import TaskFile
     from plugrun.engine.visit import Parting, Visit
     from plugrun.model.container import Container
 
@@ -55,19 +59,42 @@ def _start_with(
     starter = Starter(engine, Stopwatch(), guest=guest)
     try:
         container = find_container(engine, text)
-        with engine.locks.exclusive(serve_lock(container.id)):
-            found = _startable(engine, container)
-            if found is None:
-                return container, 0
-            if visit is not None:
-                visit.meet(found)
-                engine.emit_container("attach", found)
-            write_task_file(engine.task_folder(found.id), starter.monitor)
-            write_bundle(engine, found)
-            starter.start(found)
-            return found, starter.pid
+        while True:
+            _settle(engine, container)
+            with engine.locks.exclusive(serve_lock(container.id)):
+                if not _is_ending(read_task_file(engine.task_folder(container.id))):
+                    return _start_settled(engine, container, starter, visit)
     finally:
         starter.dismiss()
+
+
+def _settle(engine: Engine, container: Container) -> None:
+    """Wait until the monitor of the life before has cleaned up, or decided to go on.
+
+    Not under the lock, which it needs for that.
+    """
+    while _is_ending(task := read_task_file(engine.task_folder(container.id))):
+        assert task is not None
+        wait_monitor(task, _GLANCE)
+
+
+def _is_ending(task: TaskFile | None) -> bool:
+    return task is not None and task.pid != 0 and not task.running and task.attended
+
+
+def _start_settled(
+    engine: Engine, container: Container, starter: Starter, visit: Visit | None
+) -> tuple[Container, int]:
+    found = _startable(engine, container)
+    if found is None:
+        return container, 0
+    if visit is not None:
+        visit.meet(found)
+        engine.emit_container("attach", found)
+    write_task_file(engine.task_folder(found.id), starter.monitor)
+    write_bundle(engine, found)
+    starter.start(found)
+    return found, starter.pid
 
 
 def _startable(engine: Engine, container: Container) -> Container | None:

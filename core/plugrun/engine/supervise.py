@@ -132,18 +132,22 @@ class Supervision:
         become_lean(plan)
 
     def _clean_up(self, plan: WatchPlan, code: int, late: tuple[tuple[int, bytes], ...]) -> None:
-        tidy(self._engine, self._container)
-        self._clock.mark("clean up")
-        if late:
-            _linger(late, plan.lifeline)
+        if self._container.restart.name != "no":
+            self._follow_policy(plan)
+        else:
+            tidy(self._engine, self._container)
+            self._clock.mark("clean up")
+            if late and os.fork():
+                # Others wait for this process, and must not wait for a reader's pleasure.
+                os._exit(0)
+        show_late(late, plan.lifeline)
         self._reporter.ended(code, self._clock.stages)
 
-
-def _linger(late: tuple[tuple[int, bytes], ...], lifeline: int) -> None:
-    """Show the rest of the output from a process that nobody but the starter waits for.
-
-    ``stop``, ``kill`` and ``rm`` wait for this one, and must not wait for a reader's pleasure.
-    """
-    if os.fork():
-        os._exit(0)
-    show_late(late, lifeline)
+    def _follow_policy(self, plan: WatchPlan) -> None:
+        """Go on as the clean-up program; return in a child, which sees the starter off."""
+        if os.fork() == 0:
+            return
+        null = os.open("/dev/null", os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        os.execv(plan.cleanup[0], plan.cleanup)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from plugrun.engine.halt import is_kept
 from plugrun.engine.places import door_path, halt_path
 from plugrun.errors import NoSuchContainer
 from plugrun.linux.filesystem import unlink
@@ -18,13 +19,18 @@ if TYPE_CHECKING:
 def tidy(engine: Engine, container: Container) -> None:
     """Clean up after a container that has ended; remove it if it was to be."""
     release(engine, container)
-    engine.emit_container("die", container, death(engine, container))
-    if container.auto_remove:
+    tell_death(engine, container)
+    if container.auto_remove and not is_kept(engine, container.id):
         from plugrun.engine.discard import remove_stopped
 
         remove_stopped(engine, container)
     else:
         forget_task(engine, container.id)
+
+
+def tell_death(engine: Engine, container: Container) -> None:
+    """Tell observers that a container has ended, and how."""
+    engine.emit_container("die", container, death(engine, container))
 
 
 def death(engine: Engine, container: Container) -> dict[str, str]:

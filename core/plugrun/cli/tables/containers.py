@@ -130,11 +130,24 @@ STATS = Command(
     also=("container stats",),
 )
 
+_SIGNAL = Option("signal", STRING, "Signal that asks the container to stop", "s", "")
+_TIMEOUT = Option("timeout", INT, "Seconds to wait before killing", "t", aliases=("time",))
+
+RESTART = Command(
+    "restart",
+    "[OPTIONS] CONTAINER [CONTAINER...]",
+    "Stop containers that run, and start them",
+    (_SIGNAL, _TIMEOUT),
+    least=1,
+    verb="restart",
+    also=("container restart",),
+)
+
 STOP = Command(
     "stop",
     "[OPTIONS] CONTAINER [CONTAINER...]",
     "Ask running containers to stop, then kill them",
-    (Option("timeout", INT, "Seconds to wait before killing", "t", aliases=("time",)),),
+    (_SIGNAL, _TIMEOUT),
     least=1,
     verb="stop",
     also=("container stop",),
@@ -215,6 +228,7 @@ TABLES = (
     LOGS,
     PAUSE,
     RENAME,
+    RESTART,
     RM,
     STATS,
     STOP,

@@ -17,11 +17,11 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     """
     engine = open_healed(options)
     force = parsed.values["force"]
-    if force and len(parsed.args) > 1:
-        kill_ahead(engine, parsed.args)
+    several = force and len(parsed.args) > 1
+    killed = kill_ahead(engine, parsed.args) if several else frozenset()
 
     def act(name: str) -> str:
-        remove(engine, name, force)
+        remove(engine, name, force, killed)
         return name
 
     return each(parsed.args, act, (NoSuchContainer,) if force else ())

@@ -14,7 +14,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     engine = open_healed(options)
 
     def act(name: str) -> str:
-        stop(engine, name, parsed.values["timeout"])
+        stop(engine, name, parsed.values["timeout"], parsed.values["signal"])
         return name
 
     return each(parsed.args, act)
