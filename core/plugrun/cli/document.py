@@ -5,28 +5,14 @@ from __future__ import annotations
 import json
 
 from plugrun.cli.failure import SaidError
-from plugrun.cli.gotemplate import Map, Template, TemplateError
+from plugrun.cli.gotemplate import Template, TemplateError
+from plugrun.cli.typed import typed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-# Fields that are maps in Docker's types, not structs: what they lack is no error.
-_MAPS = frozenset(
-    (
-        "Labels",
-        "Annotations",
-        "Networks",
-        "Ports",
-        "PortBindings",
-        "ExposedPorts",
-        "Volumes",
-        "Sysctls",
-        "Tmpfs",
-        "Metadata",
-    )
-)
 _BAD_TEMPLATE = 64
 
 
@@ -51,7 +37,7 @@ def parse_template(text: str) -> Template:
 def fill(template: Template, document: Mapping[str, Any]) -> str:
     """Return one document by a template; SaidError if it asks for what is not there."""
     try:
-        return template.render(_typed(document))
+        return template.render(typed(document))
     except TemplateError as error:
         raise SaidError(f"template parsing error: {error.message}") from None
 
@@ -61,15 +47,6 @@ def show_document(document: Mapping[str, Any], form: str) -> str:
     if form == "json":
         return compact(document) + "\n"
     return fill(parse_template(form), document) + "\n" if form else outline(document)
-
-
-def _typed(value: Any, name: str = "") -> Any:
-    if isinstance(value, dict):
-        items = {key: _typed(item, key) for key, item in value.items()}
-        return Map(items) if name in _MAPS else items
-    if isinstance(value, (list, tuple)):
-        return [_typed(item) for item in value]
-    return value
 
 
 def outline(value: Mapping[str, Any], depth: int = 0) -> str:

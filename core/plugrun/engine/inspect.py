@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from time import gmtime, strftime
 
-from plugrun.engine.inspectmounts import binds, mounts
+from plugrun.engine.inspectconfig import config, graph_driver, network_settings
+from plugrun.engine.inspecthost import host_config
+from plugrun.engine.inspectmounts import mounts
 from plugrun.engine.places import log_path
-from plugrun.engine.spec import MASKED_PATHS
 from plugrun.model.container import PAUSED, RESTARTING
 from plugrun.model.jsontext import loads
 from plugrun.model.reference import parse_reference
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
     from plugrun.model.container import BackendChoice, Container, Status
     from plugrun.model.image import Image
 
-_SHM_SIZE = 64 * 2**20
 
-
-def container_document(engine: Engine, container: Container, status: Status) -> dict[str, Any]:
-    """Return a container as Docker's API shows it."""
+def container_document(
+    engine: Engine, container: Container, status: Status, *, size: bool = False
+) -> dict[str, Any]:
+    """Return a container as Docker's API shows it; with ``size``, what its files take."""
     folder = engine.container_folder(container.id)
     path, *args = container.args or ("",)
-    return {
+    shown: dict[str, Any] = {
         "Id": container.id,
         "Created": rfc3339(container.created_ns),
         "Path": path,
@@ -42,21 +43,43 @@ def container_document(engine: Engine, container: Container, status: Status) -> 
         "ResolvConfPath": f"{folder}/resolv.conf",
         "HostnamePath": f"{folder}/hostname",
         "HostsPath": f"{folder}/hosts",
-        "LogPath": log_path(engine, container),
+        "LogPath": "" if container.log.driver == "none" else log_path(engine, container),
         "Name": f"/{container.name}",
         "RestartCount": status.restarts,
         "Driver": container.storage.name,
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
-        "AppArmorProfile": "",
+        "AppArmorProfile": _apparmor(container),
         "ExecIDs": None,
-        "HostConfig": _host_config(container),
+        "HostConfig": host_config(container),
+        "GraphDriver": graph_driver(engine, container, _merged(status, folder)),
+    }
+    if size:
+        shown |= _sizes(engine, container)
+    shown |= {
         "Mounts": mounts(container),
-        "Config": _config(container),
-        "NetworkSettings": _network(container),
+        "Config": config(container),
+        "NetworkSettings": network_settings(container),
         "Plugrun": _backends(container),
     }
+    return shown
+
+
+def _merged(status: Status, folder: str) -> str:
+    """Return where a container's tree can be seen: only its own mount namespace has it mounted."""
+    return f"/proc/{status.pid}/root" if status.pid else f"{folder}/rootfs"
+
+
+def _apparmor(container: Container) -> str:
+    said = ("apparmor=unconfined", "apparmor:unconfined")
+    return "unconfined" if any(o in said for o in container.security.options) else ""
+
+
+def _sizes(engine: Engine, container: Container) -> dict[str, int]:
+    own = engine.storage_named(container.storage.name).usage(container.id).bytes
+    image = engine.metadata.image(container.image)
+    return {"SizeRw": own, "SizeRootFs": own + (image.size if image else 0)}
 
 
 def _state(status: Status) -> dict[str, Any]:
@@ -72,80 +95,6 @@ def _state(status: Status) -> dict[str, Any]:
         "Error": status.error,
         "StartedAt": rfc3339(status.started_ns),
         "FinishedAt": rfc3339(status.finished_ns),
-    }
-
-
-def _host_config(container: Container) -> dict[str, Any]:
-    limits = container.limits
-    return {
-        "Binds": binds(container),
-        "ContainerIDFile": "",
-        "LogConfig": {"Type": "json-file", "Config": {}},
-        "NetworkMode": container.network,
-        "PortBindings": {},
-        "RestartPolicy": {
-            "Name": container.restart.name,
-            "MaximumRetryCount": container.restart.most,
-        },
-        "AutoRemove": container.auto_remove,
-        "CapAdd": None,
-        "CapDrop": None,
-        "Dns": [],
-        "ExtraHosts": None,
-        "IpcMode": "private",
-        "OomScoreAdj": 0,
-        "PidMode": "",
-        "Privileged": False,
-        "PublishAllPorts": False,
-        "ReadonlyRootfs": container.read_only,
-        "SecurityOpt": None,
-        "UTSMode": "",
-        "UsernsMode": "",
-        "ShmSize": _SHM_SIZE,
-        "Runtime": container.isolation.name,
-        "CpuShares": 0,
-        "Memory": limits.memory,
-        "MemorySwap": limits.memory_swap,
-        "NanoCpus": limits.nano_cpus,
-        "PidsLimit": limits.pids or None,
-        "Init": container.init,
-        "MaskedPaths": list(MASKED_PATHS),
-    }
-
-
-def _config(container: Container) -> dict[str, Any]:
-    attached = not container.detached
-    return {
-        "Hostname": container.hostname,
-        "Domainname": "",
-        "User": container.user,
-        "AttachStdin": attached and container.open_stdin,
-        "AttachStdout": attached,
-        "AttachStderr": attached,
-        "Tty": container.tty,
-        "OpenStdin": container.open_stdin,
-        "StdinOnce": attached and container.open_stdin,
-        "Env": list(container.env),
-        "Cmd": list(container.cmd) or None,
-        "Image": container.image_name,
-        "Volumes": None,
-        "WorkingDir": container.working_dir,
-        "Entrypoint": list(container.entrypoint) or None,
-        "OnBuild": None,
-        "Labels": dict(container.labels),
-        "StopSignal": container.stop_signal,
-        "StopTimeout": container.stop_timeout,
-    }
-
-
-def _network(container: Container) -> dict[str, Any]:
-    return {
-        "SandboxID": "",
-        "Ports": {},
-        "IPAddress": "",
-        "Gateway": "",
-        "MacAddress": "",
-        "Networks": {container.network: {"IPAddress": "", "Gateway": "", "MacAddress": ""}},
     }
 
 

@@ -12,6 +12,7 @@ from plugrun.errors import NoSuchContainer
 from plugrun.model.container import Status
 from plugrun.model.fence import Limits
 from plugrun.model.image import Image, ImageName
+from plugrun.model.mount import Mount
 
 from tests.unit.cli.examples import container
 
@@ -43,12 +44,22 @@ class Content:
         return json.dumps(CONFIG).encode()
 
 
+class Storage:
+    def mounts(self, key):
+        options = ("lowerdir=/s/2:/s/1", "upperdir=/s/3", "workdir=/s/w", "index=off")
+        return (Mount("overlay", "overlay", options),)
+
+
 class Engine:
     metadata = Metadata()
     content = Content()
 
     def container_folder(self, id):
         return f"/root/containers/{id}"
+
+    def storage_named(self, name):
+        assert name == "overlay"
+        return Storage()
 
 
 def asked():
@@ -152,22 +163,17 @@ def test_json_is_one_line(capsys):
     assert json.loads(capsys.readouterr().out)[1]["Id"] == "two"
 
 
-@pytest.mark.parametrize(
-    ("form", "code", "message"),
-    [
-        ("{{.Id", 64, "template parsing error: template: :1: unclosed action"),
-        (
-            "{{.Nope}}",
-            1,
-            'template parsing error: template: :1:2: executing "" at <.Nope>: '
-            'map has no entry for key "Nope"',
-        ),
-    ],
-)
-def test_bad_templates(form, code, message):
+def test_a_template_that_is_none():
     with pytest.raises(SaidError) as raised:
-        inspect_all(["one"], form, find)
-    assert (raised.value.exit_code, raised.value.message) == (code, message)
+        inspect_all(["one"], "{{.Id", find)
+    assert raised.value.exit_code == 64
+    assert raised.value.message == "template parsing error: template: :1: unclosed action"
+
+
+def test_a_template_that_asks_for_what_is_not_there(capsys):
+    assert inspect_all(["one", "two"], "{{.Nope}}", find) == 1
+    why = 'template: :1:2: executing "" at <.Nope>: map has no entry for key "Nope"'
+    assert capsys.readouterr() == ("\n", f"template parsing error: {why}\n" * 2)
 
 
 def test_labels_are_a_map_and_may_lack_keys():

@@ -13,7 +13,14 @@ from plugrun.cli.gotemplate.nodes import (
     Text,
     Variable,
 )
-from plugrun.cli.gotemplate.values import Map, TemplateError, is_true, text_of, type_name
+from plugrun.cli.gotemplate.values import (
+    Map,
+    NilPointer,
+    TemplateError,
+    is_true,
+    text_of,
+    type_name,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -180,6 +187,8 @@ def _field(value: Any, name: str, node: Fields, arguments: list[Any]) -> Any:
         if arguments:
             raise _at(node, f"{name} is not a method but has arguments")
         return found
+    if isinstance(value, NilPointer):
+        raise _at(node, f'map has no entry for key "{value.name}"')
     if value is None:
         raise _at(node, f'nil data; no entry for key "{name}"')
     raise _at(node, f"can't evaluate field {name} in type {type_name(value)}")
@@ -192,7 +201,7 @@ def _items(value: Any, node: Branch) -> list[tuple[Any, Any]]:
         return list(enumerate(value))
     if isinstance(value, int) and not isinstance(value, bool):
         return [(number, number) for number in range(value)]
-    if value is None:
+    if value is None or isinstance(value, NilPointer):
         return []
     raise _failed(node.pipeline.commands[0], f"range can't iterate over {text_of(value)}")
 

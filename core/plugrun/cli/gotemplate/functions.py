@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 import re
 
-from plugrun.cli.gotemplate.values import Map, TemplateError, is_true, printed, type_name
+from plugrun.cli.gotemplate.values import (
+    Absent,
+    Map,
+    NilPointer,
+    TemplateError,
+    is_true,
+    printed,
+    type_name,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,13 +26,22 @@ def _json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Leave out what has no JSON form: the methods of a row."""
+    """Leave out what has no JSON form: the methods of a row, and fields that are not there."""
+    if getattr(value, "is_nil", False):
+        return None
     if isinstance(value, dict):
         items = sorted(value.items()) if isinstance(value, Map) else value.items()
-        return {key: _plain(item) for key, item in items if not callable(item)}
+        shown = (pair for pair in items if not callable(pair[1]) and not _is_absent(pair[1]))
+        return {key: _plain(item) for key, item in shown}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    if isinstance(value, NilPointer):
+        return None
     return value
+
+
+def _is_absent(value: Any) -> bool:
+    return isinstance(value, Absent)
 
 
 def _index(value: Any, *keys: Any) -> Any:
@@ -76,7 +93,30 @@ def _text(value: Any) -> str:
 
 
 def _title(value: Any) -> str:
-    return re.sub(r"(?<!\S)\S", lambda match: match.group().upper(), _text(value))
+    return re.sub(r"(?<!\w)\w", lambda match: match.group().upper(), _text(value))
+
+
+_HTML = str.maketrans(
+    {"&": "&amp;", "'": "&#39;", '"': "&#34;", "<": "&lt;", ">": "&gt;", "\0": "\ufffd"}
+)
+_JAVASCRIPT = str.maketrans(
+    {
+        "\\": "\\\\",
+        "'": "\\'",
+        '"': '\\"',
+        "<": "\\u003C",
+        ">": "\\u003E",
+        "&": "\\u0026",
+        "=": "\\u003D",
+        **{chr(code): f"\\u{code:04X}" for code in range(32)},
+    }
+)
+
+
+def _urlquery(*values: Any) -> str:
+    from urllib.parse import quote_plus
+
+    return quote_plus(_print(*values), safe="~")
 
 
 def _truncate(value: Any, length: int) -> str:
@@ -200,6 +240,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "print": _print,
     "println": _println,
     "printf": _printf,
+    "html": lambda *values: _print(*values).translate(_HTML),
+    "js": lambda *values: _print(*values).translate(_JAVASCRIPT),
+    "urlquery": _urlquery,
     "not": lambda value: not is_true(value),
     "and": _last,
     "or": _last,

@@ -27,6 +27,28 @@ class Map(_Fields):
     """A Go map, as opposed to a struct: a key may be missing."""
 
 
+class Absent:
+    """Marks a zero value whose field is left out of JSON (Go's ``omitempty``)."""
+
+
+class NilPointer:
+    """A pointer that is nil; ``name`` is the field it stands in."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class Shown:
+    """A value with a text of its own (Go's fmt.Stringer)."""
+
+    def shown(self) -> str:
+        """Return the text."""
+        raise NotImplementedError
+
+
 def is_true(value: Any) -> bool:
     """Whether ``if`` takes a value for true: a struct always is, anything else if not empty."""
     if isinstance(value, dict) and not isinstance(value, Map):
@@ -41,8 +63,10 @@ def text_of(value: Any) -> str:
 
 def printed(value: Any) -> str:
     """Return a value as ``%v`` prints it inside another."""
-    if value is None:
+    if value is None or isinstance(value, NilPointer):
         return "<nil>"
+    if isinstance(value, Shown):
+        return value.shown()
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):

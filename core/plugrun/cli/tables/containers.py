@@ -14,7 +14,7 @@ from plugrun.cli.options import (
     Command,
     Option,
 )
-from plugrun.cli.tables.shared import COMMON, FORMAT_F, FORMAT_LIST, NO_TRUNC
+from plugrun.cli.tables.shared import COMMON, FORMAT_F, FORMAT_LIST, NO_TRUNC, SIZE
 
 PS = Command(
     "ps",
@@ -216,7 +216,7 @@ CONTAINER_INSPECT = Command(
     "container inspect",
     "[OPTIONS] CONTAINER [CONTAINER...]",
     "Show all that is known of containers",
-    (FORMAT_F,),
+    (FORMAT_F, SIZE),
     least=1,
     verb="container_inspect",
 )

@@ -19,3 +19,4 @@ FORMAT_LIST = Option(
 FORMAT = Option("format", STRING, "Print with a Go template or 'json'", default="")
 FORMAT_F = Option("format", STRING, "Print with a Go template or 'json'", "f", "")
 NO_TRUNC = Option("no-trunc", FLAG, "Print everything in full")
+SIZE = Option("size", FLAG, "Say what the files of a container take", "s")

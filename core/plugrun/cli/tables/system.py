@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plugrun.cli.options import FILTER, FLAG, STRING, Command, Option
-from plugrun.cli.tables.shared import COMMON, FORMAT, FORMAT_F
+from plugrun.cli.tables.shared import COMMON, FORMAT, FORMAT_F, SIZE
 
 VERSION = Command(
     "version",
@@ -29,7 +29,11 @@ INSPECT = Command(
     "inspect",
     "[OPTIONS] NAME|ID [NAME|ID...]",
     "Show all that is known of containers and images",
-    (FORMAT_F, Option("type", STRING, "Look for this type only: container or image", default="")),
+    (
+        FORMAT_F,
+        SIZE,
+        Option("type", STRING, "Look for this type only: container or image"),
+    ),
     least=1,
     verb="inspect",
 )

@@ -13,5 +13,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Print containers as Docker-shaped JSON."""
     engine = open_healed(options)
     return inspect_all(
-        parsed.args, parsed.values["format"], lambda name: of_container(engine, name)
+        parsed.args,
+        parsed.values["format"],
+        lambda name: of_container(engine, name, size=parsed.values["size"]),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from plugrun.cli import output
+from plugrun.cli.failure import SaidError
 from plugrun.cli.inspecting import inspect_all
 from plugrun.cli.options import Parsed
 from plugrun.engine.containers import find_container, status
@@ -10,39 +12,59 @@ from plugrun.engine.heal import open_healed
 from plugrun.engine.images import find_image
 from plugrun.engine.inspect import container_document, image_document
 from plugrun.engine.request import GlobalOptions
-from plugrun.errors import NoSuchContainer, NoSuchImage, NotFound, UsageError
+from plugrun.errors import NoSuchContainer, NoSuchImage, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
+
+_IGNORED = "WARNING: --size ignored for image"
+_TYPES = ("container", "image")
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Print containers and images as Docker-shaped JSON; a name may be either's."""
-    kind = parsed.values["type"]
-    finders = {"": any_document, "container": of_container, "image": of_image}
-    if kind not in finders:
-        raise UsageError(f'unknown type: "{kind}": must be one of "container", "image"')
+    kind, size = parsed.values["type"], parsed.values["size"]
+    if kind is not None and kind not in _TYPES:
+        _refuse(kind)
+    if size and kind == "image":
+        output.error(_IGNORED)
     engine = open_healed(options)
-    find = finders[kind]
-    return inspect_all(parsed.args, parsed.values["format"], lambda name: find(engine, name))
+
+    def find(name: str) -> dict[str, Any]:
+        if kind == "image":
+            return of_image(engine, name)
+        if kind == "container":
+            return of_container(engine, name, size=size)
+        return any_document(engine, name, size=size)
+
+    return inspect_all(parsed.args, parsed.values["format"], find)
 
 
-def any_document(engine: Engine, name: str) -> dict[str, Any]:
+def _refuse(kind: str) -> NoReturn:
+    types = ", ".join(f'"{name}"' for name in _TYPES)
+    what = f'unknown type: "{kind}"' if kind else "type is empty"
+    raise SaidError(f"{what}: must be one of {types}")
+
+
+def any_document(engine: Engine, name: str, *, size: bool = False) -> dict[str, Any]:
     """Return a container's document or, if there is none, an image's."""
     try:
-        return of_container(engine, name)
+        return of_container(engine, name, size=size)
     except NoSuchContainer:
         try:
-            return of_image(engine, name)
+            found = of_image(engine, name)
         except NoSuchImage:
             raise NotFound(f"No such object: {name}") from None
+    if size:
+        output.error(_IGNORED)
+    return found
 
 
-def of_container(engine: Engine, name: str) -> dict[str, Any]:
+def of_container(engine: Engine, name: str, *, size: bool = False) -> dict[str, Any]:
     """Return a container's document."""
     container = find_container(engine, name)
-    return container_document(engine, container, status(engine, container))
+    return container_document(engine, container, status(engine, container), size=size)
 
 
 def of_image(engine: Engine, name: str) -> dict[str, Any]:

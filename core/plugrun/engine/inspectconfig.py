@@ -1,0 +1,130 @@
+"""``Config``, ``GraphDriver`` and ``NetworkSettings`` of a container's document.
+
+Keys, order and what is null, empty or left out are Docker's (API 1.41, measured).
+"""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.errors import PlugrunError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from plugrun.engine.engine import Engine
+    from plugrun.model.container import Container
+    from plugrun.model.upkeep import HealthCheck
+
+_DEFAULT_STOP_SIGNAL = "SIGTERM"
+_DEFAULT_STOP_TIMEOUT = 10
+_OVERLAY = (("lowerdir", "LowerDir"), ("upperdir", "UpperDir"), ("workdir", "WorkDir"))
+
+
+def config(container: Container) -> dict[str, Any]:
+    """Return ``Config``: what runs, and how, wherever it runs."""
+    shown: dict[str, Any] = {
+        "Hostname": container.hostname,
+        "Domainname": container.domainname,
+        "User": container.user,
+        "AttachStdin": "stdin" in container.attached,
+        "AttachStdout": "stdout" in container.attached,
+        "AttachStderr": "stderr" in container.attached,
+    }
+    if container.exposed_ports:
+        shown["ExposedPorts"] = {port: {} for port in sorted(container.exposed_ports)}
+    shown |= {
+        "Tty": container.tty,
+        "OpenStdin": container.open_stdin,
+        "StdinOnce": container.stdin_once,
+        "Env": list(container.env) or None,
+        "Cmd": list(container.cmd) or None,
+    }
+    health = health_check(container.health)
+    if health:
+        shown["Healthcheck"] = health
+    shown |= {
+        "Image": container.image_name,
+        "Volumes": {path: {} for path in container.volumes} or None,
+        "WorkingDir": container.working_dir,
+        "Entrypoint": list(container.entrypoint) or None,
+        "OnBuild": None,
+        "Labels": dict(container.labels),
+    }
+    if container.stop_signal != _DEFAULT_STOP_SIGNAL:
+        shown["StopSignal"] = container.stop_signal
+    if container.stop_timeout != _DEFAULT_STOP_TIMEOUT:
+        shown["StopTimeout"] = container.stop_timeout
+    return shown
+
+
+def health_check(check: HealthCheck) -> dict[str, Any]:
+    """Return ``Healthcheck``: what is said, and no more; times in nanoseconds."""
+    shown = {
+        "Test": list(check.test),
+        "Interval": check.interval_ns,
+        "Timeout": check.timeout_ns,
+        "StartPeriod": check.start_period_ns,
+        "StartInterval": check.start_interval_ns,
+        "Retries": check.retries,
+    }
+    return {key: value for key, value in shown.items() if value}
+
+
+def graph_driver(engine: Engine, container: Container, rootfs: str) -> dict[str, Any]:
+    """Return ``GraphDriver``: the layers' folders, where the storage is an overlay of such.
+
+    ``MergedDir`` is ``rootfs``: where they are mounted together.
+    """
+    data: dict[str, str] | None = None
+    try:
+        found = engine.storage_named(container.storage.name).mounts(container.id)
+    except PlugrunError:
+        found = ()  # its plugin or its snapshot is gone: the rest can be told all the same
+    for mount in found:
+        if mount.type == "overlay" and not mount.target:
+            given = dict(option.partition("=")[::2] for option in mount.options)
+            data = {name: _real(given[key]) for key, name in _OVERLAY if key in given}
+            data = dict(sorted({**data, "MergedDir": rootfs}.items()))
+    return {"Data": data, "Name": container.storage.name}
+
+
+def _real(paths: str) -> str:
+    """Return paths as they are on disk: a storage may mount them by shorter names."""
+    return ":".join(os.path.realpath(path) for path in paths.split(":"))
+
+
+def network_settings(container: Container) -> dict[str, Any]:
+    """Return ``NetworkSettings`` of a container that has no network of its own."""
+    address = {"IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": ""}
+    address6 = {"GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0}
+    network = {
+        "IPAMConfig": None,
+        "Links": None,
+        "Aliases": None,
+        "NetworkID": "",
+        "EndpointID": "",
+        "Gateway": "",
+        **address,
+        **address6,
+        "MacAddress": "",
+        "DriverOpts": None,
+    }
+    return {
+        "Bridge": "",
+        "SandboxID": "",
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "Ports": {},
+        "SandboxKey": "",
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
+        "EndpointID": "",
+        "Gateway": "",
+        **address6,
+        **address,
+        "MacAddress": "",
+        "Networks": {container.network: network},
+    }
