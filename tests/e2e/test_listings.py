@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import sqlite3
 
 import pytest
 
@@ -168,3 +170,104 @@ def test_images_in_all_its_forms(plugrun, image):
         "Untagged: forms/one:1",
         "Untagged: forms/one:2",
     ]
+
+
+# -- prune and df -------------------------------------------------------------------------------
+
+
+def layer_of(made) -> str:
+    return json.loads(made.config.data)["rootfs"]["diff_ids"][0]
+
+
+def test_container_prune(plugrun, image):
+    up = plugrun.out(*RUN, "-d", image, "sleep", "1000")
+    small = plugrun.out(*RUN, "-d", "-l", "keep=no", image, "true")
+    plugrun("wait", small)
+    plugrun(*RUN, "--name", "six", image, "sh", "-c", "echo hello >/tmp/f")
+    asked = plugrun("container", "prune", input="n\n")
+    assert asked.stdout == (
+        "WARNING! This will remove all stopped containers.\n"
+        "Are you sure you want to continue? [y/N] "
+    )
+    assert plugrun.out("container", "prune", "-f", "--filter", "until=1h") == (
+        "Total reclaimed space: 0B"
+    )
+    assert plugrun.out("container", "prune", "-f", "--filter", "label=keep").splitlines() == [
+        "Deleted Containers:",
+        small,
+        "",
+        "Total reclaimed space: 0B",
+    ]
+    assert plugrun.out("system", "df").splitlines()[2].split() == [
+        *("Containers", "2", "1", "6B", "6B", "(100%)")
+    ]
+    gone = plugrun("container", "prune", input="y\n").stdout
+    assert gone.endswith("\n\nTotal reclaimed space: 6B\n")
+    assert plugrun.out("ps", "-aq", "--no-trunc") == up
+
+
+def test_image_prune_and_df(alone, registry):
+    made = [
+        make_image([BASE, tar_of({str(n): b"x" * n})], {"Labels": {"n": str(n)}}) for n in (7, 9)
+    ]
+    name = registry.push("e2e/prune", made[0])
+    alone("pull", name)
+    registry.push("e2e/prune", made[1])
+    alone("pull", name)
+    rows = [re.split(r"\s{2,}", line.rstrip()) for line in alone.out("system", "df").splitlines()]
+    assert rows[0] == ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]
+    assert rows[1] == ["Images", "2", "0", "300kB", "300kB (100%)"]
+    assert rows[3] == ["Local Volumes", "0", "0", "0B", "0B"]
+    detailed = json.loads(alone.out("system", "df", "-v", "--format", "json"))
+    assert {one["SharedSize"] for one in detailed["Images"]} == {"300kB"}
+    assert {one["UniqueSize"] for one in detailed["Images"]} == {"7B", "9B"}
+    assert alone.out("images", "-q", "-f", "dangling=true") == made[0].config.digest[7:19]
+    assert "Total reclaimed space: 0B" in alone.out("image", "prune", "-f", "--filter", "label=n=9")
+    lines = alone.out("image", "prune", "-f").splitlines()
+    assert lines[:2] == ["Deleted Images:", f"deleted: {made[0].config.digest}"]
+    assert lines[2].startswith("deleted: sha256:")
+    assert lines[3:] == ["", "Total reclaimed space: 7B"]
+    lines = alone.out("system", "prune", "-af").splitlines()
+    digest = f"{name.rpartition(':')[0]}@{made[1].manifest.digest}"
+    assert lines[:4] == [
+        "Deleted Images:",
+        f"untagged: {name}",
+        f"untagged: {digest}",
+        f"deleted: {made[1].config.digest}",
+    ]
+    assert lines[5] == f"deleted: {layer_of(made[1])}"
+    assert lines[6:] == ["", "Total reclaimed space: 300kB"]
+
+
+def test_what_system_prune_says_first(plugrun):
+    asked = plugrun("system", "prune", "-a", "--volumes", "--filter", "label=x", input="")
+    assert asked.stdout == (
+        "WARNING! This will remove:\n"
+        "  - all stopped containers\n"
+        "  - all networks not used by at least one container\n"
+        "  - all anonymous volumes not used by at least one container\n"
+        "  - all images without at least one container associated to them\n"
+        "  - all build cache\n"
+        "\n"
+        "  Items to be pruned will be filtered with:\n"
+        "  - label=x\n"
+        "\n"
+        "Are you sure you want to continue? [y/N] "
+    )
+    done = plugrun("system", "prune", "--volumes", "--filter", "until=1h", code=1)
+    assert done.stderr == 'ERROR: The "until" filter is not supported with "--volumes"\n'
+
+
+def test_an_interrupted_pull_leaves_nothing_after_a_prune(alone, registry):
+    """Layers that were committed before a pull was killed belong to no image."""
+    made = make_image([BASE, tar_of({"two": b"2"})])
+    name = registry.push("e2e/orphan", made)
+    alone("pull", name)
+    database = sqlite3.connect(f"{alone.root}/plugrun.db")
+    database.execute("PRAGMA foreign_keys=ON")
+    database.execute("DELETE FROM images")
+    database.commit()
+    database.close()
+    assert alone.out("image", "prune", "-f") == "Total reclaimed space: 300kB"
+    assert os.listdir(f"{alone.root}/blobs/sha256") == []
+    assert os.listdir(f"{alone.root}/sizes") == []

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from plugrun.engine.accountcache import forget_accounts
-from plugrun.engine.heal import stored_backends
+from plugrun.engine.collect import collect
 from plugrun.engine.imageevents import emit_image
 from plugrun.engine.images import find_image, find_name
-from plugrun.engine.layersizes import forget_layer_size
-from plugrun.errors import Conflict, NoSuchSnapshot
+from plugrun.errors import Conflict
 from plugrun.model.record import record, replace
 from plugrun.model.reference import parse_reference
 
@@ -63,7 +61,7 @@ def _remove_name(
         return _delete(engine, image, names, keep=bool(used))
     beside = [one for one in names if one != named and repository(one) == repository(named)]
     _untag(engine, image, [named])
-    return RemovedImage(_said(named, with_digest=not beside))
+    return RemovedImage(names_said(named, with_digest=not beside))
 
 
 def _remove_digest(
@@ -72,20 +70,30 @@ def _remove_digest(
     """Forget which digest a repository's names were found by; the names stay."""
     same = [one for one in names if repository(one) == repository(named)]
     engine.metadata.add_image(image, [replace(one, digest="") for one in same])
-    return RemovedImage(_said(named, with_digest=True)[1:])
+    return RemovedImage(names_said(named, with_digest=True)[1:])
 
 
 def _delete(engine: Engine, image: Image, names: list[ImageName], keep: bool) -> RemovedImage:
     """Take all names from an image, then the image with what nothing else refers to."""
-    untagged = tuple(line for name in names for line in _said(name, with_digest=True))
+    untagged = tuple(line for name in names for line in names_said(name, with_digest=True))
     untagged = tuple(dict.fromkeys(untagged))
-    _untag(engine, image, names)
     if keep:
+        _untag(engine, image, names)
         return RemovedImage(untagged)
+    return RemovedImage(untagged, delete_image(engine, image, names))
+
+
+def delete_image(engine: Engine, image: Image, names: list[ImageName]) -> tuple[str, ...]:
+    """Remove an image and its names; return what is gone, the image's own ID first.
+
+    Raise Conflict, and change nothing, if a container was made from it meanwhile.
+    """
     engine.metadata.remove_image(image.id)
+    for _ in names:
+        emit_image(engine, "untag", image.id, image.id)
     deleted = (image.id, *collect(engine, image))
     emit_image(engine, "delete", image.id, image.id)
-    return RemovedImage(untagged, deleted)
+    return deleted
 
 
 def _untag(engine: Engine, image: Image, names: list[ImageName]) -> None:
@@ -94,7 +102,8 @@ def _untag(engine: Engine, image: Image, names: list[ImageName]) -> None:
         emit_image(engine, "untag", image.id, image.id)
 
 
-def _said(name: ImageName, with_digest: bool) -> tuple[str, ...]:
+def names_said(name: ImageName, with_digest: bool) -> tuple[str, ...]:
+    """Return a name as Docker prints it when it is gone, and the digest that goes with it."""
     reference = parse_reference(name.name, default_tag="")
     if not with_digest or not name.digest or reference.digest:
         return (reference.familiar,)
@@ -133,40 +142,3 @@ def _check_id(
     else:
         return
     raise Conflict(f"conflict: unable to delete {image.id[7:19]} ({how}) - {why}")
-
-
-def collect(engine: Engine, gone: Image) -> tuple[str, ...]:
-    """Free the layers and blobs of an image that nothing else refers to; return ChainIDs freed."""
-    lock = engine.locks.try_exclusive("images")
-    if lock is None:
-        return ()
-    with lock:
-        images = engine.metadata.images()
-        kept = {chain for image in images for chain in image.chain}
-        freed = [chain for chain in reversed(gone.chain) if chain not in kept]
-        for chain in freed:
-            _free_layer(engine, chain)
-        _free_blobs(engine, images)
-    return tuple(freed)
-
-
-def _free_layer(engine: Engine, chain: str) -> None:
-    """Remove a layer from every storage that has it; one that has children still stays."""
-    for storage in stored_backends(engine):
-        try:
-            storage.remove(chain)
-        except (NoSuchSnapshot, Conflict):
-            continue
-    forget_accounts(engine, chain)
-    forget_layer_size(engine, chain)
-
-
-def _free_blobs(engine: Engine, images: list[Image]) -> None:
-    kept = set()
-    for image in images:
-        kept |= {image.id, image.manifest, *image.layers}
-    kept |= {name.digest for name in engine.metadata.image_names()}
-    for digest in list(engine.content.walk()):
-        if digest not in kept:
-            engine.content.remove(digest)
-    engine.content.discard_partial()

@@ -14,7 +14,15 @@ from plugrun.cli.options import (
     Command,
     Option,
 )
-from plugrun.cli.tables.shared import COMMON, FORMAT_F, FORMAT_LIST, NO_TRUNC, SIZE
+from plugrun.cli.tables.shared import (
+    COMMON,
+    FILTER_PRUNE,
+    FORCE_PRUNE,
+    FORMAT_F,
+    FORMAT_LIST,
+    NO_TRUNC,
+    SIZE,
+)
 
 PS = Command(
     "ps",
@@ -212,6 +220,15 @@ WAIT = Command(
     also=("container wait",),
 )
 
+CONTAINER_PRUNE = Command(
+    "container prune",
+    "[OPTIONS]",
+    "Remove all stopped containers",
+    (FILTER_PRUNE, FORCE_PRUNE),
+    most=0,
+    verb="container_prune",
+)
+
 CONTAINER_INSPECT = Command(
     "container inspect",
     "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -237,4 +254,5 @@ TABLES = (
     UPDATE,
     WAIT,
     CONTAINER_INSPECT,
+    CONTAINER_PRUNE,
 )

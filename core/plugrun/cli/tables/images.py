@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from plugrun.cli.options import FILTER, FLAG, STRING, Command, Option
-from plugrun.cli.tables.shared import COMMON, FORMAT_F, FORMAT_LIST, NO_TRUNC
+from plugrun.cli.tables.shared import (
+    COMMON,
+    FILTER_PRUNE,
+    FORCE_PRUNE,
+    FORMAT_F,
+    FORMAT_LIST,
+    NO_TRUNC,
+)
 
 PULL = Command(
     "pull",
@@ -108,6 +115,19 @@ RMI = Command(
     also=("image rm", "image remove"),
 )
 
+IMAGE_PRUNE = Command(
+    "image prune",
+    "[OPTIONS]",
+    "Remove images that nobody uses",
+    (
+        Option("all", FLAG, "Remove those with names, too, if no container has them", "a"),
+        FILTER_PRUNE,
+        FORCE_PRUNE,
+    ),
+    most=0,
+    verb="image_prune",
+)
+
 IMAGE_INSPECT = Command(
     "image inspect",
     "[OPTIONS] IMAGE [IMAGE...]",
@@ -126,4 +146,5 @@ TABLES = (
     TAG,
     RMI,
     IMAGE_INSPECT,
+    IMAGE_PRUNE,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.cli.options import FLAG, STRING, Option
+from plugrun.cli.options import FILTER, FLAG, STRING, Option
 
 COMMON = "Common Commands"
 MANAGEMENT = "Management Commands"
@@ -20,3 +20,7 @@ FORMAT = Option("format", STRING, "Print with a Go template or 'json'", default=
 FORMAT_F = Option("format", STRING, "Print with a Go template or 'json'", "f", "")
 NO_TRUNC = Option("no-trunc", FLAG, "Print everything in full")
 SIZE = Option("size", FLAG, "Say what the files of a container take", "s")
+FORCE_PRUNE = Option("force", FLAG, "Do not ask first", "f")
+FILTER_PRUNE = Option(
+    "filter", FILTER, "Remove only what fits KEY=VALUE (until, label, label!)", metavar="filter"
+)

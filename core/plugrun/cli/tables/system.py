@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from plugrun.cli.options import FILTER, FLAG, STRING, Command, Option
-from plugrun.cli.tables.shared import COMMON, FORMAT, FORMAT_F, SIZE
+from plugrun.cli.tables.shared import (
+    COMMON,
+    FILTER_PRUNE,
+    FORCE_PRUNE,
+    FORMAT,
+    FORMAT_F,
+    FORMAT_LIST,
+    SIZE,
+)
 
 VERSION = Command(
     "version",
@@ -23,6 +31,7 @@ INFO = Command(
     most=0,
     verb="info",
     section=COMMON,
+    also=("system info",),
 )
 
 INSPECT = Command(
@@ -36,6 +45,29 @@ INSPECT = Command(
     ),
     least=1,
     verb="inspect",
+)
+
+SYSTEM_DF = Command(
+    "system df",
+    "[OPTIONS]",
+    "Show how much images, containers and volumes take",
+    (FORMAT_LIST, Option("verbose", FLAG, "Show each of them", "v")),
+    most=0,
+    verb="system_df",
+)
+
+SYSTEM_PRUNE = Command(
+    "system prune",
+    "[OPTIONS]",
+    "Remove all that nobody uses",
+    (
+        Option("all", FLAG, "Remove images with names, too, if no container has them", "a"),
+        FILTER_PRUNE,
+        FORCE_PRUNE,
+        Option("volumes", FLAG, "Remove anonymous volumes, too"),
+    ),
+    most=0,
+    verb="system_prune",
 )
 
 COMPLETION = Command(
@@ -88,5 +120,7 @@ TABLES = (
     INSPECT,
     PLUGINS,
     COMPLETION,
+    SYSTEM_DF,
+    SYSTEM_PRUNE,
     CONFIG_SHOW,
 )

@@ -1,0 +1,51 @@
+"""``plugrun system prune``."""
+
+from __future__ import annotations
+
+from plugrun.cli.failure import SaidError
+from plugrun.cli.options import Parsed
+from plugrun.cli.pruning import (
+    confirmed,
+    prune_filters,
+    report,
+    wanted_containers,
+    wanted_images,
+)
+from plugrun.engine.heal import heal_storage, open_healed
+from plugrun.engine.prune import prune_containers, prune_images
+from plugrun.engine.request import GlobalOptions
+
+
+def main(options: GlobalOptions, parsed: Parsed) -> int:
+    """Remove all that nobody uses, and print what that was."""
+    v = parsed.values
+    filters = prune_filters(v["filter"])
+    if v["volumes"] and "until" in filters:
+        raise SaidError('ERROR: The "until" filter is not supported with "--volumes"')
+    engine = open_healed(options)
+    containers, images = wanted_containers(filters), wanted_images(engine, filters)
+    if not v["force"] and not confirmed(_warning(v["all"], v["volumes"], v["filter"])):
+        return 0
+    heal_storage(engine)
+    report(
+        ("Containers", prune_containers(engine, containers)),
+        ("Images", prune_images(engine, v["all"], images)),
+    )
+    return 0
+
+
+def _warning(everything: bool, volumes: bool, filters: tuple[str, ...]) -> str:
+    """Return Docker's text; there are no networks of one's own and no build cache as yet."""
+    items = ["all stopped containers", "all networks not used by at least one container"]
+    if volumes:
+        items.append("all anonymous volumes not used by at least one container")
+    if everything:
+        items += ["all images without at least one container associated to them"]
+        items += ["all build cache"]
+    else:
+        items += ["all dangling images", "unused build cache"]
+    lines = ["WARNING! This will remove:", *(f"  - {item}" for item in items)]
+    if filters:
+        lines += ["", "  Items to be pruned will be filtered with:"]
+        lines += [f"  - {text}" for text in sorted(filters)]
+    return "\n".join(lines) + "\n"
