@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from plugrun.errors import NoSuchContainer as NoSuchContainer
     from plugrun.errors import NoSuchImage as NoSuchImage
     from plugrun.errors import NoSuchSnapshot as NoSuchSnapshot
+    from plugrun.errors import NoSuchVolume as NoSuchVolume
     from plugrun.errors import NotATerminal as NotATerminal
     from plugrun.errors import NotFound as NotFound
     from plugrun.errors import NotRoot as NotRoot
@@ -157,6 +158,7 @@ _HOMES = {
         "NoSuchContainer",
         "NoSuchImage",
         "NoSuchSnapshot",
+        "NoSuchVolume",
         "NotATerminal",
         "NotFound",
         "NotRoot",

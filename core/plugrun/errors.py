@@ -75,6 +75,10 @@ class NoSuchImage(NotFound):
     """No image here has this name or ID."""
 
 
+class NoSuchVolume(NotFound):
+    """No volume has this name."""
+
+
 class NoSuchSnapshot(NotFound):
     """The storage holds no snapshot of this key."""
 

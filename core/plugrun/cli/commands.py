@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 from plugrun.cli.options import CREATE, EXEC, RUN, START, Command
-from plugrun.cli.tables import containers, images, system
+from plugrun.cli.tables import containers, images, system, volumes
 
 GROUPS = {
     "config": "See the configuration",
     "container": "Work with containers",
     "image": "Work with images",
     "system": "Work with this installation",
+    "volume": "Work with volumes",
 }
 
 # Names with a space stand in a group.
-COMMANDS = (RUN, EXEC, CREATE, START, *containers.TABLES, *images.TABLES, *system.TABLES)
+COMMANDS = (
+    RUN,
+    EXEC,
+    CREATE,
+    START,
+    *containers.TABLES,
+    *images.TABLES,
+    *volumes.TABLES,
+    *system.TABLES,
+)
 
 # Names that work and are not listed in their group.
 UNLISTED = frozenset(
-    ("container list", "container ps", "container remove", "image list", "image remove")
+    (
+        "container list",
+        "container ps",
+        "container remove",
+        "image list",
+        "image remove",
+        "volume list",
+        "volume remove",
+    )
 )
 
 

@@ -29,12 +29,13 @@ DNS = "ip"
 DOMAIN = "domain"
 DURATION = "duration"
 HOST = "host"
+MOUNT = "mount"
 SWAP = "swap"
 SYSCTL = "sysctl"
 UINT16 = "uint16"
 ULIMIT = "ulimit"
 REPEATED = frozenset(
-    (LIST, ENV, LABEL, FILTER, ATTACH, DEVICE_RULE, DNS, DOMAIN, HOST, SYSCTL, ULIMIT)
+    (LIST, ENV, LABEL, FILTER, ATTACH, DEVICE_RULE, DNS, DOMAIN, HOST, MOUNT, SYSCTL, ULIMIT)
 )
 
 
@@ -156,7 +157,7 @@ CREATE_OPTIONS = (
     Option("stop-timeout", INT, "Seconds from the stop signal to SIGKILL (-1: no end)"),
     _TTY,
     _USER,
-    Option("volume", LIST, "Mount a path of this machine", "v"),
+    Option("volume", LIST, "Mount a path of this machine, or a volume", "v"),
     _WORKDIR,
 )
 

@@ -18,6 +18,7 @@ from plugrun.cli.options import (
     INT,
     LABEL,
     LIST,
+    MOUNT,
     STRING,
     SWAP,
     SYSCTL,
@@ -91,6 +92,13 @@ _UPKEEP = (
     Option("runtime", STRING, "Runtime: the isolation of the profile", default=""),
 )
 
+_MOUNTS = (
+    Option("mount", MOUNT, "Mount a path, volume or tmpfs: type=,src=,dst=", metavar="mount"),
+    Option("tmpfs", LIST, "Mount a tmpfs: PATH[:OPTIONS]"),
+    Option("volume-driver", STRING, "Who keeps the volumes: local", default=""),
+    Option("volumes-from", LIST, "Mount what another container has mounted: NAME[:ro]"),
+)
+
 _LATER = "networks between containers come with a later version of plugrun"
 _NOT_HERE = "plugrun does not do this; leave the option out"
 
@@ -135,4 +143,4 @@ _TRUST = Option(
     "disable-content-trust", FLAG, "Accepted; no image is signed", default=True, hidden=True
 )
 
-OPTIONS = (*_LIMITS, *_SECURITY, *_NAMES, *_UPKEEP, *REFUSED.values(), _TRUST)
+OPTIONS = (*_LIMITS, *_SECURITY, *_NAMES, *_UPKEEP, *_MOUNTS, *REFUSED.values(), _TRUST)

@@ -12,6 +12,10 @@ from plugrun.cli.values import parse_bytes
 from plugrun.errors import InvalidArgument
 from plugrun.model.fence import Ulimit
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.model.mountpoint import MountPoint
+
 _STREAMS = ("stdin", "stdout", "stderr")
 _NS = {
     "ns": 1,
@@ -206,7 +210,15 @@ def parse_sysctl(text: str) -> tuple[str, str]:
     return name, value
 
 
+def parse_mount(text: str) -> MountPoint:
+    """Return what one ``--mount`` asks."""
+    from plugrun.cli.mountvalue import parse_mount
+
+    return parse_mount(text)
+
+
 CONVERTERS = {
+    "mount": parse_mount,
     "stream": parse_stream,
     "uint16": parse_uint16,
     "duration": parse_duration,

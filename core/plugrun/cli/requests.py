@@ -43,6 +43,7 @@ def run_request(parsed: Parsed) -> RunRequest:
         user=v["user"],
         workdir=_workdir(v["workdir"]),
         mounts=_mounts(v),
+        volumes_from=v.get("volumes_from", ()),
         hostname=check_hostname(v["hostname"]) if v["hostname"] else "",
         entrypoint=None if v["entrypoint"] is None else (v["entrypoint"],),
         limits=_limits(v),
@@ -102,7 +103,7 @@ def _environment(values: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _mounts(values: Mapping[str, Any]) -> tuple[MountPoint, ...]:
-    if not values["volume"]:
+    if not (values["volume"] or values.get("mount") or values.get("tmpfs")):
         return ()
     from plugrun.cli.mounts import mount_points
 

@@ -44,7 +44,7 @@ def parse_volume(text: str) -> MountPoint:
     return MountPoint(
         kind,
         checked_target(parts[1], whole, kind),
-        source=_plain(source) if kind == BIND else "",
+        source=plain(source) if kind == BIND else "",
         volume=source if kind == VOLUME else "",
         read_only="ro" in options,
         propagation=spread[0] if spread else "",
@@ -77,12 +77,12 @@ def checked_target(path: str, text: str, kind: str = VOLUME) -> str:
     wrong = f"invalid volume specification: '{text}': invalid mount config for type \"{kind}\": "
     if not path.startswith("/"):
         raise InvalidArgument(f"{wrong}invalid mount path: '{path}' mount path must be absolute")
-    plain = _plain(path)
-    if plain == "/":
+    target = plain(path)
+    if target == "/":
         raise InvalidArgument(f"{wrong}invalid specification: destination can't be '/'")
-    return plain
+    return target
 
 
-def _plain(path: str) -> str:
+def plain(path: str) -> str:
     """Return an absolute path without ``.``, ``..`` and repeated slashes; normpath keeps two."""
     return "/" + os.path.normpath(path).lstrip("/")

@@ -58,6 +58,10 @@ def begin(
     before = read_exit_file(folder)
     watching = engine.locks.exclusive(watch_lock(container.id))
     try:
+        if container.mounts:
+            from plugrun.engine.volumeserve import begin_volumes
+
+            begin_volumes(engine, container)
         task = _create(engine, container, plumbing, mounts)
         clock.mark("create")
         # Before anything can fail or be killed, so that the process can be found.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from plugrun.engine.request import RunRequest
     from plugrun.engine.taskfile import TaskFile
     from plugrun.model.image import Image, ImageConfig
+    from plugrun.model.mountpoint import MountPoint
     from plugrun.model.spec import RuntimeSpec
     from plugrun.model.upkeep import HealthCheck
 
@@ -88,7 +89,9 @@ def assemble(engine: Engine, request: RunRequest, image: Image) -> Container:
         read_only=request.read_only,
         init=request.init,
         network=request.network or "default",
-        mounts=request.mounts,
+        mounts=_mounts(engine, request, config, id),
+        volumes=_volumes(request, config),
+        volumes_from=request.volumes_from,
         limits=request.limits,
         labels=tuple({**config.labels, **dict(request.labels)}.items()),
         stop_signal=stop_signal,
@@ -151,6 +154,24 @@ def _check_runtime(wanted: str, isolation: BackendChoice) -> None:
             f"Unknown runtime specified {wanted}",
             hint=f"the profile's isolation is {isolation.name}",
         )
+
+
+def _mounts(
+    engine: Engine, request: RunRequest, config: ImageConfig, id: str
+) -> tuple[MountPoint, ...]:
+    if not (request.mounts or request.volumes_from or config.volumes):
+        return ()
+    from plugrun.engine.mounts import decide_mounts
+
+    return decide_mounts(engine, request, config.volumes, id)
+
+
+def _volumes(request: RunRequest, config: ImageConfig) -> tuple[str, ...]:
+    if not (request.mounts or config.volumes):
+        return ()
+    from plugrun.engine.mounts import volume_targets
+
+    return volume_targets(request, config.volumes)
 
 
 def _network_choice(engine: Engine, network: str) -> BackendChoice:
@@ -223,12 +244,12 @@ def _prepare(engine: Engine, container: Container, image: Image) -> None:
     storage = engine.storage_named(container.storage.name)
     top = image.chain[-1] if image.chain else None
     storage.prepare(container.id, top)
-    for point in container.mounts:
-        # Docker makes what -v names and does not find.
-        if point.create_source and not os.path.lexists(point.source):
-            os.makedirs(point.source, 0o755, exist_ok=True)
     folder = engine.container_folder(container.id)
     make_private(f"{folder}/rootfs")
+    if container.mounts:
+        from plugrun.engine.provide import provide
+
+        provide(engine, container)
     write_etc_files(container, folder)
     # There from the start, so that whoever follows it need not wait for it to appear.
     if log := log_path(engine, container):

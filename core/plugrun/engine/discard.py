@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from plugrun.model.container import Container
 
 
-def remove_stopped(engine: Engine, container: Container) -> None:
-    """Remove a container that does not run, once nobody waits to read how it ended."""
+def remove_stopped(engine: Engine, container: Container, *, volumes: bool = False) -> None:
+    """Remove a container that does not run, once nobody waits to read how it ended.
+
+    ``volumes`` is to remove its anonymous volumes; those of one that was to be removed at its end
+    always go.
+    """
     with engine.locks.exclusive(f"end-{container.id}"):
-        discard(engine, container)
+        discard(engine, container, volumes=volumes or container.auto_remove)
     forget_locks(engine, container.id)
     engine.emit_container("destroy", container)
 
@@ -28,9 +32,10 @@ def forget_locks(engine: Engine, id: str) -> None:
         unlink(f"{engine.run_root}/locks/{name}")
 
 
-def discard(engine: Engine, container: Container) -> None:
+def discard(engine: Engine, container: Container, *, volumes: bool = True) -> None:
     """Free what a container has, in an order in which a kill leaves it findable.
 
+    ``volumes`` is to remove the anonymous volumes that nobody else uses.
     The record goes last but one, the task file last: whatever is still there when this is
     interrupted has a name that the next command finds it by.
     """
@@ -43,6 +48,10 @@ def discard(engine: Engine, container: Container) -> None:
     except NoSuchSnapshot:
         pass
     remove_folder(engine.container_folder(container.id))
+    if container.mounts:
+        from plugrun.engine.volumerelease import release_volumes
+
+        release_volumes(engine, container, remove=volumes)
     engine.metadata.remove_container(container.id)
     remove_folder(engine.task_folder(container.id))
 

@@ -45,6 +45,10 @@ def heal(engine: Engine) -> None:
     if not os.path.isdir(f"{engine.run_root}/containers"):
         _after_reboot(engine)
         make_private(f"{engine.run_root}/containers")
+    if os.path.isdir(f"{engine.root}/volumes"):
+        from plugrun.engine.volumefolders import sweep
+
+        sweep(engine)
     for id in _listed(f"{engine.run_root}/containers"):
         task = read_task_file(engine.task_folder(id))
         if task is None:

@@ -5,7 +5,7 @@ Keys, order and what is null, empty or left out are Docker's (API 1.41, measured
 
 from __future__ import annotations
 
-from plugrun.engine.inspectmounts import binds
+from plugrun.engine.inspectmounts import asked_mounts, binds, tmpfs
 from plugrun.engine.resources import whole_swap
 from plugrun.engine.spec import MASKED_PATHS, READONLY_PATHS
 
@@ -50,6 +50,7 @@ def host_config(container: Container) -> dict[str, Any]:
         "PublishAllPorts": False,
         "ReadonlyRootfs": container.read_only,
         "SecurityOpt": _security_options(container),
+        "Tmpfs": tmpfs(container),
         "UTSMode": spaces.uts,
         "UsernsMode": spaces.user,
         "ShmSize": container.shm_size,
@@ -64,12 +65,13 @@ def host_config(container: Container) -> dict[str, Any]:
         "CpuPercent": 0,
         "IOMaximumIOps": 0,
         "IOMaximumBandwidth": 0,
+        "Mounts": asked_mounts(container),
         "Annotations": dict(container.annotations),
         **_paths(security),
     }
     if container.init:
         shown["Init"] = True
-    for key in ("Sysctls", "Annotations"):
+    for key in ("Sysctls", "Tmpfs", "Mounts", "Annotations"):
         if not shown[key]:
             del shown[key]
     return shown

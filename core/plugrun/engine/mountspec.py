@@ -43,7 +43,7 @@ def spec_mount(point: MountPoint) -> SpecMount:
     if point.kind == TMPFS:
         options, kind, source = tmpfs_options(point), "tmpfs", "tmpfs"
     else:
-        options, kind, source = _bind_options(point), "bind", point.source
+        options, kind, source = _bind_options(point), "bind", point.place or point.source
     return {"destination": point.target, "type": kind, "source": source, "options": options}
 
 

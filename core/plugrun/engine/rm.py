@@ -21,10 +21,18 @@ if TYPE_CHECKING:
     from plugrun.model.container import Container
 
 
-def remove(engine: Engine, text: str, force: bool, killed: frozenset[str] = frozenset()) -> None:
+def remove(
+    engine: Engine,
+    text: str,
+    force: bool,
+    killed: frozenset[str] = frozenset(),
+    *,
+    volumes: bool = False,
+) -> None:
     """Remove a container; a running one only with ``force``, which kills it first.
 
-    ``killed`` are the IDs of those that ``kill_ahead`` has killed.
+    ``killed`` are the IDs of those that ``kill_ahead`` has killed. ``volumes`` is to remove the
+    anonymous volumes that nobody else uses.
     """
     container = find_container(engine, text)
     while True:
@@ -36,7 +44,7 @@ def remove(engine: Engine, text: str, force: bool, killed: frozenset[str] = froz
         with engine.locks.exclusive(serve_lock(container.id)):
             if read_task_file(engine.task_folder(container.id)) is None:
                 if engine.metadata.container(container.id) is not None:
-                    remove_stopped(engine, container)
+                    remove_stopped(engine, container, volumes=volumes)
                 return
 
 

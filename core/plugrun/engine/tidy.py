@@ -31,6 +31,10 @@ def tidy(engine: Engine, container: Container) -> None:
 def tell_death(engine: Engine, container: Container) -> None:
     """Tell observers that a container has ended, and how."""
     engine.emit_container("die", container, death(engine, container))
+    if container.mounts:
+        from plugrun.engine.volumeserve import tell_unmounted
+
+        tell_unmounted(engine, container)
 
 
 def death(engine: Engine, container: Container) -> dict[str, str]:
@@ -52,6 +56,10 @@ def release(engine: Engine, container: Container) -> None:
     finally:
         if container.net.name:
             engine.network_named(container.net.name).detach(container.id)
+        if container.mounts:
+            from plugrun.engine.volumeserve import end_volumes
+
+            end_volumes(engine, container)
 
 
 def forget_task(engine: Engine, id: str) -> None:

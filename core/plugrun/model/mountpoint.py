@@ -32,8 +32,9 @@ class MountPoint:
     last colon of a ``-v`` or ``--tmpfs`` as it was given, ``text`` the whole of a ``-v``.
     ``tmpfs_size`` is in bytes, 0 for half of the memory; ``tmpfs_mode`` -1 is not said.
     ``recursive`` is empty, ``disabled``, ``writable`` or ``readonly`` (``bind-recursive``).
-    ``subpath`` is a path within the volume. ``labels`` and ``options`` are for the volume, should
-    it be made. ``served`` is that something is mounted at ``source`` while the container runs.
+    ``subpath`` is a path within the volume, and ``place`` where that is mounted while the
+    container runs. ``labels`` and ``options`` are for the volume, should it be made.
+    ``create_source`` is to make a folder of a source that is missing.
     """
 
     kind: str
@@ -54,7 +55,7 @@ class MountPoint:
     tmpfs_mode: int = -1
     labels: tuple[tuple[str, str], ...] = ()
     options: tuple[tuple[str, str], ...] = ()
-    served: bool = False
+    place: str = ""
     create_source: bool = False
 
     @property

@@ -21,7 +21,7 @@ else:
     # every start; nothing else is used here.
     import _sqlite3 as sqlite3
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_SECONDS = 60.0
 
 _SCHEMA = """
@@ -50,6 +50,22 @@ CREATE TABLE containers (
 CREATE INDEX containers_by_image ON containers(image);
 """
 
+# Since schema 2.
+_VOLUMES = """
+CREATE TABLE volumes (
+    name TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+) STRICT;
+CREATE TABLE volume_uses (
+    container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+    volume TEXT NOT NULL REFERENCES volumes(name),
+    PRIMARY KEY (container, volume)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX volume_uses_by_volume ON volume_uses(volume);
+"""
+# What each schema adds to the one before it; a new file has all of them.
+_STEPS = (_SCHEMA, _VOLUMES)
+
 
 class Transaction:
     """``with`` this: all of it happens, or none. SQLite's errors leave it as errors of ours."""
@@ -77,7 +93,7 @@ class Transaction:
 
 
 def open_database(path: str) -> sqlite3.Connection:
-    """Open the file, made with its schema if it is not there; readable by root alone."""
+    """Open the file, made if it is not there, and brought to this schema; for root's eyes only."""
     try:
         connection = _connect(path)
         try:
@@ -97,9 +113,9 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     # file next reads the log again, which this keeps short.
     connection.execute("PRAGMA wal_autocheckpoint=100")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
+    if version < SCHEMA_VERSION:
         _create(connection, path)
-    elif version != SCHEMA_VERSION:
+    elif version > SCHEMA_VERSION:
         raise PlugrunError(
             f"{path} has schema {version}, and this plugrun knows {SCHEMA_VERSION}",
             hint="use the version of plugrun that wrote it, or another --root",
@@ -142,15 +158,18 @@ def _create(connection: sqlite3.Connection, path: str) -> None:
     folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
             connection.execute("PRAGMA journal_mode=WAL")
-            _write_schema(connection, path)
+        if version < SCHEMA_VERSION:
+            _write_schema(connection, path, version)
     finally:
         os.close(folder)
 
 
-def _write_schema(connection: sqlite3.Connection, path: str) -> None:
+def _write_schema(connection: sqlite3.Connection, path: str, version: int) -> None:
+    """Bring a file from an earlier schema to this one; all of it or nothing."""
     with Transaction(connection, path):
-        for statement in _SCHEMA.split(";"):
+        for statement in "".join(_STEPS[version:]).split(";"):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")

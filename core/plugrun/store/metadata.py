@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from plugrun.store.volumes import VolumeTable
+
 
 class Metadata:
     """The database behind one root. Each method that changes something is one transaction."""
@@ -25,6 +27,13 @@ class Metadata:
     def close(self) -> None:
         """Close the file. A process that forks must do so before, unless the child leaves it be."""
         self._db.close()
+
+    @property
+    def volumes(self) -> VolumeTable:
+        """Volumes, and which containers use them."""
+        from plugrun.store.volumes import VolumeTable
+
+        return VolumeTable(self._db, self._path)
 
     # -- images ---------------------------------------------------------------------------
 

@@ -71,6 +71,8 @@ def _mount_bind(root: Root, mount: dict[str, Any], tree: int) -> None:
         tree = _clone(mount)
     is_folder = os.path.isdir(mount["source"])
     target = root.target(mount["destination"], is_folder=is_folder)
+    if not mount["destination"].startswith("/proc/"):
+        _check_not_proc(target, mount["destination"])
     bind(tree, target, mount["destination"], mount.get("options") or ())
     os.close(target)
 
@@ -79,6 +81,8 @@ def mount_filesystem(root: Root, mount: dict[str, Any]) -> None:
     """Mount a file system of its own: proc, tmpfs, devpts, mqueue, sysfs and the like."""
     destination, kind = mount["destination"], mount.get("type") or ""
     flags, _, propagation, data = mounting.parse_options(tuple(mount.get("options") or ()))
+    if kind == "tmpfs" and "mode=" not in data:
+        data = _with_mode(root, destination, data)
     target = root.target(destination, is_folder=True)
     if kind in _MAGIC or destination.rstrip("/") == "/dev":
         os.close(target)
@@ -87,6 +91,23 @@ def mount_filesystem(root: Root, mount: dict[str, Any]) -> None:
     os.close(target)
     if kind in _MAGIC or propagation:
         _after(root, destination, kind, propagation)
+
+
+def _with_mode(root: Root, destination: str, data: str) -> str:
+    """Give a tmpfs the mode of the folder it covers, as runc does; a new one is for everybody."""
+    try:
+        covered = root.open(destination)
+    except FileNotFoundError:
+        return data
+    mode = f"mode={os.fstat(covered).st_mode & 0o7777:o}"
+    os.close(covered)
+    return f"{data},{mode}" if data else mode
+
+
+def _check_not_proc(target: int, destination: str) -> None:
+    """Refuse a link of the image's that leads a mount into /proc (CVE-2019-16884)."""
+    if mountfd.filesystem_type(target) == _PROC_MAGIC:
+        raise IsolationError(f"mount {destination}: it leads into /proc")
 
 
 def _after(root: Root, destination: str, kind: str, propagation: int) -> None:

@@ -37,7 +37,8 @@ def images(options: GlobalOptions) -> list[str]:
 
 def volumes(options: GlobalOptions) -> list[str]:
     """Return names of volumes."""
-    return []
+    engine = _existing(options)
+    return [] if engine is None else sorted(engine.metadata.volumes.names())
 
 
 def _existing(options: GlobalOptions) -> Engine | None:

@@ -118,7 +118,10 @@ RM = Command(
     "rm",
     "[OPTIONS] CONTAINER [CONTAINER...]",
     "Remove containers",
-    (Option("force", FLAG, "Remove it even if it runs: kill it first", "f"),),
+    (
+        Option("force", FLAG, "Remove it even if it runs: kill it first", "f"),
+        Option("volumes", FLAG, "Remove its anonymous volumes too", "v"),
+    ),
     least=1,
     verb="rm",
     also=("container rm", "container remove"),

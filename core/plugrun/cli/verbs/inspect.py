@@ -12,28 +12,30 @@ from plugrun.engine.heal import open_healed
 from plugrun.engine.images import find_image
 from plugrun.engine.inspect import container_document, image_document
 from plugrun.engine.request import GlobalOptions
-from plugrun.errors import NoSuchContainer, NoSuchImage, NotFound
+from plugrun.errors import NoSuchContainer, NoSuchImage, NoSuchVolume, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _IGNORED = "WARNING: --size ignored for image"
-_TYPES = ("container", "image")
+_TYPES = ("container", "image", "volume")
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
-    """Print containers and images as Docker-shaped JSON; a name may be either's."""
+    """Print containers, images and volumes as Docker-shaped JSON; a name may be any's."""
     kind, size = parsed.values["type"], parsed.values["size"]
     if kind is not None and kind not in _TYPES:
         _refuse(kind)
-    if size and kind == "image":
+    if size and kind in ("image", "volume"):
         output.error(_IGNORED)
     engine = open_healed(options)
 
     def find(name: str) -> dict[str, Any]:
         if kind == "image":
             return of_image(engine, name)
+        if kind == "volume":
+            return of_volume(engine, name)
         if kind == "container":
             return of_container(engine, name, size=size)
         return any_document(engine, name, size=size)
@@ -48,17 +50,24 @@ def _refuse(kind: str) -> NoReturn:
 
 
 def any_document(engine: Engine, name: str, *, size: bool = False) -> dict[str, Any]:
-    """Return a container's document or, if there is none, an image's."""
+    """Return a container's document or, if there is none, an image's or a volume's."""
     try:
         return of_container(engine, name, size=size)
     except NoSuchContainer:
-        try:
-            found = of_image(engine, name)
-        except NoSuchImage:
-            raise NotFound(f"No such object: {name}") from None
+        found = _image_or_volume(engine, name)
     if size:
         output.error(_IGNORED)
     return found
+
+
+def _image_or_volume(engine: Engine, name: str) -> dict[str, Any]:
+    try:
+        return of_image(engine, name)
+    except NoSuchImage:
+        try:
+            return of_volume(engine, name)
+        except NoSuchVolume:
+            raise NotFound(f"No such object: {name}") from None
 
 
 def of_container(engine: Engine, name: str, *, size: bool = False) -> dict[str, Any]:
@@ -70,3 +79,10 @@ def of_container(engine: Engine, name: str, *, size: bool = False) -> dict[str, 
 def of_image(engine: Engine, name: str) -> dict[str, Any]:
     """Return an image's document."""
     return image_document(engine, find_image(engine, name))
+
+
+def of_volume(engine: Engine, name: str) -> dict[str, Any]:
+    """Return a volume's document."""
+    from plugrun.engine.volumes import find_volume, volume_document
+
+    return volume_document(engine, find_volume(engine, name))

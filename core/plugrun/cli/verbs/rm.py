@@ -21,7 +21,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     killed = kill_ahead(engine, parsed.args) if several else frozenset()
 
     def act(name: str) -> str:
-        remove(engine, name, force, killed)
+        remove(engine, name, force, killed, volumes=parsed.values["volumes"])
         return name
 
     return each(parsed.args, act, (NoSuchContainer,) if force else ())

@@ -1,0 +1,196 @@
+"""Copying a tree by directory descriptors, so that a copy that was killed can be finished later.
+
+A file appears under its name when it is whole, and what is there already stays as it is: doing it
+once more adds what is missing. The target may be in use meanwhile, and nothing outside of it is
+reached, whatever is put in the way.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from plugrun.layers.attributes import copy_attributes, set_xattrs
+from plugrun.linux.beneath import open_in_root
+from plugrun.linux.writing import write_all
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# The name of a file that is being copied.
+_ASIDE = b".plugrun-copy"
+_BLOCK = 1 << 20
+
+
+def copy_tree(source: int, target: int) -> None:
+    """Copy what is in one folder into another, and give it that folder's attributes.
+
+    Owners, modes, times, extended attributes, symlinks, devices and hardlinks are kept. Both are
+    descriptors. Raise OSError, or PlugrunError if an attribute cannot be set.
+    """
+    _Copy(target).folder(source, target, b"")
+
+
+class _Copy:
+    def __init__(self, root: int) -> None:
+        self._root = root
+        # Where a file with several names was put first, by device and inode of its source.
+        self._linked: dict[tuple[int, int], bytes] = {}
+
+    def folder(self, source: int, target: int, path: bytes) -> None:
+        _unlink(target, _ASIDE)
+        for text in os.listdir(source):
+            name = os.fsencode(text)
+            state = os.stat(name, dir_fd=source, follow_symlinks=False)
+            below = path + b"/" + name
+            if stat.S_ISDIR(state.st_mode):
+                self._subfolder(source, target, name, below)
+            elif not self._link(state, target, name, below):
+                _entry(source, target, name, state)
+        # Last: what is made in a folder changes its times.
+        copy_attributes(source, target)
+
+    def _subfolder(self, source: int, target: int, name: bytes, path: bytes) -> None:
+        try:
+            os.mkdir(name, 0o700, dir_fd=target)
+        except FileExistsError:
+            pass
+        inner = os.open(name, _FOLDER, dir_fd=source)
+        try:
+            made = os.open(name, _FOLDER, dir_fd=target)
+        except OSError as error:
+            os.close(inner)
+            if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                # Somebody has put something else there.
+                return
+            raise
+        try:
+            self.folder(inner, made, path)
+        finally:
+            os.close(inner)
+            os.close(made)
+
+    def _link(self, state: os.stat_result, target: int, name: bytes, path: bytes) -> bool:
+        """Link a name to the file that was copied under another; False if it is the first."""
+        if state.st_nlink == 1:
+            return False
+        first = self._linked.setdefault((state.st_dev, state.st_ino), path)
+        if first == path:
+            return False
+        try:
+            fd = open_in_root(self._root, first, os.O_PATH | os.O_NOFOLLOW)
+        except OSError:
+            # It was taken away, or put behind something else.
+            return False
+        try:
+            # By descriptor: a path could be led elsewhere meanwhile.
+            os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=target, follow_symlinks=True)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EXDEV):
+                raise
+            return False
+        finally:
+            os.close(fd)
+        return True
+
+
+def _entry(source: int, target: int, name: bytes, state: os.stat_result) -> None:
+    """Copy one file that is no folder."""
+    if _is_there(target, name):
+        return
+    if stat.S_ISREG(state.st_mode):
+        _file(source, target, name)
+    else:
+        _special(source, target, name, state)
+        _put(target, name)
+
+
+def _file(source: int, target: int, name: bytes) -> None:
+    read = os.open(name, _READ, dir_fd=source)
+    try:
+        made = os.open(_ASIDE, _NEW, 0o600, dir_fd=target)
+        try:
+            _content(read, made)
+            copy_attributes(read, made)
+        finally:
+            os.close(made)
+    finally:
+        os.close(read)
+    _put(target, name)
+
+
+def _content(source: int, target: int) -> None:
+    try:
+        while os.copy_file_range(source, target, 1 << 30):
+            pass
+        return
+    except OSError as error:
+        # Not between these two file systems; it copied nothing then.
+        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+    while block := os.read(source, _BLOCK):
+        write_all(target, block)
+
+
+def _special(source: int, target: int, name: bytes, state: os.stat_result) -> None:
+    """Make a symlink, device, FIFO or socket under the name aside."""
+    if stat.S_ISLNK(state.st_mode):
+        os.symlink(os.readlink(name, dir_fd=source), _ASIDE, dir_fd=target)
+    else:
+        os.mknod(_ASIDE, state.st_mode, state.st_rdev, dir_fd=target)
+    os.chown(_ASIDE, state.st_uid, state.st_gid, dir_fd=target, follow_symlinks=False)
+    fd = os.open(_ASIDE, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=target)
+    try:
+        if not stat.S_ISLNK(state.st_mode):
+            os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(state.st_mode))
+        _special_xattrs(source, target, name)
+    finally:
+        os.close(fd)
+    times = (state.st_atime_ns, state.st_mtime_ns)
+    os.utime(_ASIDE, ns=times, dir_fd=target, follow_symlinks=False)
+
+
+def _special_xattrs(source: int, target: int, name: bytes) -> None:
+    path = b"/proc/self/fd/%d/%b" % (source, name)
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            return
+        raise
+    found = {n: os.getxattr(path, n, follow_symlinks=False) for n in names}
+    kept = {n: value for n, value in found.items() if not n.startswith("trusted.overlay.")}
+    set_xattrs(b"/proc/self/fd/%d/%b" % (target, _ASIDE), kept, name)
+
+
+def _put(target: int, name: bytes) -> None:
+    """Give what is whole its name, unless somebody has taken that meanwhile."""
+    try:
+        os.link(_ASIDE, name, src_dir_fd=target, dst_dir_fd=target, follow_symlinks=False)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP):
+            raise
+        # A file system without hardlinks.
+        os.rename(_ASIDE, name, src_dir_fd=target, dst_dir_fd=target)
+        return
+    os.unlink(_ASIDE, dir_fd=target)
+
+
+def _is_there(folder: int, name: bytes) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _unlink(folder: int, name: bytes) -> None:
+    try:
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return
