@@ -48,7 +48,13 @@ def find_container(engine: Engine, text: str) -> Container:
 
 def status(engine: Engine, container: Container) -> Status:
     """Return what a container does now, from its processes and its exit file."""
-    return status_of(engine, container.id)
+    found = status_of(engine, container.id)
+    if not container.health.test or not found.running:
+        return found
+    from plugrun.engine.health import read_health
+
+    health = read_health(engine, container, running=True)
+    return found if health is None else replace(found, health=health.status)
 
 
 def status_of(engine: Engine, id: str) -> Status:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from time import gmtime, strftime
 
 from plugrun.engine.inspectconfig import config, graph_driver, network_settings
+from plugrun.engine.inspecthealth import health_state
 from plugrun.engine.inspecthost import host_config
 from plugrun.engine.inspectmounts import mounts
 from plugrun.engine.places import log_path
@@ -38,7 +39,7 @@ def container_document(
         "Created": rfc3339(container.created_ns),
         "Path": path,
         "Args": args,
-        "State": _state(status),
+        "State": _state(status) | health_state(engine, container, status),
         "Image": container.image,
         "ResolvConfPath": f"{folder}/resolv.conf",
         "HostnamePath": f"{folder}/hostname",

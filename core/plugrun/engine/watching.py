@@ -32,6 +32,7 @@ def watch_plan(
     """Return the plan; with a ``lifeline`` the starter is shown the output on 1 and 2."""
     attached = lifeline >= 0
     rules = log_rules(container)
+    times = probe_times(engine, container)
     input = plumbing.input
     if attached and input >= 0 and not container.tty and "stdin" in container.attached:
         # Only the command writes to it: its end must be the container's end of file.
@@ -57,7 +58,24 @@ def watch_plan(
         log_size=rules.size,
         log_files=rules.files,
         log_attrs=rules.attrs,
+        probe=later(engine, "healthprobe", container.id) if times else (),
+        probe_ms=times[0] if times else 0,
+        probe_early_ms=times[1] if times else 0,
+        probe_period_ms=times[2] if times else 0,
+        freezer=begun.task.freezer,
     )
+
+
+def probe_times(engine: Engine, container: Container) -> tuple[int, ...]:
+    """Return when to check a container that starts, as the plan has it; nothing without a check."""
+    if not container.health.test:
+        return ()
+    from plugrun.engine.health import begin_health, milliseconds, probed_command
+
+    if not probed_command(container.health):
+        return ()
+    begin_health(engine, container)
+    return milliseconds(container.health)
 
 
 def later(engine: Engine, module: str, *args: str) -> tuple[str, ...]:

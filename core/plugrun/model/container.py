@@ -137,7 +137,7 @@ class Status:
 
     ``pid`` is 0 unless it runs. Times are nanoseconds since the epoch, 0 if it has not come to
     that. ``error`` is why it could not be started, ``restarts`` how often its policy started it
-    again.
+    again. ``health`` is starting, healthy or unhealthy, or empty if nothing checks it.
     """
 
     state: str
@@ -148,6 +148,7 @@ class Status:
     oom_killed: bool = False
     error: str = ""
     restarts: int = 0
+    health: str = ""
 
     @property
     def running(self) -> bool:

@@ -26,5 +26,6 @@ def _plan(text: str) -> WatchPlan:
     data = loads(text)
     data["outputs"] = tuple((name, fd) for name, fd in data["outputs"])
     data["clients"] = ()
+    data["probe"] = tuple(data["probe"])
     data["guests"], data["cleanup"] = tuple(data["guests"]), tuple(data["cleanup"])
     return WatchPlan(**data)

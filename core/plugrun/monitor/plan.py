@@ -17,7 +17,11 @@ class WatchPlan:
     written. ``durable`` says whether that file must survive a power failure, and ``restarts`` is
     written into it. ``cleanup`` is the command that removes what is left when the container has
     ended. ``log`` is empty if output is not kept; else it is at most ``log_files`` files of
-    ``log_size`` bytes, and each line carries ``log_attrs``, a JSON object or empty.
+    ``log_size`` bytes, and each line carries ``log_attrs``, a JSON object or empty. ``probe`` is
+    the command that checks the container's health, executed so many milliseconds after the one
+    before it: ``probe_early_ms`` in the first ``probe_period_ms`` until the container is healthy,
+    ``probe_ms`` else, and not while the file ``freezer`` says that it is paused. ``probing`` is the
+    PID of one that runs already, or 0.
     """
 
     pid: int
@@ -39,6 +43,12 @@ class WatchPlan:
     log_size: int = 10_000_000
     log_files: int = 3
     log_attrs: str = ""
+    probe: tuple[str, ...] = ()
+    probe_ms: int = 0
+    probe_early_ms: int = 0
+    probe_period_ms: int = 0
+    probing: int = 0
+    freezer: str = ""
 
     @property
     def kept(self) -> tuple[int, ...]:

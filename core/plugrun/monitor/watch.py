@@ -11,6 +11,7 @@ import select
 
 from plugrun.monitor.clients import CHUNK, Client
 from plugrun.monitor.logfile import open_log
+from plugrun.monitor.probing import Prober
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Watcher:
         self._lost = lost
         self._on_left = left
         self._log = open_log(plan)
+        self._prober = Prober(plan)
         self._poll = select.poll()
         self._streams = {fd: name for name, fd in plan.outputs}
         self._clients = [Client(stream, fd) for stream, fd in plan.clients]
@@ -48,7 +50,7 @@ class Watcher:
         self._input = plan.input
         self._exit_code: int | None = None
         self._pidfd = posix.pidfd_open(plan.pid)
-        for fd in (*self._streams, self._pidfd, plan.lifeline, plan.door):
+        for fd in (*self._streams, self._pidfd, plan.lifeline, plan.door, self._prober.fd):
             if fd >= 0:
                 self._poll.register(fd, select.POLLIN)
 
@@ -59,11 +61,12 @@ class Watcher:
             self._welcome(fd)
             self._hear(fd)
         while self._exit_code is None or self._streams:
-            for fd, _ in self._poll.poll():
+            for fd, _ in self._poll.poll(self._prober.patience):
                 if fd in self._streams:
                     self._copy(fd)
                 else:
                     self._note(fd)
+            self._probe()
             if self._left and self._on_left is not None and self._exit_code is None:
                 self._hand_over()
         self._log.close()
@@ -104,13 +107,26 @@ class Watcher:
     def _note(self, fd: int) -> None:
         """Take note of an end or of a guest; while output was shown, it may have been already."""
         if fd == self._pidfd and self._exit_code is None:
+            self._end_probe(self._prober.stop)
             self._exit_code = self._reap()
+        elif fd == self._prober.fd:
+            self._end_probe(self._prober.ended)
         elif fd == self._plan.lifeline and not self._left:
             self._leave_client()
         elif fd == self._plan.door:
             self._open_door()
         elif fd in self._guests:
             self._hear(fd)
+
+    def _probe(self) -> None:
+        """Begin a health check if one is due."""
+        if self._prober.probe_if_due():
+            self._poll.register(self._prober.fd, select.POLLIN)
+
+    def _end_probe(self, how: Callable[[], None]) -> None:
+        if self._prober.fd >= 0:
+            self._poll.unregister(self._prober.fd)
+        how()
 
     _left = False
 
@@ -164,12 +180,13 @@ class Watcher:
             waiting.register(fd, select.POLLOUT)
         ended = self._exit_code is not None
         noted = (-1 if ended else self._pidfd, -1 if self._left else self._plan.lifeline)
-        for fd in (*noted, self._plan.door, *self._guests):
+        for fd in (*noted, self._plan.door, self._prober.fd, *self._guests):
             if fd >= 0:
                 waiting.register(fd, select.POLLIN)
-        ready = {fd for fd, _ in waiting.poll(0 if ended else None)}
+        ready = {fd for fd, _ in waiting.poll(0 if ended else self._prober.patience)}
         for fd in ready.difference(late):
             self._note(fd)
+        self._probe()
         return self._exit_code is None or not ready.isdisjoint(late)
 
     def _reap(self) -> int:
@@ -204,6 +221,7 @@ class Watcher:
             self._log.finish(stream)
         outputs = tuple((name, fd) for fd, name in self._streams.items())
         plan = replace(self._plan, outputs=outputs, clients=(), lifeline=-1, input=self._input)
+        plan = replace(plan, probing=self._prober.pid)
         self._on_left(plan)
 
     # -- those who attach later -----------------------------------------------------------
