@@ -10,6 +10,7 @@ import select
 import sys
 import time
 
+from plugrun.engine.ending import wait_ended
 from plugrun.engine.engine import open_engine
 from plugrun.engine.execevents import ExecEvents
 from plugrun.engine.execprocess import exec_process, execute
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _LONGEST = 4096
 _CHUNK = 65536
 _NS = 10**9
+# Seconds that the kernel may take between the last process of a PID namespace and its first.
+_DYING = 1
 
 
 def main() -> None:
@@ -44,13 +47,20 @@ def main() -> None:
     engine.close_metadata()
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     probe = _probe(engine, container, task)
-    if probe is None or read_task_file(engine.task_folder(id)) != task or not task.running:
+    if probe is None or _has_ended(engine, container, task, probe):
         return  # paused or ended meanwhile: that says nothing of its health
     health, is_new = add_probe(engine, container, task.started_ns, probe)
     if is_new:
         engine.emit_container(f"health_status: {health.status}", container)
     if health.status == STARTING:
         sys.exit(STILL_STARTING)
+
+
+def _has_ended(engine: Engine, container: Container, task: TaskFile, probe: Probe) -> bool:
+    """Whether the container has ended, or is about to: its first process goes after all others."""
+    if read_task_file(engine.task_folder(container.id)) != task:
+        return True
+    return wait_ended(task, _DYING if probe.exit_code == 128 + signals.SIGKILL else 0)
 
 
 def _probe(engine: Engine, container: Container, task: TaskFile) -> Probe | None:
