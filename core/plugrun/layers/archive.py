@@ -1,0 +1,30 @@
+"""A whole tree as a tar stream."""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.layers.treeread import Reader, Walk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.layers.tarsink import TarSink
+
+
+def archive_tree(root: int, sink: TarSink) -> None:
+    """Write all that lies beneath a folder, sorted by name; the folder itself has no entry.
+
+    Sockets are left out, as is what goes away meanwhile.
+    """
+    reader = Reader()
+    for node in Walk(root):
+        found = reader.read(node, node.path)
+        if found is None:
+            continue
+        entry, data = found
+        try:
+            sink.add(entry, data)
+        finally:
+            if data >= 0:
+                os.close(data)
+    sink.finish()

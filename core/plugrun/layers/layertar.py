@@ -1,0 +1,49 @@
+"""Changes as a layer's tar (image-spec layer.md, "Representing Changes")."""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.layers.changes import DELETED, told
+from plugrun.layers.names import OPAQUE, WHITEOUT
+from plugrun.layers.tarheader import new_entry
+from plugrun.layers.treeread import Reader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from plugrun.layers.changes import Change
+    from plugrun.layers.tarsink import TarSink
+
+
+def write_layer(changes: Iterable[Change], sink: TarSink) -> int:
+    """Write a layer and end the stream; return the sum of its files' sizes.
+
+    Left out are sockets, and names that would read as whiteouts.
+    """
+    reader = Reader()
+    size = 0
+    for change in told(changes, all_files=True):
+        above, slash, base = change.path.rpartition(b"/")
+        if base.startswith(WHITEOUT) or b"/" + WHITEOUT in b"/" + above:
+            continue
+        if change.kind == DELETED:
+            if not change.implied:
+                sink.add(new_entry(above + slash + WHITEOUT + base))
+            continue
+        assert change.node is not None
+        found = reader.read(change.node, change.path)
+        if found is None:
+            continue
+        entry, data = found
+        try:
+            sink.add(entry, data)
+        finally:
+            if data >= 0:
+                os.close(data)
+        size += entry.size
+        if change.hides:
+            sink.add(new_entry(change.path + b"/" + OPAQUE))
+    sink.finish()
+    return size
