@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plugrun.cli.options import CREATE, EXEC, RUN, START, Command
-from plugrun.cli.tables import containers, images, system, volumes
+from plugrun.cli.tables import containers, files, images, system, volumes
 
 GROUPS = {
     "config": "See the configuration",
@@ -22,6 +22,7 @@ COMMANDS = (
     *containers.TABLES,
     *images.TABLES,
     *volumes.TABLES,
+    *files.TABLES,
     *system.TABLES,
 )
 

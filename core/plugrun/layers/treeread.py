@@ -231,7 +231,8 @@ def _xattrs_of(fd: int) -> dict[str, bytes] | None:
     try:
         names = os.listxattr(fd)
     except OSError as error:
-        return _none_kept(error)
+        _check_kept(error)
+        return None
     if not names:
         return None
     return {n: os.getxattr(fd, n) for n in names if not n.startswith(_SKIPPED)} or None
@@ -243,14 +244,16 @@ def attributes_of(parent: int, name: bytes) -> dict[str, bytes] | None:
     try:
         names = os.listxattr(path, follow_symlinks=False)
     except OSError as error:
-        return _none_kept(error)
+        _check_kept(error)
+        return None
     if not names:
         return None
     kept = [n for n in names if not n.startswith(_SKIPPED)]
     return {n: os.getxattr(path, n, follow_symlinks=False) for n in kept} or None
 
 
-def _none_kept(error: OSError) -> None:
+def _check_kept(error: OSError) -> None:
+    """Raise an error unless it says that this file system has no attributes."""
     import errno
 
     if error.errno != errno.ENOTSUP:

@@ -10,7 +10,7 @@ import tempfile
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS, WHITEOUT_UNLINK
+from plugrun.interfaces.storage import WHITEOUT_UNLINK
 from plugrun.layers.changes import told
 from plugrun.layers.layerchanges import layer_changes
 from plugrun.layers.layertar import write_layer
@@ -26,11 +26,24 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 # Few, so that acts meet each other.
 NAMES = st.sampled_from(["a", "b", "ü" * 100])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+KINDS = ["file", "folder", "remove", "replace", "mode", "link", "symlink", "rename", "fifo"]
+KINDS += ["xattr", "owner"]
 ACTS = st.lists(
     st.tuples(
         st.sampled_from(
-            ("file", "folder", "remove", "replace", "mode", "link", "symlink", "rename", "fifo")
-            + ("xattr", "owner")
+            [
+                "file",
+                "folder",
+                "remove",
+                "replace",
+                "mode",
+                "link",
+                "symlink",
+                "rename",
+                "fifo",
+                "xattr",
+                "owner",
+            ]
         ),
         PATHS,
         PATHS,

@@ -1,0 +1,70 @@
+"""What a container changed in its image's tree."""
+
+from __future__ import annotations
+
+from plugrun.engine.rootfs import bare_rootfs, snapshot_tree
+from plugrun.engine.spec import INIT_PATH
+from plugrun.errors import NoSuchImage
+from plugrun.interfaces.storage import INDEPENDENT_LAYERS, WHITEOUT_OVERLAYFS
+from plugrun.layers.changes import ADDED, Change, told
+from plugrun.layers.layerchanges import layer_changes
+from plugrun.layers.treechanges import tree_changes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from plugrun.engine.engine import Engine
+    from plugrun.model.container import Container
+
+# Where something is mounted in every container: isolation makes these where an image lacks them.
+# Docker has them in a layer of their own that is in no image.
+_MOUNT_POINTS = frozenset(
+    path.encode()
+    for path in (
+        *("dev", "dev/console", "dev/mqueue", "dev/pts", "dev/shm", "proc", "sys"),
+        *("sys/fs", "sys/fs/cgroup", "etc", "etc/hostname", "etc/hosts", "etc/resolv.conf"),
+        INIT_PATH[1:],
+    )
+)
+
+
+def diff(engine: Engine, container: Container) -> list[tuple[str, str]]:
+    """Return what differs from the image, as Docker tells it: A, C or D, and the path."""
+    found = []
+    for change in told(container_changes(engine, container), all_files=False):
+        path = change.path.decode("utf-8", "surrogateescape")
+        found.append((change.kind, f"/{path}"))
+    return found
+
+
+def container_changes(engine: Engine, container: Container) -> Iterator[Change]:
+    """Yield all changes of a container's tree, empty mount points left out.
+
+    Read from the layer itself where the storage has layers apart; then nothing is mounted.
+    """
+    storage = engine.storage_named(container.storage.name)
+    if INDEPENDENT_LAYERS in storage.capabilities:
+        tree = storage.layer_tree(container.id)
+        if tree.whiteouts == WHITEOUT_OVERLAYFS:
+            yield from _own(layer_changes(tree.path, tree.lower))
+            return
+    image = snapshot_tree(engine, storage, _top(engine, container))
+    with bare_rootfs(engine, container) as now, image as before:
+        yield from _own(tree_changes(before, now))
+
+
+def _top(engine: Engine, container: Container) -> str:
+    image = engine.metadata.image(container.image)
+    if image is None or not image.chain:
+        raise NoSuchImage(f"No such image: {container.image}")
+    return image.chain[-1]
+
+
+def _own(changes: Iterable[Change]) -> Iterator[Change]:
+    for change in changes:
+        if change.kind == ADDED and change.path in _MOUNT_POINTS and change.node is not None:
+            if not change.is_folder and not change.node.state.st_size:
+                continue
+            change.quiet = change.is_folder
+        yield change
