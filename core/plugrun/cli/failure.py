@@ -7,7 +7,15 @@ import os
 
 from plugrun.cli import output
 from plugrun.cli.fastparse import ArgumentCount, FlagError
-from plugrun.errors import CannotAttach, Detached, NoSpace, NotATerminal, OutputLost, PlugrunError
+from plugrun.errors import (
+    CannotAttach,
+    Detached,
+    NoSpace,
+    NotATerminal,
+    OutputLost,
+    PlugrunError,
+    UsageError,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +41,8 @@ _ENGINE_FAILED = 125
 _OWN_CODES = frozenset((126, 127, INTERRUPTED))
 # Commands that make a container: whatever fails before its command runs is 125, as in Docker.
 _MAKERS = frozenset(("run", "container run"))
+# What these refuse before they ask the engine is said in the same way.
+_CREATORS = frozenset(("create", "container create"))
 
 
 class SaidError(PlugrunError):
@@ -67,7 +77,7 @@ def command_failure(error: PlugrunError, path: str) -> int:
     if isinstance(error, SaidError):
         output.error(error.message + (f"\nhint: {error.hint}" if error.hint else ""))
         return error.exit_code
-    maker = path in _MAKERS
+    maker = path in _MAKERS or (path in _CREATORS and isinstance(error, UsageError))
     shown = describe(error, "plugrun" if maker else "Error")
     if maker and error.exit_code != INTERRUPTED:
         shown += f"\n\n{more_help(path)}"

@@ -87,7 +87,10 @@ def _labels(
         return given
     from plugrun.cli.envfile import read_env_file
 
-    read = (line for path in files for line in read_env_file(path, {}))
+    try:
+        read = [line for path in files for line in read_env_file(path, {})]
+    except InvalidArgument as error:
+        raise UsageError(error.message, hint=error.hint) from None
     return (*(_pair(line) for line in read), *given)
 
 

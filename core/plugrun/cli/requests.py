@@ -9,7 +9,7 @@ import os
 
 from plugrun.cli.values import check_cpus, check_hostname, check_memory, check_name
 from plugrun.engine.request import ExecRequest, RunRequest
-from plugrun.errors import InvalidArgument
+from plugrun.errors import InvalidArgument, UsageError
 from plugrun.model.fence import Limits
 
 TYPE_CHECKING = False
@@ -39,7 +39,7 @@ def run_request(parsed: Parsed) -> RunRequest:
         interactive=v["interactive"],
         tty=v["tty"],
         auto_remove=v["rm"],
-        env=_environment(v),
+        env=_given_environment(v),
         user=v["user"],
         workdir=_workdir(v["workdir"]),
         mounts=_mounts(v),
@@ -93,6 +93,14 @@ def platform(text: str) -> Platform | None:
     return parse_platform(text)
 
 
+def _given_environment(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the variables; a file that is none is the command line's fault, as Docker has it."""
+    try:
+        return _environment(values)
+    except InvalidArgument as error:
+        raise UsageError(error.message, hint=error.hint) from None
+
+
 def _environment(values: Mapping[str, Any]) -> tuple[str, ...]:
     given: tuple[str, ...] = values["env"]
     if not values["env_file"]:
@@ -131,7 +139,7 @@ def _pull(policy: str) -> str:
     if not policy:
         return "missing"
     if policy not in _PULL:
-        raise InvalidArgument(
+        raise UsageError(
             f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"'
         )
     return policy
