@@ -28,21 +28,17 @@ BOTH = {
     "label-file": "/dev/null", "link": "x", "link-local-ip": "1.2.3.4", "log-driver": "none",
     "log-opt": "max-size=1m", "mac-address": "92:d0:c6:0a:29:33", "memory": "10m",
     "memory-reservation": "8m", "memory-swap": "-1", "memory-swappiness": "5",
-    "name": "n4", "network": "none", "network-alias": "x",
+    "mount": "type=tmpfs,target=/m", "name": "n4", "network": "none", "network-alias": "x",
     "no-healthcheck": "true", "oom-kill-disable": "true", "oom-score-adj": "5",
     "pid": "host", "pids-limit": "5", "platform": "linux/amd64", "privileged": "true",
     "publish": "80", "publish-all": "true", "pull": "never", "quiet": "true",
     "read-only": "true", "restart": "always", "rm": "true", "runtime": "r",
     "security-opt": "no-new-privileges", "shm-size": "1m", "stop-signal": "INT",
-    "stop-timeout": "5", "storage-opt": "size=1G", "sysctl": "net.x=1",
+    "stop-timeout": "5", "storage-opt": "size=1G", "sysctl": "net.x=1", "tmpfs": "/t",
     "tty": "true", "ulimit": "nofile=1", "use-api-socket": "true", "user": "1",
-    "userns": "host", "uts": "host", "volume": "/a:/b", "workdir": "/w",
+    "userns": "host", "uts": "host", "volume": "/a:/b", "volume-driver": "local",
+    "volumes-from": "other", "workdir": "/w",
 }  # fmt: skip
-OF_VOLUMES = {
-    "mount": "type=tmpfs,target=/m", "tmpfs": "/t", "volume-driver": "local",
-    "volumes-from": "other",
-}  # fmt: skip
-BOTH |= {n: v for n, v in OF_VOLUMES.items() if n in {o.name for o in CREATE.every}}
 RUN_ONLY = {"detach": "true", "detach-keys": "ctrl-a", "sig-proxy": "false"}
 SHORT = {
     "a": "attach", "c": "cpu-shares", "d": "detach", "e": "env", "h": "hostname",
