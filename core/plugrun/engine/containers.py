@@ -10,6 +10,7 @@ from plugrun.errors import Conflict, InvalidArgument, NoSuchContainer
 from plugrun.model.container import CREATED, EXITED, PAUSED, RESTARTING, RUNNING, Status
 from plugrun.model.record import replace
 from plugrun.monitor.exitfile import ExitFile, read_exit_file
+from plugrun.monitor.oom import oom_kills
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,7 +96,10 @@ def _ended(ended: ExitFile, started_ns: int = 0) -> Status:
 
 def _running(task: TaskFile) -> Status:
     state = PAUSED if task.paused else RUNNING
-    return Status(state, task.pid, started_ns=task.started_ns, restarts=task.restarts)
+    killed = oom_kills(task.oom_counter) > 0
+    return Status(
+        state, task.pid, started_ns=task.started_ns, oom_killed=killed, restarts=task.restarts
+    )
 
 
 def list_containers(engine: Engine, all: bool) -> Iterator[tuple[Container, Status]]:

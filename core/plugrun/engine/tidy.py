@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
     from plugrun.model.container import Container
+    from plugrun.monitor.exitfile import ExitFile
 
 
 def tidy(engine: Engine, container: Container) -> None:
@@ -30,16 +31,16 @@ def tidy(engine: Engine, container: Container) -> None:
 
 def tell_death(engine: Engine, container: Container) -> None:
     """Tell observers that a container has ended, and how."""
-    engine.emit_container("die", container, death(engine, container))
+    ended = read_exit_file(engine.container_folder(container.id))
+    engine.emit_container("die", container, _death(ended))
     if container.mounts:
         from plugrun.engine.volumeserve import tell_unmounted
 
         tell_unmounted(engine, container)
 
 
-def death(engine: Engine, container: Container) -> dict[str, str]:
+def _death(ended: ExitFile | None) -> dict[str, str]:
     """Say how a container ended, as Docker's event does; the duration is in whole seconds."""
-    ended = read_exit_file(engine.container_folder(container.id))
     if ended is None:
         return {}
     seconds = (ended.finished_ns - ended.started_ns) // 10**9 if ended.started_ns else 0

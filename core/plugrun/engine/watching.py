@@ -63,6 +63,7 @@ def watch_plan(
         probe_early_ms=times[1] if times else 0,
         probe_period_ms=times[2] if times else 0,
         freezer=begun.task.freezer,
+        oom=later(engine, "oomevent", container.id),
     )
 
 

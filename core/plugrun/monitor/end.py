@@ -5,7 +5,8 @@ from __future__ import annotations
 from posix import close
 from time import time_ns
 
-from plugrun.monitor.watch import Watcher, oom_kills
+from plugrun.monitor.oom import oom_kills
+from plugrun.monitor.watch import Watcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

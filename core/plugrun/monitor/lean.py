@@ -26,6 +26,6 @@ def _plan(text: str) -> WatchPlan:
     data = loads(text)
     data["outputs"] = tuple((name, fd) for name, fd in data["outputs"])
     data["clients"] = ()
-    data["probe"] = tuple(data["probe"])
+    data["probe"], data["oom"] = tuple(data["probe"]), tuple(data["oom"])
     data["guests"], data["cleanup"] = tuple(data["guests"]), tuple(data["cleanup"])
     return WatchPlan(**data)

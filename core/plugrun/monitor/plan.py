@@ -21,7 +21,8 @@ class WatchPlan:
     the command that checks the container's health, executed so many milliseconds after the one
     before it: ``probe_early_ms`` in the first ``probe_period_ms`` until the container is healthy,
     ``probe_ms`` else, and not while the file ``freezer`` says that it is paused. ``probing`` is the
-    PID of one that runs already, or 0.
+    PID of one that runs already, or 0. ``oom`` is the command that says that the kernel has killed
+    for want of memory.
     """
 
     pid: int
@@ -49,6 +50,7 @@ class WatchPlan:
     probe_period_ms: int = 0
     probing: int = 0
     freezer: str = ""
+    oom: tuple[str, ...] = ()
 
     @property
     def kept(self) -> tuple[int, ...]:

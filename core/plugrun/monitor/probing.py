@@ -8,6 +8,8 @@ from __future__ import annotations
 import posix
 from time import monotonic_ns, time_ns
 
+from plugrun.monitor.launch import launch
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.monitor.plan import WatchPlan
@@ -45,11 +47,8 @@ class Prober:
         if _is_frozen(self._plan.freezer):
             self._arm()
             return False
-        pid = posix.fork()
-        if pid == 0:
-            _become(self._plan.probe)
-        self.pid = pid
-        self.fd = posix.pidfd_open(pid)
+        self.pid = launch(self._plan.probe)
+        self.fd = posix.pidfd_open(self.pid)
         return True
 
     def ended(self) -> None:
@@ -77,17 +76,6 @@ class Prober:
         is_early = time_ns() - plan.started_ns < plan.probe_period_ms * 10**6
         wait = plan.probe_early_ms if self._starting and is_early else plan.probe_ms
         self._due = monotonic_ns() + wait * 10**6
-
-
-def _become(program: tuple[str, ...]) -> None:
-    """Execute a program in a forked child, without what the monitor has open."""
-    try:
-        null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
-        for fd in (0, 1, 2):
-            posix.dup2(null, fd, inheritable=True)
-        posix.execv(program[0], program)
-    finally:
-        posix._exit(127)
 
 
 def _is_frozen(freezer: str) -> bool:

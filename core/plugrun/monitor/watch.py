@@ -11,6 +11,7 @@ import select
 
 from plugrun.monitor.clients import CHUNK, Client
 from plugrun.monitor.logfile import open_log
+from plugrun.monitor.oom import OomWatch
 from plugrun.monitor.probing import Prober
 
 TYPE_CHECKING = False
@@ -43,6 +44,7 @@ class Watcher:
         self._on_left = left
         self._log = open_log(plan)
         self._prober = Prober(plan)
+        self._oom = OomWatch(plan)
         self._poll = select.poll()
         self._streams = {fd: name for name, fd in plan.outputs}
         self._clients = [Client(stream, fd) for stream, fd in plan.clients]
@@ -53,6 +55,8 @@ class Watcher:
         for fd in (*self._streams, self._pidfd, plan.lifeline, plan.door, self._prober.fd):
             if fd >= 0:
                 self._poll.register(fd, select.POLLIN)
+        if self._oom.fd >= 0:
+            self._poll.register(self._oom.fd, self._oom.mask)
 
     def run(self) -> int:
         """Watch to the end; return the exit code as a shell has it (128+n for signal n)."""
@@ -70,6 +74,7 @@ class Watcher:
             if self._left and self._on_left is not None and self._exit_code is None:
                 self._hand_over()
         self._log.close()
+        self._oom.stop()
         return self._exit_code
 
     @property
@@ -111,6 +116,8 @@ class Watcher:
             self._exit_code = self._reap()
         elif fd == self._prober.fd:
             self._end_probe(self._prober.ended)
+        elif fd == self._oom.fd:
+            self._oom.take()
         elif fd == self._plan.lifeline and not self._left:
             self._leave_client()
         elif fd == self._plan.door:
@@ -278,21 +285,3 @@ class Watcher:
         if self._plan.once and self._input >= 0:
             posix.close(self._input)
             self._input = -1
-
-
-def oom_kills(counter: str) -> int:
-    """Read the kernel's count of OOM kills in a cgroup; 0 if it does not count."""
-    if not counter:
-        return 0
-    try:
-        fd = posix.open(counter, posix.O_RDONLY | posix.O_CLOEXEC)
-    except OSError:
-        return 0
-    try:
-        text = posix.read(fd, 4096)
-    finally:
-        posix.close(fd)
-    for line in text.splitlines():
-        if line.startswith(b"oom_kill "):
-            return int(line.split()[1])
-    return 0
