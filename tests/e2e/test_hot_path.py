@@ -35,6 +35,14 @@ def test_run(warm):
     assert found & FORBIDDEN == set()
 
 
+def test_mounts(warm, tmp_path):
+    mounts = ("-v", f"{tmp_path}:/a:ro", "-v", "hot:/b", "-v", "/c")
+    found = loaded(warm, "run", "--rm", "--network", "none", *mounts, HOST_IMAGE, "true")
+    assert found & FORBIDDEN == set()
+    assert "plugrun.engine.volumes" not in found
+    warm("volume", "rm", "hot")
+
+
 def test_run_d_and_exec(warm):
     args = ("run", "-d", "--name", "hot", "--network", "none", HOST_IMAGE, "sleep", "100")
     found = loaded(warm, *args)

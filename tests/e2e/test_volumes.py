@@ -425,6 +425,83 @@ def test_nonrecursive_binds(plugrun, shared_folder):
     assert sh(plugrun, "ls /m/sub", "--mount", f"{mount},bind-nonrecursive") == ""
 
 
+def test_read_only_reaches_what_is_mounted_below(plugrun, shared_folder):
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", f"{shared_folder}/sub"], check=True)
+    script = "touch /m/sub/x 2>/dev/null && echo written; touch /m/y 2>/dev/null && echo too; true"
+    mount = f"type=bind,src={shared_folder},dst=/m,ro"
+    assert sh(plugrun, script, "-v", f"{shared_folder}:/m:ro") == ""
+    assert sh(plugrun, script, "--mount", mount) == ""
+    forced = f"{mount},bind-recursive=readonly,bind-propagation=rprivate"
+    assert sh(plugrun, script, "--mount", forced) == ""
+    assert sh(plugrun, script, "--mount", f"{mount},bind-recursive=writable") == "written"
+    (shared_folder / "sub/z").write_text("the host's own mount is as it was")
+
+
+def test_a_mount_that_was_left_is_not_emptied(plugrun, tmp_path):
+    """A volume's removal must not reach through a mount that a killed monitor left."""
+    (tmp_path / "precious").write_text("x")
+    plugrun("volume", "create", "left")
+    place = f"{plugrun.root}/volumes/left/_data"
+    subprocess.run(["mount", "--bind", tmp_path, place], check=True)
+    plugrun("volume", "rm", "left")
+    assert (tmp_path / "precious").exists()
+    assert not os.path.lexists(place)
+    os.makedirs(f"{plugrun.root}/volumes/.removed-2/_data")
+    subprocess.run(["mount", "--bind", tmp_path, f"{plugrun.root}/volumes/.removed-2/_data"],
+                   check=True)  # fmt: skip
+    plugrun("volume", "ls")
+    assert (tmp_path / "precious").exists()
+
+
+def test_monitors_that_are_killed_leave_no_mounts(plugrun):
+    plugrun("volume", "create", "mem", "-o", "type=tmpfs", "-o", "device=tmpfs")
+    sh(plugrun, "mkdir /v/sub", "-v", "vol:/v")
+    within = "type=volume,src=vol,dst=/s,volume-subpath=sub"
+    plugrun("run", "-d", "--name", "box", "--network", "none", "-v", "mem:/m", "--mount", within,
+            HOST_IMAGE, "sleep", "1000")  # fmt: skip
+    id = plugrun.inspect("box")["Id"]
+    with open(f"{plugrun.run_root_of_root}/containers/{id}/task", encoding="utf-8") as file:
+        task = json.load(file)
+    os.kill(task["monitor"], signal.SIGKILL)
+    os.kill(task["pid"], signal.SIGKILL)
+    plugrun("wait", "box")
+    plugrun("ps")
+    assert not os.path.ismount(f"{plugrun.root}/volumes/mem/_data")
+    assert os.listdir(f"{plugrun.run_root_of_root}/subpaths") == []
+
+
+def test_a_container_starts_again_with_its_mounts(plugrun):
+    plugrun("volume", "create", "mem", "-o", "type=tmpfs", "-o", "device=tmpfs")
+    sh(plugrun, "mkdir /v/sub", "-v", "vol:/v")
+    script = (
+        "echo x >> /lone/file; cat /lone/file; ls /m; touch /m/gone; "
+        "cat /s/f 2>/dev/null; echo y >> /s/f"
+    )
+    within = "type=volume,src=vol,dst=/s,volume-subpath=sub"
+    plugrun("create", "--name", "box", "--network", "none", "-v", "mem:/m", "-v", "/lone",
+            "--mount", within, HOST_IMAGE, "sh", "-c", script)  # fmt: skip
+    assert plugrun.out("start", "-a", "box").split() == ["x"]
+    assert plugrun.out("start", "-a", "box").split() == ["x", "x", "y"]
+
+
+def test_links_of_an_image_do_not_lead_mounts_into_proc(plugrun, registry, debian_tar, tmp_path):
+    added = layer_of(member("way", tarfile.SYMTYPE, linkname="/proc/sys"))
+    reference = registry.push("e2e/intoproc", make_image([debian_tar, added], {}), "1")
+    done = plugrun(*RUN, "-v", f"{tmp_path}:/way", reference, "true", code=None)
+    assert done.returncode in (125, 126, 127)
+    assert "it leads into /proc" in done.stderr
+
+
+def test_images_that_declare_nonsense(plugrun, registry, debian_tar):
+    for number, target in enumerate(("/", "../..", "", "/proc/sys")):
+        made = make_image([debian_tar], {"Volumes": {target: {}}})
+        reference = registry.push(f"e2e/nonsense{number}", made, "1")
+        plugrun(*RUN, reference, "true", code=125)
+    made = make_image([debian_tar], {"Volumes": {"../../../opt/./x//": {}}})
+    reference = registry.push("e2e/climbs", made, "1")
+    assert "/opt/x" in sh(plugrun, "grep /opt/x /proc/mounts", image=reference)
+
+
 def test_a_path_within_a_volume(plugrun, tmp_path):
     sh(plugrun, "mkdir /v/sub; echo a > /v/sub/file; echo b > /v/one", "-v", "vol:/v")
     mount = "type=volume,src=vol,dst=/m,volume-subpath="

@@ -36,7 +36,7 @@ def parse_volume(text: str) -> MountPoint:
         return MountPoint(VOLUME, checked_target(f"/{text.lstrip('/')}", text), anonymous=True)
     mode = parts[2] if len(parts) == 3 else ""
     options = _options(mode)
-    source = os.path.abspath(parts[0]) if parts[0].startswith((".", "~/")) else parts[0]
+    source = os.path.abspath(parts[0]) if parts[0].startswith(".") else parts[0]
     whole = ":".join((source, *parts[1:]))
     kind = BIND if source.startswith("/") else VOLUME
     _check_kind(kind, options, whole)

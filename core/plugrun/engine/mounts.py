@@ -59,6 +59,8 @@ def decide_mounts(
         if point.target not in found:
             found[point.target] = _named(engine, point)
     for point in found.values():
+        if point.target == "/":
+            raise InvalidArgument("invalid specification: destination can't be '/'")
         _check_proc(point)
     return tuple(
         replace(p, place=f"{engine.run_root}/subpaths/{id}-{n}") if p.subpath else p

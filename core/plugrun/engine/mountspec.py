@@ -50,7 +50,8 @@ def spec_mount(point: MountPoint) -> SpecMount:
 def _bind_options(point: MountPoint) -> list[str]:
     options = ["bind" if point.recursive == "disabled" else "rbind"]
     if point.read_only:
-        options.append("ro")
+        # Docker's since 25: what is mounted below becomes read-only too, unless told otherwise.
+        options += ["ro"] if point.recursive in ("disabled", "writable") else ["ro", "rro"]
     if point.kind == VOLUME:
         return [*options, "rprivate"]
     return [*options, point.propagation or "rprivate"]

@@ -11,6 +11,8 @@ import fcntl
 import os
 
 from plugrun.linux.filesystem import make_private, write_whole
+from plugrun.linux.mountinfo import is_mounted
+from plugrun.linux.mounting import MNT_DETACH, umount
 from plugrun.model.jsontext import dumps, loads
 
 TYPE_CHECKING = False
@@ -63,6 +65,7 @@ def set_aside(engine: Engine, names: Iterable[str]) -> list[str]:
     """Take folders from their names and return where they are now; ``LOCK`` must be held."""
     moved = []
     for name in names:
+        _unmount(volume_data(engine, name))
         aside = f"{engine.root}/volumes/{_REMOVED}{os.urandom(8).hex()}"
         try:
             os.rename(volume_folder(engine, name), aside)
@@ -70,6 +73,12 @@ def set_aside(engine: Engine, names: Iterable[str]) -> list[str]:
             continue
         moved.append(aside)
     return moved
+
+
+def _unmount(path: str) -> None:
+    """Make sure that a removal reaches the volume's own files, not what is mounted over them."""
+    while is_mounted(path):
+        umount(path, MNT_DETACH)
 
 
 def remove_set_aside(paths: Iterable[str]) -> None:
@@ -83,6 +92,7 @@ def remove_set_aside(paths: Iterable[str]) -> None:
             continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _unmount(f"{path}/_data")
             above = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 remove_tree(os.fsencode(os.path.basename(path)), above)

@@ -13,7 +13,8 @@ import os
 from plugrun.engine.volumefolders import LOCK, options_of, volume_data
 from plugrun.errors import PlugrunError
 from plugrun.linux.beneath import open_in_root
-from plugrun.linux.filesystem import make_private
+from plugrun.linux.filesystem import make_private, unlink
+from plugrun.linux.mountinfo import is_mounted
 from plugrun.linux.mounting import (
     MNT_DETACH,
     MS_BIND,
@@ -95,11 +96,11 @@ def _serve(engine: Engine, name: str, user: str) -> None:
     with engine.locks.exclusive(LOCK):
         make_private(users)
         os.close(os.open(f"{users}/{user}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-        if not _is_mounted(data):
+        if not is_mounted(data):
             try:
                 _mount_volume(options_of(engine, name), data)
             except OSError as error:
-                os.unlink(f"{users}/{user}")
+                _forget_user(users, user)
                 raise PlugrunError(
                     f"error while mounting volume '{data}': failed to mount local volume: "
                     f"{(error.strerror or '').lower()}",
@@ -110,19 +111,21 @@ def _serve(engine: Engine, name: str, user: str) -> None:
 def _unserve(engine: Engine, name: str, user: str) -> None:
     users = _users(engine, name)
     with engine.locks.exclusive(LOCK):
-        try:
-            os.unlink(f"{users}/{user}")
-        except FileNotFoundError:
-            pass
-        try:
-            os.rmdir(users)
-        except FileNotFoundError:
-            return
-        except OSError:
-            # Others use it still.
-            return
-        if _is_mounted(volume_data(engine, name)):
+        if _forget_user(users, user) and is_mounted(volume_data(engine, name)):
             umount(volume_data(engine, name), MNT_DETACH)
+
+
+def _forget_user(users: str, user: str) -> bool:
+    """Strike a user off the list; return whether it was the last."""
+    unlink(f"{users}/{user}")
+    try:
+        os.rmdir(users)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        # Others use it still.
+        return False
+    return True
 
 
 def _mount_volume(options: dict[str, str], place: str) -> None:
@@ -137,16 +140,6 @@ def _mount_volume(options: dict[str, str], place: str) -> None:
         mount("", place, "", (flags & ~MS_REC) | MS_REMOUNT)
     if propagation:
         mount("", place, "", propagation)
-
-
-def _is_mounted(path: str) -> bool:
-    """Whether something is mounted at a path, also if it is of the same file system."""
-    # proc_pid_mountinfo(5): these four are written in octal.
-    for letter in "\\ \t\n":
-        path = path.replace(letter, f"\\{ord(letter):03o}")
-    place = os.fsencode(path)
-    with open("/proc/self/mountinfo", "rb") as file:
-        return any(line.split(b" ", 5)[4] == place for line in file)
 
 
 def _mount_subpath(engine: Engine, point: MountPoint) -> None:
@@ -175,7 +168,7 @@ def _mount_subpath(engine: Engine, point: MountPoint) -> None:
 
 
 def _unmount_subpath(place: str) -> None:
-    if _is_mounted(place):
+    if is_mounted(place):
         umount(place, MNT_DETACH)
     try:
         os.rmdir(place)

@@ -156,12 +156,16 @@ def bind(
     source: str | int, target: int, subject: str, options: Sequence[str], *, deep: bool = False
 ) -> None:
     """Bind a path of the host, or a mount already cloned, onto a descriptor."""
-    set_flags, clear_flags, propagation, rest = mounting.parse_options(tuple(options))
+    plain = tuple(option for option in options if option != "rro")
+    set_flags, clear_flags, propagation, rest = mounting.parse_options(plain)
     if rest:
         raise IsolationError(f"mount {subject}: a bind mount has no option {rest}")
     tree = source if isinstance(source, int) else clone(source, subject, options, deep=deep)
     kept = ~(mounting.MS_BIND | mounting.MS_REC)
     mountfd.set_attributes(tree, set_flags & kept, clear_flags)
+    if len(plain) < len(options):
+        # The runtime spec's word for read-only with all that is mounted below.
+        mountfd.set_attributes(tree, mounting.MS_RDONLY, deep=True)
     mountfd.set_attributes(tree, propagation=propagation)
     mountfd.attach(tree, target, subject)
     os.close(tree)
