@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plugrun.cli import output
 from plugrun.cli.failure import SaidError, describe
-from plugrun.errors import PlugrunError
+from plugrun.errors import IsolationError, PlugrunError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,4 +53,8 @@ def _start_attached(engine: Engine, parsed: Parsed) -> int:
 
     streams = ("stdin", "stdout", "stderr")[0 if parsed.values["interactive"] else 1 :]
     keys = detach_keys(parsed.values["detach_keys"])
-    return start_attached(engine, parsed.args[0], Wishes(streams, keys)).exit_code
+    try:
+        return start_attached(engine, parsed.args[0], Wishes(streams, keys)).exit_code
+    except IsolationError as error:
+        # Docker's code for it is 1: `run` alone has 126 and 127.
+        raise PlugrunError(error.message, hint=error.hint) from None
