@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import os
+import time
 from itertools import chain
 
 import pytest
 from plugrun.errors import BackendUnavailable, IsolationError
+from plugrun.interfaces.isolation import LIMIT_IO, LIMIT_MEMORY
 from plugrun.model.mount import Mount
 from plugrun.testing.isolation import Bundle, default_spec
 from plugrun.testing.isolation import IsolationSuite as Contract
-from plugrun_isolation_ns.cgroups import hierarchies
+from plugrun_isolation_ns.cgroups import choose, hierarchies
 from plugrun_isolation_ns.plugin import plugrun_open_isolation, plugrun_options
 
 PARENT = f"plugrun-contract-{os.getpid()}"
+
+
+def _block_device() -> int:
+    """Return the number of a disk that holds at least a megabyte, or 0."""
+    for name in sorted(os.listdir("/sys/block")) if os.path.isdir("/sys/block") else []:
+        with open(f"/sys/block/{name}/size", encoding="ascii") as stream:
+            sectors = int(stream.read())
+        if sectors >= 4096 and not name.startswith(("ram", "zram", "sr", "nbd")):
+            with open(f"/sys/block/{name}/dev", encoding="ascii") as stream:
+                major, minor = stream.read().split(":")
+            return os.makedev(int(major), int(minor))
+    return 0
 
 
 def cgroup_folders(path: str) -> list[str]:
@@ -97,9 +111,74 @@ class TestNamespaces(Contract):
 
     def test_refuses_what_it_does_not_do(self, bundle: Bundle):
         spec = default_spec(["true"])
-        spec["process"]["apparmorProfile"] = "some"
-        with pytest.raises(BackendUnavailable, match="apparmorProfile"):
+        spec["process"]["selinuxLabel"] = "some"
+        with pytest.raises(BackendUnavailable, match="selinuxLabel"):
             bundle.create(spec)
+
+    def test_apparmor(self, bundle: Bundle):
+        spec = default_spec(["true"])
+        spec["process"]["apparmorProfile"] = "unconfined"
+        assert bundle.run(spec) == (0, "")
+        spec["process"]["apparmorProfile"] = "no-such-profile"
+        with pytest.raises((BackendUnavailable, IsolationError), match="no-such-profile"):
+            bundle.create(spec)
+        assert bundle.isolation.tasks() == ()
+
+    @pytest.mark.parametrize("name", ["proc", "sys", "dev"])
+    @pytest.mark.parametrize("target", ["/etc", "../../outside", "bin/busybox", ""])
+    def test_a_link_in_the_place_of_the_kernels_folders(
+        self, bundle: Bundle, name: str, target: str
+    ):
+        """As in Docker, what the image has there makes room for a folder."""
+        place = os.path.join(bundle.root, name)
+        os.rmdir(place)
+        if target:
+            os.symlink(target, place)
+        else:
+            with open(place, "w", encoding="utf-8"):
+                pass
+        kinds = {"proc": "self", "sys": "kernel", "dev": "null"}
+        assert bundle.shell(f"ls -d /{name}/{kinds[name]}") == (0, f"/{name}/{kinds[name]}\n")
+        assert not os.path.islink(place)
+        assert os.path.isdir(place)
+
+    def test_without_the_oom_killer_processes_wait(self, bundle: Bundle):
+        if LIMIT_MEMORY not in bundle.isolation.capabilities:
+            pytest.skip("no controller memory")
+        # In user space: where the kernel itself fills memory for a process, it gives up instead.
+        spec = default_spec(["sh", "-c", "x=more; while :; do x=$x$x; done"])
+        limit = {"limit": 16 << 20, "swap": 16 << 20, "disableOOMKiller": True}
+        spec["linux"]["resources"]["memory"] = limit
+        if choose(hierarchies(), "auto") == "v2":
+            with pytest.raises(BackendUnavailable, match="disableOOMKiller"):
+                bundle.create(spec)
+            return
+        task, reader = bundle.launch(spec)
+        with open(task.oom_counter, encoding="utf-8") as stream:
+            while "under_oom 1" not in stream.read():
+                assert bundle.isolation.state(task.id).status == "running"
+                stream.seek(0)
+        bundle.isolation.delete(task.id, force=True)
+        os.close(reader)
+
+    def test_reading_is_throttled(self, bundle: Bundle):
+        device = _block_device()
+        if LIMIT_IO not in bundle.isolation.capabilities or not device:
+            pytest.skip("no block device to read from, or no controller for it")
+        major, minor = os.major(device), os.minor(device)
+        script = "dd if=/dev/disk of=/dev/null bs=64k count=16 iflag=direct 2>&1"
+        spec = default_spec(["sh", "-c", script])
+        numbers = {"major": major, "minor": minor}
+        spec["linux"]["devices"] = [{"path": "/dev/disk", "type": "b", **numbers}]
+        resources = spec["linux"]["resources"]
+        resources["devices"].append({"allow": True, "type": "b", **numbers, "access": "r"})
+        resources["blockIO"] = {"throttleReadBpsDevice": [{**numbers, "rate": 1 << 20}]}
+        before = time.monotonic()
+        code, output = bundle.run(spec)
+        if "nvalid" in output:
+            pytest.skip("this dd reads no other way than through the cache")
+        assert (code, output.count("16+0")) == (0, 2)
+        assert time.monotonic() - before > 0.5
 
     def test_a_script_of_proc_self_exe_meets_the_trampoline(self, bundle: Bundle):
         """CVE-2019-5736: nowhere on the way to the command is the interpreter executable."""

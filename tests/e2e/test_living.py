@@ -110,6 +110,9 @@ def test_update_of_a_running_and_a_stopped_one(plugrun, box):
     plugrun("kill", "box")
     plugrun("update", "--restart", "on-failure:3", "-m", "32m", "box")
     assert plugrun.inspect("box")["HostConfig"]["Memory"] == 32 << 20
+    plugrun("start", "box")
+    stats = json.loads(plugrun.out("stats", "--no-stream", "--format", "json", "box"))
+    assert stats["MemUsage"].endswith(" / 32MiB")
 
 
 def test_an_update_that_fails_changes_nothing(plugrun, box):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from plugrun.engine.containers import find_container
 from plugrun.engine.limitchecks import check_limits
+from plugrun.engine.resources import CPU_PERIOD_US, limited
 from plugrun.engine.restartchecks import check_restart
 from plugrun.errors import Conflict, NoSuchContainer
+from plugrun.linux.filesystem import write_whole
 from plugrun.model.fence import Limits
+from plugrun.model.jsontext import dumps, loads
 from plugrun.model.record import record, replace
 from plugrun.model.upkeep import RestartPolicy
 
@@ -16,9 +19,8 @@ if TYPE_CHECKING:
 
     from plugrun.engine.engine import Engine
     from plugrun.model.container import Container
-    from plugrun.model.spec import Resources
+    from plugrun.model.spec import Resources, RuntimeSpec
 
-_CPU_PERIOD_US = 100_000
 _LEAST_QUOTA_US = 1000
 _BILLION = 10**9
 # Docker's words where two ways of limiting the CPU meet: what is asked, what is set already.
@@ -50,6 +52,7 @@ def update(engine: Engine, text: str, change: Change) -> None:
         resources = resources_of(change.limits, found.limits)
         if resources:
             _apply(engine, present, resources)
+            _write_bundle(engine.container_folder(present.id), found.limits)
         return found
 
     try:
@@ -120,7 +123,7 @@ def resources_of(given: Limits, merged: Limits) -> Resources:
     }
     quota, period = given.cpu_quota, given.cpu_period
     if given.nano_cpus:
-        period = _CPU_PERIOD_US
+        period = CPU_PERIOD_US
         quota = max(_LEAST_QUOTA_US, given.nano_cpus * period // _BILLION)
     cpu = {
         "shares": given.cpu_shares,
@@ -142,6 +145,18 @@ def resources_of(given: Limits, merged: Limits) -> Resources:
             found[name] = said
     resources: Resources = found
     return resources
+
+
+def _write_bundle(folder: str, limits: Limits) -> None:
+    """Give the next start the new limits; what hooks made of the rest of the bundle stays."""
+    path = f"{folder}/config.json"
+    with open(path, "rb") as file:
+        spec: RuntimeSpec = loads(file.read())
+    resources = spec["linux"].get("resources") or {}
+    for name in ("memory", "cpu", "pids", "blockIO"):
+        resources.pop(name, None)  # type: ignore[misc]
+    spec["linux"]["resources"] = {**resources, **limited(limits)}
+    write_whole(path, dumps(spec).encode())
 
 
 def _apply(engine: Engine, container: Container, resources: Resources) -> None:

@@ -38,6 +38,7 @@ _RLIMITS = [
 ]
 _SECCOMP_SET_MODE_FILTER = 1
 _AT_EMPTY_PATH = 0x1000
+_UNLIMITED = 2**64 - 1
 
 
 def set_oom_score(score: int) -> None:
@@ -60,6 +61,8 @@ def set_rlimits(limits: list[dict[str, Any]]) -> None:
 
 
 def _set_rlimit(number: int, soft: int, hard: int) -> None:
+    # No limit is all bits (RLIM_INFINITY), and -1 where it was written as a signed number.
+    soft, hard = soft & _UNLIMITED, hard & _UNLIMITED
     pair = (ctypes.c_ulong * 2)(min(soft, hard), hard)
     if libc.LIBC.setrlimit(number, pair) == 0:
         return

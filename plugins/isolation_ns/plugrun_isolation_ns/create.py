@@ -10,7 +10,7 @@ import os
 
 from plugrun.api import IsolationError, Mount, Stdio, loads, process
 
-from plugrun_isolation_ns import child, init, rules, seccomp
+from plugrun_isolation_ns import apparmor, child, init, rules, seccomp
 from plugrun_isolation_ns.cgroups import Cgroup, Hierarchy, open_cgroup
 from plugrun_isolation_ns.state import Folder
 
@@ -44,6 +44,10 @@ class Creation:
         self._spec = read_spec(bundle)
         rules.check(self._spec)
         self._namespaces = rules.Namespaces(self._spec)
+        rules.check_names(self._spec, self._namespaces)
+        linux = self._spec.get("linux") or {}
+        rules.check_sysctls(linux.get("sysctl") or {}, self._namespaces)
+        apparmor.check(self._spec["process"].get("apparmorProfile") or "")
         self._cgroup: Cgroup | None = None
         self._pid = 0
 

@@ -11,7 +11,7 @@ import os
 
 from plugrun.api import IsolationError, Mount, Stdio, libc, mounting, process, record
 
-from plugrun_isolation_ns import arch, child, command, devices, mounts, trampoline
+from plugrun_isolation_ns import apparmor, arch, child, command, devices, mounts, trampoline
 from plugrun_isolation_ns.cgroups.view import mount_view
 from plugrun_isolation_ns.root import Root, mount_root
 from plugrun_isolation_ns.rules import Namespaces
@@ -77,32 +77,37 @@ def stage1(job: Job) -> None:
     stdio = job.stdio
     child.close_others(job.report, job.go, stdio.stdin, stdio.stdout, stdio.stderr)
     go = Go(job.go)
-    for kind, path in job.namespaces.joined:
-        _join(kind, path)
+    joined = _open_joined(job.namespaces)
+    for kind, fd in joined:
+        if kind != process.CLONE_NEWCGROUP:
+            process.setns(fd, kind)
     process.unshare(job.namespaces.new & ~process.CLONE_NEWCGROUP)
     if job.cgroup.before_clone:
         go.wait()
     pid = child.clone_sibling(job.cgroup.descriptor())
     if pid == 0:
-        child.run(lambda: _Init(job, go).run(), job.report)
+        child.run(lambda: _Init(job, go, dict(joined)).run(), job.report)
     child.say(job.report, f"P{pid}")
 
 
-def _join(kind: int, path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    process.setns(fd, kind)
-    os.close(fd)
+def _open_joined(namespaces: Namespaces) -> list[tuple[int, int]]:
+    """Open all before the first is joined: the paths are of the caller's namespaces."""
+    found = []
+    for kind, path in namespaces.joined:
+        found.append((kind, child.above(os.open(path, os.O_RDONLY | os.O_CLOEXEC), 4)))
+    return found
 
 
 class _Init:
     """The container's process, step by step."""
 
-    def __init__(self, job: Job, go: Go) -> None:
+    def __init__(self, job: Job, go: Go, joined: dict[int, int]) -> None:
         self._job = job
         self._spec = job.spec
         self._linux = job.spec.get("linux") or {}
         self._go = go
         self._joined = False
+        self._cgroup_namespace = joined.get(process.CLONE_NEWCGROUP, -1)
 
     def run(self) -> None:
         """Set everything up, report, wait for the start, execute."""
@@ -124,10 +129,12 @@ class _Init:
     def _own_process(self) -> None:
         child.reset_signals()
         child.set_stdio(self._job.stdio)
-        child.close_others(0, 1, 2, self._job.report, self._job.go)
+        keep = [fd for fd in (self._cgroup_namespace,) if fd >= 0]
+        child.close_others(0, 1, 2, self._job.report, self._job.go, *keep)
         child.own_session(self._job.stdio)
         join_keyring(self._job.id)
         command.set_oom_score(self._spec["process"].get("oomScoreAdj", 0))
+        apparmor.on_execution(self._spec["process"].get("apparmorProfile") or "")
 
     def _own_namespaces(self) -> None:
         new = self._job.namespaces.new
@@ -153,6 +160,10 @@ class _Init:
         self._guard(root)
         self._join_cgroup()
         root.enter()
+        # Not before: pivot_root(2) moves nothing that is shared.
+        propagation = mounting.PROPAGATION.get(linux.get("rootfsPropagation") or "", 0)
+        if propagation:
+            mounting.mount("", "/", "", propagation)
         child.forbid_imports()
 
     def _fill_dev(self, root: Root, listed: list[dict[str, Any]], terminal: int) -> None:
@@ -171,9 +182,7 @@ class _Init:
         mounts.make_readonly(root, self._linux.get("readonlyPaths") or [])
         if masked:
             mounts.mask_paths(root, masked, devices.open_null(root))
-        propagation = mounting.PROPAGATION.get(self._linux.get("rootfsPropagation") or "", 0)
-        readonly = bool(self._spec["root"].get("readonly"))
-        mounts.finish_root(root, readonly=readonly, propagation=propagation)
+        mounts.finish_root(root, readonly=bool(self._spec["root"].get("readonly")))
 
     def _mount_cgroups(self, root: Root, mount: dict[str, Any]) -> None:
         self._join_cgroup()
@@ -191,6 +200,9 @@ class _Init:
             raise IsolationError(f"joining the cgroup: {child.describe(error)}") from None
         if self._job.namespaces.new & process.CLONE_NEWCGROUP:
             process.unshare(process.CLONE_NEWCGROUP)
+        elif self._cgroup_namespace >= 0:
+            process.setns(self._cgroup_namespace, process.CLONE_NEWCGROUP)
+            os.close(self._cgroup_namespace)
         self._joined = True
 
     def _become_user(self) -> command.Launch:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _PROC_MAGIC = 0x9FA0
 _SYSFS_MAGIC = 0x62656572
 _MAGIC = {"proc": _PROC_MAGIC, "sysfs": _SYSFS_MAGIC}
+_PROC_FILES = frozenset(
+    ("cpuinfo", "diskstats", "loadavg", "meminfo", "net/dev", "slabinfo", "stat", "swaps", "uptime")
+)
 _CONNECTED = ("shared", "rshared", "slave", "rslave")
 
 
@@ -71,10 +74,28 @@ def _mount_bind(root: Root, mount: dict[str, Any], tree: int) -> None:
         tree = _clone(mount)
     is_folder = os.path.isdir(mount["source"])
     target = root.target(mount["destination"], is_folder=is_folder)
-    if not mount["destination"].startswith("/proc/"):
-        _check_not_proc(target, mount["destination"])
+    _check_proc(root, target, tree, mount["destination"])
     bind(tree, target, mount["destination"], mount.get("options") or ())
     os.close(target)
+
+
+def _check_proc(root: Root, target: int, tree: int, destination: str) -> None:
+    """Keep /proc the kernel's own (CVE-2019-16884): it may be bound whole, and a few files of it.
+
+    The files are those that lxcfs(1) offers; no security depends on what they say.
+    """
+    place = root.name_of(target)
+    if place == "/proc":
+        if mountfd.filesystem_type(tree) != _PROC_MAGIC:
+            raise IsolationError(
+                f'"{destination}" cannot be mounted because it is not of type proc',
+                hint="mount it elsewhere",
+            )
+    elif place.startswith("/proc/") and place[6:] not in _PROC_FILES:
+        raise IsolationError(
+            f'"{destination}" cannot be mounted because it is inside /proc',
+            hint="mount it elsewhere",
+        )
 
 
 def mount_filesystem(root: Root, mount: dict[str, Any]) -> None:
@@ -83,10 +104,10 @@ def mount_filesystem(root: Root, mount: dict[str, Any]) -> None:
     flags, _, propagation, data = mounting.parse_options(tuple(mount.get("options") or ()))
     if kind == "tmpfs" and "mode=" not in data:
         data = _with_mode(root, destination, data)
-    target = root.target(destination, is_folder=True)
     if kind in _MAGIC or destination.rstrip("/") == "/dev":
-        os.close(target)
-        target = root.open_plain(destination)
+        target = root.plain_folder(destination)
+    else:
+        target = root.target(destination, is_folder=True)
     mounting.mount(mount.get("source") or kind, f"/proc/self/fd/{target}", kind, flags, data)
     os.close(target)
     if kind in _MAGIC or propagation:
@@ -102,12 +123,6 @@ def _with_mode(root: Root, destination: str, data: str) -> str:
     mode = f"mode={os.fstat(covered).st_mode & 0o7777:o}"
     os.close(covered)
     return f"{data},{mode}" if data else mode
-
-
-def _check_not_proc(target: int, destination: str) -> None:
-    """Refuse a link of the image's that leads a mount into /proc (CVE-2019-16884)."""
-    if mountfd.filesystem_type(target) == _PROC_MAGIC:
-        raise IsolationError(f"mount {destination}: it leads into /proc")
 
 
 def _after(root: Root, destination: str, kind: str, propagation: int) -> None:
@@ -177,9 +192,9 @@ def write_sysctls(root: Root, values: dict[str, str]) -> None:
         os.close(fd)
 
 
-def finish_root(root: Root, *, readonly: bool, propagation: int) -> None:
+def finish_root(root: Root, *, readonly: bool) -> None:
     """Set the root mount's own flags, last of all."""
-    mount = root.open("/")
-    mountfd.set_attributes(mount, mounting.MS_RDONLY if readonly else 0)
-    mountfd.set_attributes(mount, propagation=propagation)
-    os.close(mount)
+    if readonly:
+        mount = root.open("/")
+        mountfd.set_attributes(mount, mounting.MS_RDONLY)
+        os.close(mount)

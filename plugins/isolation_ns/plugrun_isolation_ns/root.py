@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from plugrun.api import IsolationError, beneath, mounting
 
@@ -51,6 +52,35 @@ class Root:
                 ) from None
             raise
 
+    def plain_folder(self, path: str) -> int:
+        """Open a folder of the kernel's, made if it is missing, with no link on its path.
+
+        What else an image has in its place, directly beneath the root, is replaced, as Docker does
+        for /proc, /sys and /dev.
+        """
+        name = path.strip("/")
+        if "/" not in name and name:
+            self._replace(name)
+        try:
+            return self.open_plain(path)
+        except FileNotFoundError:
+            return self.target(path, is_folder=True)
+
+    def _replace(self, name: str) -> None:
+        try:
+            if stat.S_ISDIR(os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mode):
+                return
+            os.unlink(name, dir_fd=self.fd)
+            os.mkdir(name, 0o755, dir_fd=self.fd)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise IsolationError(
+                f"/{name} in the image is no folder and cannot be replaced: "
+                f"{(error.strerror or '').lower()}",
+                hint="an image that does this may be trying to break out",
+            ) from None
+
     def folder(self, path: str, links: int = 0) -> int:
         """Open a folder, made with its parents if it is missing."""
         try:
@@ -86,6 +116,11 @@ class Root:
             return self._make(behind, links + 1, is_folder=is_folder)
         finally:
             os.close(parent)
+
+    def name_of(self, fd: int) -> str:
+        """Return the path within this root that the kernel has for a descriptor."""
+        own, path = (os.readlink(f"/proc/self/fd/{one}") for one in (self.fd, fd))
+        return path[len(own) :] if path.startswith(f"{own}/") else path
 
     def enter(self) -> None:
         """Make this the root and let go of the old one, by pivot_root(2)'s "." on "." way."""

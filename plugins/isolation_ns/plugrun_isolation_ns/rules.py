@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from plugrun.api import BackendUnavailable, IsolationError, process
 
 TYPE_CHECKING = False
@@ -24,7 +26,6 @@ _REFUSED = (
     ("linux", "intelRdt"),
     ("linux", "personality"),
     ("linux", "mountLabel"),
-    ("process", "apparmorProfile"),
     ("process", "selinuxLabel"),
     ("process", "scheduler"),
     ("process", "ioPriority"),
@@ -38,6 +39,7 @@ class Namespaces:
     def __init__(self, spec: dict[str, Any]) -> None:
         self.new = 0
         self.joined: list[tuple[int, str]] = []
+        self._shared: set[int] = set(FLAGS.values())
         for item in (spec.get("linux") or {}).get("namespaces") or []:
             kind = item["type"]
             if kind not in FLAGS:
@@ -45,12 +47,22 @@ class Namespaces:
                     f"isolation ns does not make {kind} namespaces",
                     hint="leave the namespace away, or use a backend that stands on runc or crun",
                 )
-            if item.get("path"):
-                self.joined.append((FLAGS[kind], item["path"]))
-            else:
-                self.new |= FLAGS[kind]
+            self._add(kind, item.get("path") or "")
         if not self.new & process.CLONE_NEWNS:
             raise IsolationError("a container needs a mount namespace of its own")
+
+    def _add(self, kind: str, path: str) -> None:
+        flag = FLAGS[kind]
+        if path:
+            self.joined.append((flag, path))
+        else:
+            self.new |= flag
+        if not path or not is_own(kind, path):
+            self._shared.discard(flag)
+
+    def is_shared(self, kind: str) -> bool:
+        """Whether the container has the namespace of this process."""
+        return FLAGS[kind] in self._shared
 
     @property
     def all(self) -> int:
@@ -59,6 +71,57 @@ class Namespaces:
         for kind, _ in self.joined:
             flags |= kind
         return flags
+
+
+# What /proc calls a namespace where it differs from the spec's word.
+_LINKS = {"network": "net", "mount": "mnt"}
+
+
+def is_own(kind: str, path: str) -> bool:
+    """Whether a path is the namespace that this process is in."""
+    try:
+        return os.path.samefile(path, f"/proc/self/ns/{_LINKS.get(kind, kind)}")
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise IsolationError(
+            f"the {kind} namespace {path} cannot be joined: {reason}",
+            hint="the container or process it belongs to has ended",
+        ) from None
+
+
+# The namespace that a kernel parameter belongs to: namespaces(7), and the pages it names.
+_SYSCTLS = (
+    ("net.", "network"),
+    ("fs.mqueue.", "ipc"),
+    ("kernel.msg", "ipc"),
+    ("kernel.sem", "ipc"),
+    ("kernel.shm", "ipc"),
+    ("kernel.domainname", "uts"),
+    ("kernel.hostname", "uts"),
+)
+
+
+def check_sysctls(values: dict[str, str], namespaces: Namespaces) -> None:
+    """Refuse a kernel parameter that would be the host's own."""
+    for name in values:
+        dotted = name.replace("/", ".")
+        kind = next((kind for prefix, kind in _SYSCTLS if dotted.startswith(prefix)), "")
+        if not kind or ".." in dotted:
+            raise IsolationError(f'sysctl "{name}" is not in a separate kernel namespace')
+        if namespaces.is_shared(kind):
+            raise IsolationError(f'sysctl "{name}" is not allowed in the host {kind} namespace')
+
+
+def check_names(spec: dict[str, Any], namespaces: Namespaces) -> None:
+    """Refuse names for a UTS namespace that is not the container's own."""
+    if namespaces.new & process.CLONE_NEWUTS:
+        return
+    for word in ("hostname", "domainname"):
+        if spec.get(word):
+            raise IsolationError(
+                f"a {word} cannot be set without a UTS namespace of the container's own",
+                hint="leave it out, or do not share the UTS namespace",
+            )
 
 
 def check(spec: dict[str, Any]) -> None:

@@ -129,10 +129,10 @@ def test_limits_are_never_dropped():
 
 
 def test_namespaces():
-    kinds = [{"type": "mount"}, {"type": "network", "path": "/x"}]
+    kinds = [{"type": "mount"}, {"type": "network", "path": "/proc/self/ns/net"}]
     found = rules.Namespaces({"linux": {"namespaces": kinds}})
     assert found.new == rules.FLAGS["mount"]
-    assert found.joined == [(rules.FLAGS["network"], "/x")]
+    assert found.joined == [(rules.FLAGS["network"], "/proc/self/ns/net")]
     assert found.all == rules.FLAGS["mount"] | rules.FLAGS["network"]
     with pytest.raises(BackendUnavailable):
         rules.Namespaces({"linux": {"namespaces": [{"type": "user"}]}})

@@ -22,6 +22,7 @@ from plugrun.testing.isolation.hostile import HostileContract
 from plugrun.testing.isolation.life import LifeContract
 from plugrun.testing.isolation.limits import LimitContract
 from plugrun.testing.isolation.living import LivingContract
+from plugrun.testing.isolation.sharing import SharingContract
 from plugrun.testing.isolation.sight import SightContract
 
 __all__ = ["Bundle", "IsolationSuite", "default_spec"]
@@ -34,6 +35,7 @@ class IsolationSuite(
     CommandContract,
     LimitContract,
     LivingContract,
+    SharingContract,
     HostileContract,
 ):
     """All of the contract."""

@@ -229,7 +229,8 @@ class Bundle:
 
     def close(self) -> None:
         """Remove what a failed test left."""
-        for id, pid in self.made.items():
+        # The last first: it may live in the PID namespace of one before it.
+        for id, pid in reversed(self.made.items()):
             if id in self.isolation.tasks():
                 self.isolation.delete(id, force=True)
             reap(pid)

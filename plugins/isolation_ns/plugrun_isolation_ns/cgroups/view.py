@@ -30,7 +30,9 @@ def mount_view(
     destination = mount["destination"]
     target = root.target(destination, is_folder=True)
     if cgroup.version == "v2":
-        _mount_one(target, cgroup.paths[0], "cgroup2", "", flags, own_namespace=own_namespace)
+        # Without a namespace of its own the container sees the whole tree, where its path is true.
+        mounting.mount("cgroup", f"/proc/self/fd/{target}", "cgroup2", flags, "")
+        os.close(target)
         return
     tmpfs = (flags & ~mounting.MS_RDONLY) | mounting.MS_NODEV
     mounting.mount("tmpfs", f"/proc/self/fd/{target}", "tmpfs", tmpfs, "mode=755")
@@ -50,19 +52,17 @@ def _mount_v1(
     os.mkdir(name, 0o755, dir_fd=folder)
     target = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     data = ",".join(hierarchy.controllers)
-    _mount_one(target, own, "cgroup", data, flags, own_namespace=own_namespace)
+    _mount_one(target, own, data, flags, own_namespace=own_namespace)
     for controller in hierarchy.controllers:
         # As the FHS of cgroup v1 has it: cpu -> cpu,cpuacct
         if controller != name and not controller.startswith("name="):
             os.symlink(name, controller, dir_fd=folder)
 
 
-def _mount_one(
-    target: int, own: str, kind: str, data: str, flags: int, *, own_namespace: bool
-) -> None:
+def _mount_one(target: int, own: str, data: str, flags: int, *, own_namespace: bool) -> None:
     """In a cgroup namespace the file system itself shows the own group; else a bind mount does."""
     if own_namespace:
-        mounting.mount("cgroup", f"/proc/self/fd/{target}", kind, flags, data)
+        mounting.mount("cgroup", f"/proc/self/fd/{target}", "cgroup", flags, data)
     else:
         tree = mountfd.clone_tree(mountfd.AT_FDCWD, own)
         mountfd.set_attributes(tree, flags)
