@@ -85,6 +85,24 @@ def test_following_over_many_files(plugrun):
     assert plugrun.out("logs", "-f", "box").splitlines() == [f"line {n}" for n in range(400)]
 
 
+def test_following_over_lives(plugrun):
+    """Of a restart policy; what comes after the last is not waited for."""
+    again = ("--restart", "on-failure:2")
+    plugrun(*RUN, "-d", *again, HOST_IMAGE, "sh", "-c", "echo life; exit 3")
+    assert plugrun.out("logs", "-f", "box") == "life\nlife\nlife"
+    assert plugrun.inspect("box")["RestartCount"] == 2
+
+
+def test_following_until_it_is_removed(plugrun, ended_by_test):
+    plugrun(*RUN, "-d", "--rm", HOST_IMAGE, "sh", "-c", "echo one; sleep 1000")
+    follower = plugrun.start("logs", "-f", "box")
+    ended_by_test.append(follower)
+    assert follower.stdout.readline() == "one\n"
+    plugrun("kill", "box")
+    assert follower.communicate(timeout=60) == ("", "")
+    assert follower.returncode == 0
+
+
 def test_following_until_a_time(plugrun):
     plugrun(*RUN, "-d", HOST_IMAGE, "sh", "-c", "echo one; sleep 1000")
     until = f"{time.time() + 1:.9f}"

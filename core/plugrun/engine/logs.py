@@ -8,7 +8,7 @@ import time
 from plugrun.engine.logconfig import log_rules
 from plugrun.engine.logtext import LogLine, entries, output, time_of
 from plugrun.engine.places import log_path
-from plugrun.engine.taskfile import watch_lock
+from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import LogNotKept
 from plugrun.linux.inotify import FileWatch
 from plugrun.model.record import record
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _TAIL_BLOCK = 1 << 20
 # What stays in the processor's cache while it is taken apart.
 _BLOCK = 1 << 15
+# A process that has closed its files may still be seen for so many moments, in seconds.
+_GOING, _MOMENT = 20, 0.05
 _READ = os.O_RDONLY | os.O_CLOEXEC
 
 
@@ -45,7 +47,7 @@ def read_output(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield a container's output as (stream, bytes), in pieces of any size.
 
-    With ``follow``, go on until the container has ended and its monitor has written all of it. A
+    With ``follow``, go on until the container has ended, for good if it has a restart policy. A
     reader that falls behind all files of a log misses what has been dropped meanwhile.
     """
     for block in _selected(engine, container, query):
@@ -150,15 +152,50 @@ class _Parts:
                 os.close(self._files.pop(0))
 
     def _growing(self, file: int) -> Iterator[bytes]:
-        """Yield a file up to where another takes its place or nobody writes to it any more."""
-        with FileWatch(self._path) as watch:
+        """Yield a file up to where another takes its place or nobody will write to it any more."""
+        watch = self._watched()
+        if watch is None:
+            yield from _pieces(file)
+            return
+        with watch:
             while True:
-                is_newest = os.path.samestat(os.stat(self._path), os.fstat(file))
-                ended = watch.closed or not self._is_written() or self._is_late()
+                is_newest = self._is_newest(file)
+                ended = self._is_late() or not self._is_served(watch)
                 yield from _pieces(file)
                 if ended or not is_newest:
                     return
                 watch.wait(self._patience())
+
+    def _watched(self) -> FileWatch | None:
+        """Watch the log and who serves the container; None if the log was removed meanwhile."""
+        for others in ((self._engine.task_folder(self._id),), ()):
+            try:
+                return FileWatch(self._path, *others)
+            except FileNotFoundError:
+                continue
+        return None
+
+    def _is_newest(self, file: int) -> bool:
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(file))
+        except FileNotFoundError:
+            return False  # removed with its container
+
+    def _is_served(self, watch: FileWatch) -> bool:
+        """Whether a monitor lives that writes to the log, or will after a restart by policy.
+
+        It lets go of the log when the container has ended, and when another program takes its
+        place; one that is killed does so just before it is gone.
+        """
+        for _ in range(_GOING):
+            task = read_task_file(self._engine.task_folder(self._id))
+            if task is None or not task.attended:
+                return False
+            if not watch.closed:
+                return True
+            watch.wait(_MOMENT)
+        watch.closed = False
+        return True
 
     def _patience(self) -> float | None:
         until = self._query.until_ns
@@ -167,14 +204,6 @@ class _Parts:
     def _is_late(self) -> bool:
         until = self._query.until_ns
         return until is not None and time.time_ns() >= until
-
-    def _is_written(self) -> bool:
-        """Whether a monitor has the log open: it holds this lock from before to after."""
-        lock = self._engine.locks.try_shared(watch_lock(self._id))
-        if lock is None:
-            return True
-        lock.release()
-        return False
 
 
 def _seek_tail(files: list[int], tail: int) -> None:

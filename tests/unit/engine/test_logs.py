@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from types import SimpleNamespace
 
 import pytest
 from plugrun.engine.logs import LogQuery, read_logs, read_output
-from plugrun.engine.taskfile import watch_lock
+from plugrun.engine.taskfile import served_by, write_task_file
 from plugrun.errors import LogNotKept
 from plugrun.model.upkeep import LogConfig
 from plugrun.monitor.logfile import LogFile
-from plugrun.store.locks import Locks
 
 CONTAINER = SimpleNamespace(id="c", log=LogConfig())
 
@@ -20,8 +21,16 @@ CONTAINER = SimpleNamespace(id="c", log=LogConfig())
 @pytest.fixture
 def engine(tmp_path):
     return SimpleNamespace(
-        container_folder=lambda id: str(tmp_path), locks=Locks(f"{tmp_path}/locks")
+        container_folder=lambda id: str(tmp_path), task_folder=lambda id: f"{tmp_path}/task"
     )
+
+
+@pytest.fixture
+def monitor(engine):
+    """This process serves the container, until it says that it does no more."""
+    folder = engine.task_folder("c")
+    write_task_file(folder, served_by(os.getpid()))
+    return SimpleNamespace(end=lambda: os.unlink(f"{folder}/task"))
 
 
 def write(tmp_path, count: int, largest: int = 1000) -> None:
@@ -48,9 +57,8 @@ def test_both_parts_are_read_in_order(engine, tmp_path):
     assert texts(engine) == list(range(20))
 
 
-def test_following_goes_on_in_the_next_part(engine, tmp_path):
+def test_following_goes_on_in_the_next_part(engine, tmp_path, monitor):
     """A writer that waits for its reader: nothing is missed, over many parts."""
-    lock = engine.locks.exclusive(watch_lock("c"))
     log = LogFile(f"{tmp_path}/c-json.log", largest=300)
     turn, seen = threading.Semaphore(1), []
 
@@ -60,7 +68,7 @@ def test_following_goes_on_in_the_next_part(engine, tmp_path):
             log.write("stdout", b"%d\n" % number)
         turn.acquire()
         log.close()
-        lock.release()
+        monitor.end()
 
     writer = threading.Thread(target=serve)
     writer.start()
@@ -71,8 +79,7 @@ def test_following_goes_on_in_the_next_part(engine, tmp_path):
     assert seen == list(range(50))
 
 
-def test_a_follower_that_lags_misses_only_what_is_dropped(engine, tmp_path):
-    lock = engine.locks.exclusive(watch_lock("c"))
+def test_a_follower_that_lags_misses_only_what_is_dropped(engine, tmp_path, monitor):
     log = LogFile(f"{tmp_path}/c-json.log", largest=300, files=3)
     log.write("stdout", b"0\n")
     following = read_logs(engine, CONTAINER, LogQuery(follow=True))
@@ -80,7 +87,7 @@ def test_a_follower_that_lags_misses_only_what_is_dropped(engine, tmp_path):
     for number in range(1, 9):  # three files, four lines each, hold them all
         log.write("stdout", b"%d\n" % number)
     log.close()
-    lock.release()
+    monitor.end()
     assert [int(line.text) for line in following] == list(range(1, 9))
 
 
@@ -112,15 +119,14 @@ def test_times(engine, tmp_path, since, until, tail):
     assert shown == b"".join(b"%d\n" % second for second in wanted)
 
 
-def test_following_ends_with_its_time(engine, tmp_path):
+def test_following_ends_with_its_time(engine, tmp_path, monitor):
     """Nothing is written, and nobody closes the log."""
-    lock = engine.locks.exclusive(watch_lock("c"))
     log = LogFile(f"{tmp_path}/c-json.log")
     until = time.time_ns() + 10**8
     assert list(read_logs(engine, CONTAINER, LogQuery(follow=True, until_ns=until))) == []
     assert time.time_ns() >= until
     log.close()
-    lock.release()
+    monitor.end()
 
 
 def test_a_log_that_is_not_kept(engine):
@@ -138,3 +144,51 @@ def test_blocks_of_any_size_hold_whole_lines(engine, tmp_path):
     found = list(read_output(engine, CONTAINER, LogQuery()))
     assert b"".join(text for _, text in found) == data
     assert len(found) > 5
+
+
+def test_following_goes_on_with_the_next_life(engine, tmp_path, monitor):
+    """Another program of the same monitor opens the log again, as after a restart by policy."""
+    first = LogFile(f"{tmp_path}/c-json.log")
+    first.write("stdout", b"1\n")
+    following = read_logs(engine, CONTAINER, LogQuery(follow=True))
+    assert next(following).text == b"1\n"
+    first.close()
+    second = LogFile(f"{tmp_path}/c-json.log")
+    writer = threading.Thread(target=lambda: second.write("stdout", b"2\n"))
+    writer.start()
+    assert next(following).text == b"2\n"
+    writer.join()
+    second.close()
+    monitor.end()
+    assert list(following) == []
+
+
+def test_following_ends_with_a_monitor_that_was_killed(engine, tmp_path):
+    log = f"{tmp_path}/c-json.log"
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        LogFile(log).write("stdout", b"1\n")
+        os.write(writer, b"x")
+        signal.pause()
+        os._exit(0)
+    os.read(reader, 1)
+    write_task_file(engine.task_folder("c"), served_by(child))
+    following = read_logs(engine, CONTAINER, LogQuery(follow=True))
+    assert next(following).text == b"1\n"
+    os.kill(child, signal.SIGKILL)
+    assert list(following) == []
+    os.waitpid(child, 0)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_following_ends_when_the_container_is_removed(engine, tmp_path, monitor):
+    log = LogFile(f"{tmp_path}/c-json.log")
+    log.write("stdout", b"1\n")
+    following = read_logs(engine, CONTAINER, LogQuery(follow=True))
+    assert next(following).text == b"1\n"
+    log.close()
+    os.unlink(f"{tmp_path}/c-json.log")
+    monitor.end()
+    assert list(following) == []
