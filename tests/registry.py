@@ -188,12 +188,17 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def running_registry(folder: str, program: str = "docker-registry") -> Iterator[Registry]:
-    """Run a registry that keeps its images in ``folder``; it ends with the block."""
+def running_registry(
+    folder: str, program: str = "docker-registry", more: str = ""
+) -> Iterator[Registry]:
+    """Run a registry that keeps its images in ``folder``; it ends with the block.
+
+    ``more`` are lines of its configuration.
+    """
     port = _free_port()
     config = os.path.join(folder, "config.yml")
     with open(config, "w", encoding="utf-8") as file:
-        file.write(_CONFIG.format(folder=os.path.join(folder, "images"), port=port))
+        file.write(_CONFIG.format(folder=os.path.join(folder, "images"), port=port) + more)
     with open(os.path.join(folder, "log"), "wb") as log:
         process = subprocess.Popen([program, "serve", config], stdout=log, stderr=log)
     try:

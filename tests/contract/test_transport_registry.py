@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import uuid
 
 import pytest
 from plugrun.api import Descriptor, host_platform
+from plugrun.testing.pushing import PushSuite
 from plugrun.testing.transport import TransportSuite as Contract
 from plugrun_registry_http.plugin import plugrun_open_transport
 
@@ -86,3 +88,34 @@ class TestPushedBySkopeo(Suite):
             check=True,
         )  # fmt: skip
         return target
+
+
+class TestPush(PushSuite):
+    """What is put into a real registry comes back."""
+
+    @pytest.fixture
+    def repository(self, registry):
+        return f"{registry.host}/contract/{uuid.uuid4().hex}"
+
+    @pytest.fixture
+    def open_destination(self, repository):
+        return lambda: opened(f"docker://{repository}")
+
+    @pytest.fixture
+    def name_of(self, repository):
+        return lambda tag: f"{repository}:{tag}"
+
+    @pytest.fixture
+    def open_source(self):
+        return lambda name: opened(f"docker://{name}")
+
+    def test_a_blob_of_another_repository_is_mounted(self, open_destination, registry):
+        data = os.urandom(100_000)
+        digest = registry.put_blob("contract/origin", data)
+        blob = Descriptor("application/octet-stream", digest, len(data))
+        transport = open_destination()
+        near = [f"{registry.host}/contract/nobody:1", f"{registry.host}/contract/origin:1"]
+        assert transport.mount(blob, ["elsewhere.example/contract/origin:1"]) == ""
+        assert transport.mount(blob, near) == near[1]
+        assert transport.has(blob)
+        transport.close()

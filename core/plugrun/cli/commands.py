@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plugrun.cli.options import CREATE, EXEC, RUN, START, Command
-from plugrun.cli.tables import containers, files, images, system, volumes
+from plugrun.cli.tables import containers, files, images, registries, system, volumes
 
 GROUPS = {
     "config": "See the configuration",
@@ -23,6 +23,7 @@ COMMANDS = (
     *images.TABLES,
     *volumes.TABLES,
     *files.TABLES,
+    *registries.TABLES,
     *system.TABLES,
 )
 

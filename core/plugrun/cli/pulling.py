@@ -38,6 +38,19 @@ class PullView(PullObserver):
         self._board.line(f"Status: {what} for {familiar}")
 
 
+class AllTagsView(PullView):
+    """Shows one pull after another; what they came to is said once, of all of them."""
+
+    def resolved(self, familiar_name: str, tag: str, digest: str) -> None:
+        """Say what is pulled; its layers' states are told anew."""
+        self._board = board(sys.stdout)
+        super().resolved(familiar_name, tag, digest)
+
+    def done(self, digest: str, up_to_date: bool, familiar: str) -> None:
+        """Say which image it was."""
+        self._board.line(f"Digest: {digest}")
+
+
 def run_observer(request: RunRequest) -> PullObserver:
     """Return what shows a pull on behalf of ``run``, on standard error."""
     if request.quiet:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from plugrun.engine.request import GlobalOptions
     from plugrun.interfaces.isolation import Isolation
     from plugrun.interfaces.network import Network
+    from plugrun.interfaces.registry import Registry
     from plugrun.interfaces.storage import Storage
     from plugrun.interfaces.transport import Transport
     from plugrun.launchindex import Backends
@@ -152,6 +153,10 @@ class Engine:
     def open_transport(self, address: str) -> Transport:
         """The transport that takes this address."""
         return self.backends.open_transport(address)
+
+    def open_registry(self, server: str) -> Registry:
+        """The server of this name; nothing is the default one."""
+        return self.backends.open_registry(server)
 
     def _backend(self, kind: str, name: str, folder: str) -> Any:
         key = (kind, name)

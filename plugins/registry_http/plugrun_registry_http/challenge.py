@@ -43,5 +43,11 @@ def bearer(header: str) -> Challenge | None:
     return next(wanted, None)
 
 
+def answerable(header: str) -> Challenge | None:
+    """Return the challenge to answer: Bearer if it can be, else Basic."""
+    basic = (c for c in parse_challenges(header) if c.scheme == "basic")
+    return bearer(header) or next(basic, None)
+
+
 def _plain(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value

@@ -1,4 +1,4 @@
-"""One GET to a registry: token, redirects, limits. Retrying is up to the caller.
+"""One request to a registry: token, redirects, limits. Retrying is up to the caller.
 
 ``requests`` is used by its adapter alone: a session would read .netrc, keep cookies, and read
 the whole body of a redirect, whatever its size.
@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import time
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from plugrun.api import Corrupt, TransportError, Unauthorized
+from plugrun.api import Corrupt, TransportError, Unauthorized, record
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 
-from plugrun_registry_http.challenge import bearer
+from plugrun_registry_http.challenge import answerable
 from plugrun_registry_http.faults import Passing, mapped, refusal
 from plugrun_registry_http.places import is_loopback
-from plugrun_registry_http.tokens import Tokens
+from plugrun_registry_http.tokens import Question, Tokens, nobody
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from plugrun_registry_http.places import Place, Trust
+    from plugrun_registry_http.tokens import Find
 
 PARALLEL = 16
 CHUNK = 256 * 1024
@@ -33,71 +35,119 @@ _REDIRECT = frozenset((301, 302, 303, 307, 308))
 _CONNECT = 15.0
 _ERROR_BODY = 64 * 1024
 _TOKEN_BODY = 1024 * 1024
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+class Body:
+    """What is sent: its length is announced, and it is made anew each time it is sent."""
+
+    def __init__(self, size: int, pieces: Callable[[], Iterable[bytes]]) -> None:
+        self._size = size
+        self._pieces = pieces
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces())
+
+
+@record
+class Request:
+    """One request: ``scope`` is what a token has to allow, ``fine`` what counts as success."""
+
+    method: str
+    url: str
+    place: Place
+    scope: str
+    headers: Mapping[str, str] = MappingProxyType({})
+    body: Body | None = None
+    fine: tuple[int, ...] = (200, 206)
 
 
 class Client:
-    """Asks the places of one repository; safe to use from several threads."""
+    """Asks the places of one repository; safe to use from several threads.
+
+    ``find`` returns the name and password for a place.
+    """
 
     def __init__(
-        self, trust: Trust, timeout: float, now: Callable[[], float] = time.monotonic
+        self,
+        trust: Trust,
+        timeout: float,
+        now: Callable[[], float] = time.monotonic,
+        find: Find = nobody,
     ) -> None:
         self._trust = trust
         self._timeout = (min(timeout, _CONNECT), timeout)
         self._adapter = HTTPAdapter(pool_connections=PARALLEL, pool_maxsize=PARALLEL)
-        self._tokens = Tokens(self._token, now)
+        self._tokens = Tokens(self._token, now, find)
 
     def get(
         self, place: Place, repository: str, path: str, headers: Mapping[str, str]
     ) -> requests.Response:
         """Return a successful answer, its body still to be read and the answer to be closed."""
         url = f"{place.origin}/v2/{repository}/{path}"
-        used = self._tokens.header(place)
-        answer = self._follow(url, place, headers, used)
-        if answer.status_code == 401 and same_origin(str(answer.url), url):
+        return self.ask(Request("GET", url, place, f"repository:{repository}:pull", headers))
+
+    def ask(self, request: Request) -> requests.Response:
+        """Return an answer that the request calls fine, to be read and closed.
+
+        Any other raises: Unauthorized, ImageNotFound, Passing or TransportError.
+        """
+        # An upload may go on at another host: what is ours to show is not for that one.
+        ours = same_origin(request.url, request.place.origin)
+        used = self._tokens.header(request.place, request.scope) if ours else ""
+        answer = self._follow(request, used)
+        if ours and answer.status_code == 401 and same_origin(str(answer.url), request.url):
             asked = answer.headers.get("WWW-Authenticate", "")
             answer.close()
-            answer = self._follow(url, place, headers, self._login(place, repository, asked, used))
-        return _accepted(answer)
+            answer = self._follow(request, self._login(request, asked, used))
+        return _accepted(answer, request.fine)
+
+    def ask_openly(self, request: Request) -> requests.Response:
+        """Ask without showing or fetching any credentials."""
+        return _accepted(self._follow(request, ""), request.fine)
 
     def close(self) -> None:
         """Close idle connections; those in use close with their answers."""
         self._adapter.close()
 
-    def _login(self, place: Place, repository: str, asked: str, refused: str) -> str:
-        challenge = bearer(asked)
+    def _login(self, request: Request, asked: str, refused: str) -> str:
+        place, challenge = request.place, answerable(asked)
         if challenge is None:
             raise Unauthorized(
-                f"{place.origin} wants a name and password for {repository}",
-                hint="only anonymous pulls work yet",
+                f"{place.origin} denies access, and does not say what it wants",
+                hint=f"run plugrun login {place.source}",
             )
-        return self._tokens.renew(place, challenge, f"repository:{repository}:pull", refused)
+        return self._tokens.renew(place, challenge, request.scope, refused)
 
-    def _token(self, url: str, place: Place) -> bytes:
-        answer = _accepted(self._follow(url, place, {}, ""))
-        return whole(answer, _TOKEN_BODY)
+    def _token(self, question: Question) -> bytes:
+        method, headers = ("POST", _FORM) if question.form else ("GET", {})
+        body = Body(len(question.form), lambda: (question.form,)) if question.form else None
+        request = Request(method, question.url, question.place, "", headers, body)
+        return whole(_accepted(self._follow(request, question.authorization)), _TOKEN_BODY)
 
-    def _follow(
-        self, start: str, place: Place, headers: Mapping[str, str], authorization: str
-    ) -> requests.Response:
-        """Ask, and go where redirects point; only ``start``'s own host sees the authorization."""
-        url = start
+    def _follow(self, request: Request, authorization: str) -> requests.Response:
+        """Ask, and go where redirects point; only the first host sees the authorization."""
+        url = request.url
         for _ in range(_REDIRECTS + 1):
-            shown = authorization and same_origin(url, start)
+            shown = authorization and same_origin(url, request.url)
             own = {"Authorization": authorization} if shown else {}
-            answer = self._once(url, place, {**headers, **own})
+            answer = self._once(url, request, {**request.headers, **own})
             target = answer.headers.get("Location")
-            if answer.status_code not in _REDIRECT or not target:
+            if answer.status_code not in _REDIRECT or not target or not _goes_on(request, answer):
                 return answer
             answer.close()
             url = _target(url, target)
-        raise TransportError(f"{start} redirects more than {_REDIRECTS} times")
+        raise TransportError(f"{request.url} redirects more than {_REDIRECTS} times")
 
-    def _once(self, url: str, place: Place, headers: Mapping[str, str]) -> requests.Response:
+    def _once(self, url: str, asked: Request, headers: Mapping[str, str]) -> requests.Response:
         with mapped(url):
             _origin(url)
-        if not self._trust.allows(url, place):
+        if not self._trust.allows(url, asked.place):
             raise TransportError(
-                f"{place.origin} points to {url.partition('?')[0]}, which is not HTTPS",
+                f"{asked.place.origin} points to {url.partition('?')[0]}, which is not HTTPS",
                 hint="mark that host insecure in the profile if this is meant to be",
             )
         own = {"User-Agent": "plugrun", "Accept-Encoding": "identity"}
@@ -105,12 +155,26 @@ class Client:
         if verify is False:
             _silence()
         with mapped(url):
-            request = requests.Request("GET", url, headers={**own, **headers}).prepare()
+            request = requests.Request(
+                asked.method, url, headers={**own, **headers}, data=asked.body or b""
+            ).prepare()
             answer = self._adapter.send(
-                request, stream=True, timeout=self._timeout, verify=verify, proxies=_proxies(url)
+                request,
+                stream=True,
+                timeout=self._timeout,
+                verify=verify,
+                cert=self._trust.certificate(url),
+                proxies=_proxies(url),
             )
             answer.url = url
             return answer
+
+
+def _goes_on(request: Request, answer: requests.Response) -> bool:
+    """Whether a redirect is followed: a body goes again only where that is asked for."""
+    return request.method == "GET" or (
+        request.method != "HEAD" and answer.status_code in (307, 308)
+    )
 
 
 def _target(url: str, location: str) -> str:
@@ -140,8 +204,8 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or default
 
 
-def _accepted(answer: requests.Response) -> requests.Response:
-    if answer.status_code in (200, 206):
+def _accepted(answer: requests.Response, fine: tuple[int, ...] = (200, 206)) -> requests.Response:
+    if answer.status_code in fine:
         return answer
     after = retry_after(answer.headers.get("Retry-After", ""))
     with answer:

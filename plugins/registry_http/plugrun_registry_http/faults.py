@@ -115,7 +115,7 @@ def refusal(status: int, url: str, body: bytes, after: float) -> TransportError:
     if status in (401, 403):
         return Unauthorized(
             f"{where} denies access ({text})",
-            hint="the image may not exist, or may need credentials; only anonymous pulls work yet",
+            hint="the image may not exist, or may need other credentials: see plugrun login",
         )
     if status == 404:
         return ImageNotFound(f"{where} does not exist ({text})")

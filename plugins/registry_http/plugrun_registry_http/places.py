@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from plugrun.api import ConfigError, record
 
+from plugrun_registry_http.certificates import CertificateFolder
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,9 +55,13 @@ class Place:
 
 
 class Trust:
-    """Which hosts may be spoken to without TLS, or without checking who they are."""
+    """Which hosts may be spoken to without TLS, or without checking who they are.
 
-    def __init__(self, insecure: Iterable[str]) -> None:
+    ``certificates`` is a folder as Docker's ``certs.d``: one folder a registry.
+    """
+
+    def __init__(self, insecure: Iterable[str], certificates: str = "") -> None:
+        self._certificates = CertificateFolder(certificates)
         self._insecure = frozenset(entry.lower().removesuffix("/") for entry in insecure)
 
     def is_listed(self, netloc: str) -> bool:
@@ -65,9 +71,16 @@ class Trust:
     def verify(self, url: str) -> bool | str:
         """Return what ``requests`` takes as ``verify``: whether, or with which bundle."""
         netloc = urlsplit(url).netloc
+        own = self._certificates.authorities(netloc)
+        if own:
+            return own
         if self.is_listed(netloc) or is_loopback(netloc):
             return False
         return trusted_bundle() or True
+
+    def certificate(self, url: str) -> tuple[str, str] | None:
+        """Return the files of the certificate and key that a host wants us to show, if any."""
+        return self._certificates.own(urlsplit(url).netloc)
 
     def allows(self, url: str, place: Place) -> bool:
         """Whether a redirect or token server named by ``place`` may be asked: no way down."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from plugrun.api import Transport
+    from plugrun.api import Registry, Transport
 
 SCHEME = "docker"
 
@@ -24,6 +24,13 @@ def plugrun_options() -> tuple[Option, ...]:
             "registries (HOST[:PORT]) spoken to without checking certificates, or over plain HTTP",
         ),
         Option("mirrors", "mapping", {}, "registry -> mirrors to ask first, as URLs or hosts"),
+        Option(
+            "certificates",
+            "string",
+            "/etc/docker/certs.d",
+            "folder with one for each registry (HOST[:PORT]): *.crt to trust, *.cert with *.key to "
+            "show",
+        ),
         Option("timeout", "integer", 60, "seconds without a byte after which a source has stalled"),
         Option("retries", "integer", 6, "how often a passing failure is tried again"),
     )
@@ -38,3 +45,10 @@ def plugrun_open_transport(address: str, options: Mapping[str, Any]) -> Transpor
     from plugrun_registry_http.transport import RegistryTransport
 
     return RegistryTransport(reference, options)
+
+
+def plugrun_open_registry(server: str, options: Mapping[str, Any]) -> Registry | None:
+    """Open a registry by its host; nothing is Docker Hub."""
+    from plugrun_registry_http.server import RegistryServer
+
+    return RegistryServer(server, options)

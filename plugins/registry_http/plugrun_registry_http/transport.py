@@ -5,32 +5,45 @@ from __future__ import annotations
 import threading
 
 from plugrun.api import (
+    LIST,
+    MOUNT,
+    PARALLEL,
     PULL,
+    PUSH,
     RESUME,
     ImageNotFound,
+    InvalidArgument,
     Probe,
     Resolved,
     TransportError,
     Unauthorized,
     Unreachable,
+    parse_reference,
     record,
 )
 
 from plugrun_registry_http.client import Client
+from plugrun_registry_http.dockerconfig import DockerConfig, key_of
 from plugrun_registry_http.documents import document
 from plugrun_registry_http.faults import Passing
 from plugrun_registry_http.patience import Patience
 from plugrun_registry_http.places import Trust, places
 from plugrun_registry_http.stream import Download
+from plugrun_registry_http.tags import all_tags
+from plugrun_registry_http.uploads import Uploads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any, TypeVar
 
     from plugrun.api import Descriptor, Platform, Reference
 
+    from plugrun_registry_http.dockerconfig import Credentials
     from plugrun_registry_http.places import Place
+    from plugrun_registry_http.uploads import Read
+
+    _T = TypeVar("_T")
 
 _TIMEOUT = 60
 _RETRIES = 6
@@ -58,7 +71,7 @@ class _Missed:
 class RegistryTransport:
     """One image in a registry and its mirrors."""
 
-    capabilities = frozenset((PULL, RESUME))
+    capabilities = frozenset((PULL, RESUME, LIST, PUSH, PARALLEL, MOUNT))
 
     def __init__(
         self,
@@ -68,11 +81,13 @@ class RegistryTransport:
     ) -> None:
         self._reference = reference
         self._closed = threading.Event()
-        trust = Trust(options.get("insecure", ()))
+        trust = Trust(options.get("insecure", ()), options.get("certificates", ""))
         self._places = places(reference.host, options.get("mirrors", {}), trust)
-        self._client = Client(trust, float(options.get("timeout", _TIMEOUT)))
+        self._client = Client(trust, float(options.get("timeout", _TIMEOUT)), find=_known_to)
         self._pause = pause or self._closed.wait
         self._retries = int(options.get("retries", _RETRIES))
+        own = tuple(place for place in self._places if not place.mirror)
+        self._uploads = Uploads(self._client, reference, own, lambda: self._patience(own[0]))
 
     def probe(self) -> Probe:
         """Say that it works: whether a registry answers is known when it is asked."""
@@ -80,28 +95,50 @@ class RegistryTransport:
 
     def resolve(self, platform: Platform) -> Resolved:
         """Find the image at the first place that has it; which platforms it has is not asked."""
+        return self._resolve(self._reference)
+
+    def list(self, platform: Platform) -> Iterator[Resolved]:
+        """Yield the image of each tag the registry lists."""
+        tags = self._first_answer(
+            str(self._reference.name),
+            lambda place: all_tags(self._client, place, self._reference.path),
+        )
+        for tag in tags:
+            name = f"{self._reference.name}:{tag}"
+            yield self._resolve(parse_reference(name, default_tag=""))
+
+    def _resolve(self, reference: Reference) -> Resolved:
+        wanted = reference.digest or reference.tag
+
+        def at(place: Place) -> Resolved:
+            found, raw = document(self._client, place, reference.path, wanted)
+            return Resolved(str(reference), found, raw, place.origin)
+
+        return self._first_answer(str(reference), at)
+
+    def _first_answer(self, subject: str, ask: Callable[[Place], _T]) -> _T:
+        """Return what the first place says that knows; it is asked first from then on."""
         missed: list[_Missed] = []
         for place in self._places:
             if any(_settles(one, place) for one in missed):
                 continue
             try:
-                return self._resolve_at(place)
+                found = self._patiently(place, ask)
             except _PASSED_OVER as error:
                 missed.append(_Missed(place, error))
-        raise _summed_up(str(self._reference), missed)
+            else:
+                self._places = _first(place, self._places)
+                return found
+        raise _summed_up(subject, missed)
 
-    def _resolve_at(self, place: Place) -> Resolved:
-        wanted = self._reference.digest or self._reference.tag
+    def _patiently(self, place: Place, ask: Callable[[Place], _T]) -> _T:
         patience, failures = self._patience(place), 0
         while True:
             try:
-                found, raw = document(self._client, place, self._reference.path, wanted)
+                return ask(place)
             except Passing as error:
                 failures += 1
                 patience.wait(failures, error)
-            else:
-                self._places = _first(place, self._places)
-                return Resolved(str(self._reference), found, raw, place.origin)
 
     def fetch(self, descriptor: Descriptor, offset: int = 0) -> Iterator[bytes]:
         """Yield a blob from where the image was found, or the next place that has it."""
@@ -138,6 +175,32 @@ class RegistryTransport:
                 failures += 1
                 patience.wait(failures, error)
 
+    # -- pushing --------------------------------------------------------------------------
+
+    def has(self, blob: Descriptor) -> bool:
+        """Whether the repository has a blob."""
+        return self._uploads.has(blob)
+
+    def mount(self, blob: Descriptor, repositories: Iterable[str]) -> str:
+        """Take a blob over from another repository of this registry."""
+        return self._uploads.mount(blob, repositories)
+
+    def put(self, blob: Descriptor, read: Read) -> None:
+        """Send a blob."""
+        self._uploads.put(blob, read)
+
+    def put_manifest(self, manifest: Descriptor, raw: bytes, names: Iterable[str]) -> None:
+        """Send a manifest under the tags of these names; without any, under its digest."""
+        references = [parse_reference(name, default_tag="") for name in names]
+        for reference in references:
+            if reference.name != self._reference.name or not reference.tag:
+                raise InvalidArgument(f"{reference} is no tag of {self._reference.name}")
+        for wanted in [reference.tag for reference in references] or [manifest.digest]:
+            self._uploads.put_manifest(manifest, raw, wanted)
+
+    def finish(self) -> None:
+        """All is in its place already."""
+
     def _patience(self, place: Place) -> Patience:
         retries = min(self._retries, _MIRROR_RETRIES) if place.mirror else self._retries
         return Patience(retries, self._pause)
@@ -146,6 +209,12 @@ class RegistryTransport:
         """Close connections; a download under way ends at its next retry."""
         self._closed.set()
         self._client.close()
+
+
+def _known_to(place: Place) -> Credentials | None:
+    """Return what Docker's configuration keeps for a place; it is read when it is asked for."""
+    host = place.origin.partition("://")[2] if place.mirror else place.source
+    return DockerConfig().find(key_of(host))
 
 
 def _settles(missed: _Missed, place: Place) -> bool:

@@ -137,6 +137,7 @@ def test_options_are_declared():
     assert [option.name for option in plugrun_options()] == [
         "insecure",
         "mirrors",
+        "certificates",
         "timeout",
         "retries",
     ]

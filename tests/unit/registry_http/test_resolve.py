@@ -155,7 +155,7 @@ def test_a_basic_challenge_is_refused_with_a_hint(server, sample, resolve):
     server.on(sample.manifest_path, sample.answer(status=401, headers=headers))
     with pytest.raises(Unauthorized) as caught:
         resolve()
-    assert "anonymous" in caught.value.hint
+    assert "login" in caught.value.hint
 
 
 def test_denied_is_not_retried(server, sample, resolve, pauses):

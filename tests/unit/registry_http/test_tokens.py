@@ -141,16 +141,16 @@ def test_another_hosts_challenge_is_not_answered(guarded, other_server, sample, 
 def test_a_token_is_used_until_shortly_before_its_end(life, usable):
     now = [1000.0]
     body = json.dumps({"token": "x", "expires_in": life}).encode()
-    tokens = Tokens(lambda url, place: body, lambda: now[0])
+    tokens = Tokens(lambda question: body, lambda: now[0])
     place = Place("r", "https://r")
     challenge = bearer('Bearer realm="https://r/token"')
-    assert tokens.header(place) == ""
+    assert tokens.header(place, SCOPE) == ""
     assert tokens.renew(place, challenge, SCOPE, "") == "Bearer x"
     now[0] += usable - 0.01
-    assert tokens.header(place) == "Bearer x"
+    assert tokens.header(place, SCOPE) == "Bearer x"
     now[0] += 0.02
-    assert tokens.header(place) == ""
-    assert tokens.header(Place("other", "https://other")) == ""
+    assert tokens.header(place, SCOPE) == ""
+    assert tokens.header(Place("other", "https://other"), SCOPE) == ""
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,18 @@ from plugrun.cli.tables.shared import (
     NO_TRUNC,
 )
 
+# Docker's switch for Notary's signatures, which few registries have had; there is none to check.
+_CONTENT_TRUST = Option(
+    "disable-content-trust", FLAG, "Accepted for Docker's sake: there is none", default=True
+)
+
 PULL = Command(
     "pull",
     "[OPTIONS] NAME[:TAG|@DIGEST]",
     "Download an image from a registry",
     (
+        Option("all-tags", FLAG, "Download all images of the repository", "a"),
+        _CONTENT_TRUST,
         Option("platform", STRING, "Take the image for this platform", default=""),
         Option("quiet", FLAG, "Print the image's name only", "q"),
     ),
@@ -25,6 +32,22 @@ PULL = Command(
     verb="pull",
     section=COMMON,
     also=("image pull",),
+)
+
+PUSH = Command(
+    "push",
+    "[OPTIONS] NAME[:TAG]",
+    "Upload an image to a registry",
+    (
+        Option("all-tags", FLAG, "Upload all images of the repository", "a"),
+        _CONTENT_TRUST,
+        Option("quiet", FLAG, "Print the image's name only", "q"),
+    ),
+    least=1,
+    most=1,
+    verb="push",
+    section=COMMON,
+    also=("image push",),
 )
 
 SAVE = Command(
@@ -139,6 +162,7 @@ IMAGE_INSPECT = Command(
 
 TABLES = (
     PULL,
+    PUSH,
     SAVE,
     LOAD,
     IMAGES,
