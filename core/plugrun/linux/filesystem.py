@@ -71,11 +71,14 @@ def make_private(path: str) -> None:
         return
     except FileNotFoundError:
         above = os.path.dirname(path)
-        if os.path.isdir(above):
-            # Some file systems (/proc) answer so when nothing can be made in them.
-            raise
-        make_private(above)
-        make_private(path)
+        if not os.path.isdir(above):
+            make_private(above)
+        # Once more: somebody else may have made the one above meanwhile. Where nothing can be
+        # made (/proc), this raises.
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            return
 
 
 def unlink(path: str) -> None:

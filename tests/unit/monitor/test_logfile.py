@@ -19,7 +19,7 @@ ATTRS = ["", '{"a":"b"}', '{"stream":"\\",\\"stream\\":\\"","time":"x"}']
 
 
 def read(path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
 def write(path, *pieces: tuple[str, bytes], attrs: str = "") -> list[dict]:
