@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -209,6 +211,38 @@ def test_cpus_of_the_set(plugrun):
     assert fails(plugrun, "--cpuset-cpus", "4000").startswith(
         "plugrun: Requested CPUs are not available - requested 4000, available: "
     )
+
+
+def block_device() -> str:
+    """Return a block device of this machine, as a path."""
+    for name in sorted(os.listdir("/sys/block")):
+        if os.path.exists(f"/dev/{name}"):
+            return f"/dev/{name}"
+    pytest.skip("this machine has no block device")
+
+
+def test_rates_of_a_device(plugrun):
+    device = block_device()
+    number = os.stat(device).st_rdev
+    files = "/sys/fs/cgroup/blkio/blkio.throttle.read_bps_device /sys/fs/cgroup/io.max"
+    given = ("--device-read-bps", f"{device}:1mb", HOST_IMAGE)
+    text = run(plugrun, *given, "sh", "-c", f"cat {files} 2>/dev/null; true")
+    assert f"{os.major(number)}:{os.minor(number)} " in text
+    assert "1048576" in text
+
+
+@pytest.fixture
+def parent_cgroup() -> Iterator[str]:
+    """A name for a cgroup; what is made of it is removed."""
+    name = f"plugrun-test-{os.getpid()}"
+    yield name
+    for path in glob.glob(f"/sys/fs/cgroup/*/{name}") + glob.glob(f"/sys/fs/cgroup/{name}"):
+        os.rmdir(path)
+
+
+def test_cgroup_parent(plugrun, parent_cgroup):
+    given = ("--cgroup-parent", parent_cgroup, "--cgroupns", "host", HOST_IMAGE)
+    assert f"/{parent_cgroup}/" in run(plugrun, *given, "cat", "/proc/self/cgroup")
 
 
 # -- create, refusals, exec, inspect ------------------------------------------------------

@@ -34,8 +34,27 @@ SWAP = "swap"
 SYSCTL = "sysctl"
 UINT16 = "uint16"
 ULIMIT = "ulimit"
+WEIGHT = "device-weight"
+BPS = "device-bps"
+IOPS = "device-iops"
 REPEATED = frozenset(
-    (LIST, ENV, LABEL, FILTER, ATTACH, DEVICE_RULE, DNS, DOMAIN, HOST, MOUNT, SYSCTL, ULIMIT)
+    (
+        LIST,
+        ENV,
+        LABEL,
+        FILTER,
+        ATTACH,
+        DEVICE_RULE,
+        DNS,
+        DOMAIN,
+        HOST,
+        MOUNT,
+        SYSCTL,
+        ULIMIT,
+        WEIGHT,
+        BPS,
+        IOPS,
+    )
 )
 
 

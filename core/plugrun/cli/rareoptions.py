@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from plugrun.cli.options import (
     ATTACH,
+    BPS,
     BYTES,
     DEVICE_RULE,
     DNS,
@@ -16,6 +17,7 @@ from plugrun.cli.options import (
     FLAG,
     HOST,
     INT,
+    IOPS,
     LABEL,
     LIST,
     MOUNT,
@@ -24,16 +26,25 @@ from plugrun.cli.options import (
     SYSCTL,
     UINT16,
     ULIMIT,
+    WEIGHT,
     Option,
 )
 
 _LIMITS = (
     Option("blkio-weight", UINT16, "Share of block I/O, 10 to 1000 (0: not said)", default=0),
+    Option("blkio-weight-device", WEIGHT, "Share of one device's I/O: PATH:WEIGHT"),
+    Option("cgroup-parent", STRING, "Cgroup to make the container's own in", default=""),
     Option("cpu-period", INT, "Length of a CPU quota's period in microseconds", default=0),
     Option("cpu-quota", INT, "CPU time in each period in microseconds", default=0),
+    Option("cpu-rt-period", INT, "Length of a real-time period in microseconds", default=0),
+    Option("cpu-rt-runtime", INT, "Real-time CPU time in each in microseconds", default=0),
     Option("cpu-shares", INT, "Share of CPU time, relative to others", "c", 0),
     Option("cpuset-cpus", STRING, "CPUs to run on (0-3, 0,1)", default=""),
     Option("cpuset-mems", STRING, "Memory nodes to use (0-3, 0,1)", default=""),
+    Option("device-read-bps", BPS, "Limit reading from a device: PATH:BYTES a second"),
+    Option("device-read-iops", IOPS, "Limit reads from a device: PATH:NUMBER a second"),
+    Option("device-write-bps", BPS, "Limit writing to a device: PATH:BYTES a second"),
+    Option("device-write-iops", IOPS, "Limit writes to a device: PATH:NUMBER a second"),
     Option("memory-reservation", BYTES, "Memory to be kept to when it is scarce", default=0),
     Option(
         "memory-swap",
@@ -100,18 +111,9 @@ _MOUNTS = (
 )
 
 _LATER = "networks between containers come with a later version of plugrun"
-_NOT_HERE = "plugrun does not do this; leave the option out"
 
 # Name, short form, kind and why not, or what to do instead.
 _REFUSALS = (
-    ("blkio-weight-device", "", LIST, _NOT_HERE),
-    ("cgroup-parent", "", STRING, "set cgroup_parent in the options of the profile's isolation"),
-    ("cpu-rt-period", "", INT, _NOT_HERE),
-    ("cpu-rt-runtime", "", INT, _NOT_HERE),
-    ("device-read-bps", "", LIST, _NOT_HERE),
-    ("device-read-iops", "", LIST, _NOT_HERE),
-    ("device-write-bps", "", LIST, _NOT_HERE),
-    ("device-write-iops", "", LIST, _NOT_HERE),
     ("gpus", "", STRING, "name the devices of this machine with --device"),
     ("ip", "", STRING, _LATER),
     ("ip6", "", STRING, _LATER),

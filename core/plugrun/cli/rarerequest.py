@@ -6,7 +6,7 @@ from plugrun.cli import output
 from plugrun.cli.rareoptions import REFUSED
 from plugrun.errors import InvalidArgument, UsageError
 from plugrun.model.container import DEFAULT_SHM_SIZE
-from plugrun.model.fence import Limits
+from plugrun.model.fence import DeviceRate, Limits
 from plugrun.model.record import replace
 from plugrun.model.upkeep import HealthCheck, LogConfig, RestartPolicy
 
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from plugrun.engine.request import RunRequest
 
 _PORT = 65535
+_RATES = (
+    ("weight", "blkio_weight_device"),
+    ("read_bps", "device_read_bps"),
+    ("write_bps", "device_write_bps"),
+    ("read_iops", "device_read_iops"),
+    ("write_iops", "device_write_iops"),
+)
 _TIMES = ("interval", "timeout", "start_period", "start_interval")
 _FINEST_NS = 10**6
 
@@ -51,6 +58,7 @@ def with_rare(request: RunRequest, v: Mapping[str, Any]) -> RunRequest:
         restart=restart_policy(v["restart"]),
         isolation=v["isolation"],
         runtime=v["runtime"],
+        cgroup_parent=v["cgroup_parent"],
     )
     _check_together(request)
     _warn(request)
@@ -116,6 +124,11 @@ def _limits(common: Limits, v: Mapping[str, Any]) -> Limits:
         cpuset_cpus=v["cpuset_cpus"],
         cpuset_mems=v["cpuset_mems"],
         blkio_weight=v["blkio_weight"],
+        cpu_rt_period=v["cpu_rt_period"],
+        cpu_rt_runtime=v["cpu_rt_runtime"],
+        device_rates=tuple(
+            DeviceRate(kind, path, value) for kind, option in _RATES for path, value in v[option]
+        ),
         # The last of a name counts.
         ulimits=tuple({limit.name: limit for limit in v["ulimit"]}.values()),
     )

@@ -217,6 +217,48 @@ def parse_mount(text: str) -> MountPoint:
     return parse_mount(text)
 
 
+def parse_weight(text: str) -> tuple[str, int]:
+    """Return a device's path and its weight; 0 takes a weight back."""
+    path, value = _of_device(text)
+    fits = value.isascii() and value.isdigit() and len(value) < 6
+    if not fits or (int(value) and not 10 <= int(value) <= 1000):
+        raise InvalidArgument(f"invalid weight for device: {text}")
+    return path, int(value)
+
+
+def parse_bps(text: str) -> tuple[str, int]:
+    """Return a device's path and bytes a second."""
+    path, value = _of_device(text)
+    try:
+        return path, parse_bytes(value)
+    except InvalidArgument:
+        raise InvalidArgument(
+            f"invalid rate for device: {text}. The correct format is "
+            "<device-path>:<number>[<unit>]. Number must be a positive integer. "
+            "Unit is optional and can be kb, mb, or gb"
+        ) from None
+
+
+def parse_iops(text: str) -> tuple[str, int]:
+    """Return a device's path and operations a second."""
+    path, value = _of_device(text)
+    if not (value.isascii() and value.isdigit() and len(value) < 20):
+        raise InvalidArgument(
+            f"invalid rate for device: {text}. The correct format is "
+            "<device-path>:<number>. Number must be a positive integer"
+        )
+    return path, int(value)
+
+
+def _of_device(text: str) -> tuple[str, str]:
+    path, colon, value = text.partition(":")
+    if not colon or not path:
+        raise InvalidArgument(f"bad format: {text}")
+    if not path.startswith("/dev/"):
+        raise InvalidArgument(f"bad format for device path: {text}")
+    return path, value
+
+
 CONVERTERS = {
     "mount": parse_mount,
     "stream": parse_stream,
@@ -229,4 +271,7 @@ CONVERTERS = {
     "domain": parse_domain,
     "device-rule": parse_device_rule,
     "sysctl": parse_sysctl,
+    "device-weight": parse_weight,
+    "device-bps": parse_bps,
+    "device-iops": parse_iops,
 }

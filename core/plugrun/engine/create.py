@@ -118,6 +118,7 @@ def assemble(engine: Engine, request: RunRequest, image: Image) -> Container:
         annotations=request.annotations,
         cidfile=request.cidfile,
         isolation_mode=request.isolation,
+        cgroup_parent=request.cgroup_parent,
     )
 
 

@@ -6,6 +6,8 @@ behaviour, measured.
 
 from __future__ import annotations
 
+import os
+
 from plugrun.engine.capabilities import allowed, at_hand
 from plugrun.engine.joining import joined
 from plugrun.engine.seccomp import default_seccomp
@@ -35,6 +37,8 @@ def fence(spec: RuntimeSpec, container: Container, identity: Identity) -> None:
     if container.domainname:
         spec["domainname"] = container.domainname
     spec["annotations"] = {**dict(container.annotations), **spec.get("annotations", {})}
+    if container.cgroup_parent:
+        spec["linux"]["cgroupsPath"] = cgroup_path(container)
     _namespaces(spec, container)
     _sysctls(spec, container)
     _process(spec, container, identity)
@@ -42,6 +46,12 @@ def fence(spec: RuntimeSpec, container: Container, identity: Identity) -> None:
     _devices(spec, container.security)
     _paths(spec, container.security)
     _shared_memory(spec, container)
+
+
+def cgroup_path(container: Container) -> str:
+    """Return the container's cgroup in the parent it was given; it never leads out of the root."""
+    parent = os.path.normpath("/" + container.cgroup_parent).lstrip("/")
+    return f"/{parent}/{container.id}" if parent else f"/{container.id}"
 
 
 def _namespaces(spec: RuntimeSpec, container: Container) -> None:

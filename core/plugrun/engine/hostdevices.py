@@ -86,6 +86,17 @@ def _device(path: str, facts: os.stat_result) -> Device | None:
     }
 
 
+def block_device(path: str) -> tuple[int, int]:
+    """Return a block device's number; raise IsolationError for what is missing or none."""
+    try:
+        facts = os.stat(path)
+    except OSError as error:
+        raise IsolationError(f"stat {path}: {(error.strerror or 'unreadable').lower()}") from None
+    if not stat.S_ISBLK(facts.st_mode):
+        raise IsolationError(f"{path} is not a block device")
+    return os.major(facts.st_rdev), os.minor(facts.st_rdev)
+
+
 def use_of(device: Device, access: str) -> DeviceRule:
     """Return the rule that allows a device's use."""
     return {

@@ -58,7 +58,7 @@ def host_config(container: Container) -> dict[str, Any]:
         "Runtime": container.isolation.name,
         "ConsoleSize": [0, 0],
         "Isolation": container.isolation_mode,
-        **_limits(container.limits),
+        **_limits(container.limits, container.cgroup_parent),
         **_devices(security),
         **_memory(container.limits),
         "CpuCount": 0,
@@ -87,25 +87,29 @@ def _security_options(container: Container) -> list[str] | None:
     return options if options or security.unmasked else None
 
 
-def _limits(limits: Limits) -> dict[str, Any]:
+def _limits(limits: Limits, cgroup_parent: str) -> dict[str, Any]:
     return {
         "CpuShares": limits.cpu_shares,
         "Memory": limits.memory,
         "NanoCpus": limits.nano_cpus,
-        "CgroupParent": "",
+        "CgroupParent": cgroup_parent,
         "BlkioWeight": limits.blkio_weight,
-        "BlkioWeightDevice": [],
-        "BlkioDeviceReadBps": [],
-        "BlkioDeviceWriteBps": [],
-        "BlkioDeviceReadIOps": [],
-        "BlkioDeviceWriteIOps": [],
+        "BlkioWeightDevice": _rates(limits, "weight", "Weight"),
+        "BlkioDeviceReadBps": _rates(limits, "read_bps", "Rate"),
+        "BlkioDeviceWriteBps": _rates(limits, "write_bps", "Rate"),
+        "BlkioDeviceReadIOps": _rates(limits, "read_iops", "Rate"),
+        "BlkioDeviceWriteIOps": _rates(limits, "write_iops", "Rate"),
         "CpuPeriod": limits.cpu_period,
         "CpuQuota": limits.cpu_quota,
-        "CpuRealtimePeriod": 0,
-        "CpuRealtimeRuntime": 0,
+        "CpuRealtimePeriod": limits.cpu_rt_period,
+        "CpuRealtimeRuntime": limits.cpu_rt_runtime,
         "CpusetCpus": limits.cpuset_cpus,
         "CpusetMems": limits.cpuset_mems,
     }
+
+
+def _rates(limits: Limits, kind: str, key: str) -> list[dict[str, Any]]:
+    return [{"Path": r.path, key: r.value} for r in limits.device_rates if r.kind == kind]
 
 
 def _devices(security: Security) -> dict[str, Any]:

@@ -68,6 +68,7 @@ class RunRequest:
     annotations: tuple[tuple[str, str], ...] = ()
     isolation: str = ""
     runtime: str = ""
+    cgroup_parent: str = ""
 
 
 @record

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal
+
     from plugrun.model.fence import Limits
-    from plugrun.model.spec import BlockIO, Cpu, Memory, Resources
+    from plugrun.model.spec import BlockIO, Cpu, Memory, Resources, ThrottleDevice, WeightDevice
+
+    Throttle = Literal[
+        "throttleReadBpsDevice",
+        "throttleWriteBpsDevice",
+        "throttleReadIOPSDevice",
+        "throttleWriteIOPSDevice",
+    ]
 
 CPU_PERIOD_US = 100_000
 _BILLION = 10**9
+_THROTTLES: dict[str, Throttle] = {
+    "read_bps": "throttleReadBpsDevice",
+    "write_bps": "throttleWriteBpsDevice",
+    "read_iops": "throttleReadIOPSDevice",
+    "write_iops": "throttleWriteIOPSDevice",
+}
 
 
 def limited(limits: Limits) -> Resources:
@@ -21,9 +36,9 @@ def limited(limits: Limits) -> Resources:
         found["cpu"] = cpu
     if limits.pids > 0:
         found["pids"] = {"limit": limits.pids}
-    if limits.blkio_weight:
-        weight: BlockIO = {"weight": limits.blkio_weight}
-        found["blockIO"] = weight
+    block = _block_io(limits)
+    if block:
+        found["blockIO"] = block
     return found
 
 
@@ -58,8 +73,30 @@ def _cpu(limits: Limits) -> Cpu:
     if limits.cpu_shares:
         # The kernel's least (kernel doc scheduler/sched-design-CFS.rst).
         cpu["shares"] = max(2, limits.cpu_shares)
+    if limits.cpu_rt_period:
+        cpu["realtimePeriod"] = limits.cpu_rt_period
+    if limits.cpu_rt_runtime:
+        cpu["realtimeRuntime"] = limits.cpu_rt_runtime
     if limits.cpuset_cpus:
         cpu["cpus"] = limits.cpuset_cpus
     if limits.cpuset_mems:
         cpu["mems"] = limits.cpuset_mems
     return cpu
+
+
+def _block_io(limits: Limits) -> BlockIO:
+    block: BlockIO = {}
+    if limits.blkio_weight:
+        block["weight"] = limits.blkio_weight
+    if limits.device_rates:
+        from plugrun.engine.hostdevices import block_device
+
+        for rate in limits.device_rates:
+            major, minor = block_device(rate.path)
+            if rate.kind == "weight":
+                weight: WeightDevice = {"major": major, "minor": minor, "weight": rate.value}
+                block.setdefault("weightDevice", []).append(weight)
+            else:
+                throttle: ThrottleDevice = {"major": major, "minor": minor, "rate": rate.value}
+                block.setdefault(_THROTTLES[rate.kind], []).append(throttle)
+    return block

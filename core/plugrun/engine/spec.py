@@ -107,6 +107,7 @@ def _is_plain(container: Container) -> bool:
         and not container.limits.ulimits
         and not container.domainname
         and not container.annotations
+        and not container.cgroup_parent
     )
 
 

@@ -91,6 +91,7 @@ class Container:
     annotations: tuple[tuple[str, str], ...] = ()
     cidfile: str = ""
     isolation_mode: str = ""
+    cgroup_parent: str = ""
     NESTED: ClassVar = {
         "storage": BackendChoice,
         "isolation": BackendChoice,

@@ -19,6 +19,19 @@ class Ulimit:
 
 
 @record
+class DeviceRate:
+    """A limit for one block device of the host's, by its path.
+
+    ``kind`` is ``weight`` (10 to 1000), ``read_bps``, ``write_bps`` (bytes a second),
+    ``read_iops`` or ``write_iops`` (operations a second).
+    """
+
+    kind: str
+    path: str
+    value: int
+
+
+@record
 class Limits:
     """Resource limits; 0 or empty is none.
 
@@ -40,7 +53,10 @@ class Limits:
     cpuset_mems: str = ""
     blkio_weight: int = 0
     ulimits: tuple[Ulimit, ...] = ()
-    NESTED: ClassVar = {"ulimits": Ulimit}
+    cpu_rt_period: int = 0
+    cpu_rt_runtime: int = 0
+    device_rates: tuple[DeviceRate, ...] = ()
+    NESTED: ClassVar = {"ulimits": Ulimit, "device_rates": DeviceRate}
 
 
 @record

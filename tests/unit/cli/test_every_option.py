@@ -46,10 +46,8 @@ SHORT = {
     "q": "quiet", "t": "tty", "u": "user", "v": "volume", "w": "workdir",
 }  # fmt: skip
 REFUSED_HERE = {
-    "blkio-weight-device", "cgroup-parent", "cpu-rt-period", "cpu-rt-runtime", "device-read-bps",
-    "device-read-iops", "device-write-bps", "device-write-iops", "gpus", "ip", "ip6",
-    "kernel-memory", "link", "link-local-ip", "mac-address", "network-alias", "publish",
-    "publish-all", "storage-opt", "use-api-socket",
+    "gpus", "ip", "ip6", "kernel-memory", "link", "link-local-ip", "mac-address",
+    "network-alias", "publish", "publish-all", "storage-opt", "use-api-socket",
 }  # fmt: skip
 # What changes nothing that was not so before.
 SAME = {"disable-content-trust", "env-file", "label-file", "volume-driver", "pull", "log-opt"}

@@ -8,7 +8,7 @@ from plugrun.cli.fastparse import FlagError, parse
 from plugrun.cli.options import CREATE, RUN
 from plugrun.cli.requests import run_request
 from plugrun.errors import InvalidArgument, PlugrunError, UsageError
-from plugrun.model.fence import DeviceMapping, Ulimit
+from plugrun.model.fence import DeviceMapping, DeviceRate, Ulimit
 from plugrun.model.upkeep import HealthCheck, LogConfig, RestartPolicy
 
 MS, S = 10**6, 10**9
@@ -54,6 +54,14 @@ def test_durations(text, ns):
         ("sysctl", "foo=1", "sysctl 'foo=1' is not allowed"),
         ("sysctl", "net.x", "sysctl 'net.x' is not allowed"),
         ("sysctl", "kernel.domainname=x", "sysctl 'kernel.domainname=x' is not allowed"),
+        ("device-read-bps", "foo", "bad format: foo"),
+        ("device-read-bps", "sda:1", "bad format for device path: sda:1"),
+        ("device-read-bps", "/dev/sda:x", "invalid rate for device: /dev/sda:x. The correct "
+         "format is <device-path>:<number>[<unit>]. Number must be a positive integer. "
+         "Unit is optional and can be kb, mb, or gb"),
+        ("device-write-iops", "/dev/sda:-1", "invalid rate for device: /dev/sda:-1. The correct "
+         "format is <device-path>:<number>. Number must be a positive integer"),
+        ("blkio-weight-device", "/dev/sda:5", "invalid weight for device: /dev/sda:5"),
         ("device-cgroup-rule", "foo", "invalid device cgroup format 'foo'"),
         ("device-cgroup-rule", "b 1:3 x", "invalid device cgroup format 'b 1:3 x'"),
         ("device-cgroup-rule", "c 1 rwm", "invalid device cgroup format 'c 1 rwm'"),
@@ -197,6 +205,19 @@ def test_requested_cpus_must_be_there():
 )
 def test_devices(text, device):
     assert asked("--device", text).security.devices == (device,)
+
+
+def test_rates_of_devices():
+    found = asked(
+        "--device-read-bps", "/dev/a:1mb", "--device-read-bps", "/dev/b:5",
+        "--device-write-iops", "/dev/a:7", "--blkio-weight-device", "/dev/a:100",
+    )  # fmt: skip
+    assert found.limits.device_rates == (
+        DeviceRate("weight", "/dev/a", 100),
+        DeviceRate("read_bps", "/dev/a", 1 << 20),
+        DeviceRate("read_bps", "/dev/b", 5),
+        DeviceRate("write_iops", "/dev/a", 7),
+    )
 
 
 def test_ports_and_ranges():

@@ -10,7 +10,7 @@ from plugrun.engine.hostdevices import every_device, mapped_devices, rule
 from plugrun.engine.resources import limited
 from plugrun.engine.spec import DEFAULT_CAPABILITIES, runtime_spec
 from plugrun.errors import InvalidArgument, IsolationError
-from plugrun.model.fence import DeviceMapping, Limits, Namespaces, Security, Ulimit
+from plugrun.model.fence import DeviceMapping, DeviceRate, Limits, Namespaces, Security, Ulimit
 
 from tests.unit.cli.examples import container
 
@@ -167,6 +167,43 @@ def test_resources():
     assert limited(Limits(memory=100))["memory"] == {"limit": 100, "swap": 200}
     assert limited(Limits(nano_cpus=5 * 10**8))["cpu"] == {"quota": 50_000, "period": 100_000}
     assert limited(Limits()) == {}
+
+
+def test_rates_of_devices(monkeypatch):
+    monkeypatch.setattr("plugrun.engine.hostdevices.block_device", lambda path: (7, len(path)))
+    found = limited(
+        Limits(
+            device_rates=(
+                DeviceRate("weight", "/dev/a", 100),
+                DeviceRate("read_bps", "/dev/a", 5),
+                DeviceRate("read_bps", "/dev/bb", 6),
+                DeviceRate("write_iops", "/dev/a", 7),
+            )
+        )
+    )
+    assert found["blockIO"] == {
+        "weightDevice": [{"major": 7, "minor": 6, "weight": 100}],
+        "throttleReadBpsDevice": [
+            {"major": 7, "minor": 6, "rate": 5},
+            {"major": 7, "minor": 7, "rate": 6},
+        ],
+        "throttleWriteIOPSDevice": [{"major": 7, "minor": 6, "rate": 7}],
+    }
+
+
+def test_only_block_devices_have_rates():
+    for path, why in (("/dev/nope", "stat /dev/nope: no such file"), ("/dev/null", "is not a")):
+        with pytest.raises(IsolationError) as raised:
+            limited(Limits(device_rates=(DeviceRate("read_bps", path, 1),)))
+        assert why in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("parent", "path"), [("/a/b", "/a/b/"), ("a", "/a/"), ("../../a", "/a/"), ("/..", "/")]
+)
+def test_a_parent_cgroup_never_leads_out_of_the_root(parent, path):
+    found = spec_of(cgroup_parent=parent)["linux"]["cgroupsPath"]
+    assert found == path + container().id
 
 
 # -- devices and paths --------------------------------------------------------------------
