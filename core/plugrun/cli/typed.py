@@ -18,7 +18,7 @@ _MAPS = frozenset(
     (
         *(("*", name) for name in ("Labels", "Annotations", "Networks", "Ports", "PortBindings")),
         *(("*", name) for name in ("ExposedPorts", "Volumes", "Sysctls", "Tmpfs", "Metadata")),
-        *(("*", name) for name in ("DriverOpts", "StorageOpt")),
+        *(("*", name) for name in ("DriverOpts", "StorageOpt", "Options")),
         ("LogConfig", "Config"),
         ("GraphDriver", "Data"),
     )

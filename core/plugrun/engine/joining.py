@@ -6,6 +6,8 @@ so the bundle is filled in then (runtime-spec config-linux.md, Namespaces: a pat
 
 from __future__ import annotations
 
+import os
+
 from plugrun.engine.containers import find_container
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, NoSuchContainer
@@ -51,27 +53,40 @@ def create_joined(engine: Engine, container: Container, create: Callable[[], Tas
     with_pid, with_ipc = joined(spaces.pid), joined(spaces.ipc)
     if not with_pid and not with_ipc:
         return create()
+    held: list[int] = []
+    try:
+        return _create(engine, container, held, create)
+    finally:
+        _close(held)
+
+
+def _create(
+    engine: Engine, container: Container, held: list[int], create: Callable[[], Task]
+) -> Task:
+    with_pid, with_ipc = joined(container.namespaces.pid), joined(container.namespaces.ipc)
     path = f"{engine.container_folder(container.id)}/config.json"
     with open(path, "rb") as file:
         spec: RuntimeSpec = loads(file.read())
-    if with_pid:
-        _enter(spec, "pid", _process(engine, with_pid))
-    donor = _ipc_process(engine, with_ipc) if with_ipc else 0
     shared = ""
-    if donor:
-        _enter(spec, "ipc", donor)
+    if with_pid:
+        held += _namespaces(engine, with_pid, ("pid",))
+        _enter(spec, "pid", held[-1])
+    if with_ipc:
+        held += _ipc_namespaces(engine, with_ipc)
+        _enter(spec, "ipc", held[-1])
         shared = _share_memory(spec, f"{engine.task_folder(container.id)}/shm")
     write_whole(path, dumps(spec).encode())
     if not shared:
         return create()
     from plugrun.engine.sharedmemory import with_shared_memory
 
-    return with_shared_memory(donor, shared, create)
+    return with_shared_memory(held[-2], shared, create)
 
 
-def _enter(spec: RuntimeSpec, kind: str, pid: int) -> None:
+def _enter(spec: RuntimeSpec, kind: str, fd: int) -> None:
     others = [n for n in spec["linux"]["namespaces"] if n["type"] != kind]
-    others.append({"type": kind, "path": f"/proc/{pid}/ns/{kind}"})
+    # By this process's descriptor: the other's PID may be somebody else's by the time it is used.
+    others.append({"type": kind, "path": f"/proc/{os.getpid()}/fd/{fd}"})
     spec["linux"]["namespaces"] = others
 
 
@@ -84,26 +99,45 @@ def _share_memory(spec: RuntimeSpec, place: str) -> str:
     return ""
 
 
-def _process(engine: Engine, id: str) -> int:
-    """Return the first process of a running container."""
+def _namespaces(engine: Engine, id: str, kinds: tuple[str, ...]) -> list[int]:
+    """Return descriptors of a running container's namespaces."""
     other = engine.metadata.container(id)
     if other is None:
         raise NoSuchContainer(f"No such container: {id}")
+    stopped = Conflict(f"container {id} is not running", hint=f"start {other.name} first")
     task = read_task_file(engine.task_folder(id))
     if task is None or not task.running:
-        raise Conflict(f"container {id} is not running", hint=f"start {other.name} first")
-    return task.pid
+        raise stopped
+    found: list[int] = []
+    try:
+        for kind in kinds:
+            found.append(os.open(f"/proc/{task.pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        _close(found)
+        raise stopped from None
+    if not task.running:
+        # It ended meanwhile: whose they are is not known.
+        _close(found)
+        raise stopped
+    return found
 
 
-def _ipc_process(engine: Engine, id: str) -> int:
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def _ipc_namespaces(engine: Engine, id: str) -> list[int]:
+    """Return descriptors of the mount and the IPC namespace of a container that shares them."""
     wrong = f"can't join IPC of container {id}:"
     try:
-        pid = _process(engine, id)
+        found = _namespaces(engine, id, ("mnt", "ipc"))
     except (Conflict, NoSuchContainer) as error:
         raise type(error)(f"{wrong} {error.message}", hint=error.hint) from None
     other = engine.metadata.container(id)
-    if other is not None and other.namespaces.ipc not in ("shareable", "host"):
+    if other is None or other.namespaces.ipc not in ("shareable", "host"):
+        _close(found)
         raise Conflict(
             f"{wrong} non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
         )
-    return pid
+    return found

@@ -29,13 +29,13 @@ _FROM_EMPTY_PATH = 0x04
 _PLACE = b"/dev/shm"
 
 
-def with_shared_memory(pid: int, target: str, make: Callable[[], T]) -> T:
-    """Return what ``make`` returns, called where ``target`` is the /dev/shm of a process.
+def with_shared_memory(there: int, target: str, make: Callable[[], T]) -> T:
+    """Return what ``make`` returns, called where ``target`` is the /dev/shm of a container.
 
-    ``target`` is a folder of this machine, made if it is not there. The caller has one thread.
+    ``there`` is a descriptor of the container's mount namespace; ``target`` a folder of this
+    machine, made if it is not there. The caller has one thread.
     """
     make_private(target)
-    there = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     here = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     folder = os.getcwd()
     tree = -1
@@ -50,9 +50,9 @@ def with_shared_memory(pid: int, target: str, make: Callable[[], T]) -> T:
         # Both change the working directory to the namespace's root: setns(2).
         setns(here, CLONE_NEWNS)
         os.chdir(folder)
-        for fd in (tree, there, here):
-            if fd >= 0:
-                os.close(fd)
+        if tree >= 0:
+            os.close(tree)
+        os.close(here)
 
 
 def _clone(there: int, here: int) -> int:
