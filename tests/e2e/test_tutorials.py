@@ -102,6 +102,12 @@ class Terminal:
         seen, self.screen = self.screen[: found.end()], self.screen[found.end() :]
         return seen
 
+    def knock(self, pattern: bytes) -> None:
+        """Press return until the screen answers: what is typed before raw mode may be dropped."""
+        while not select.select([self._master], [], [], 0.5)[0]:
+            self.type(b"\r")
+        self.read_until(pattern)
+
     def wait(self) -> int:
         """Read to the end; return the exit code."""
         with contextlib.suppress(OSError):
@@ -168,7 +174,7 @@ def test_first_steps(shell):
     with shell.typing("exec -it web bash") as terminal:
         terminal.read_until(b"# ")
         terminal.type(b"echo $((6*7))\r")
-        terminal.read_until(b"\r\n42\r\n")
+        terminal.read_until(b"\r42\r\n")
         terminal.type(b"exit\r")
         assert terminal.wait() == 0
     shell(f"run --name web {image} true", code=125, err="already in use by container")
@@ -255,11 +261,10 @@ def test_a_container_s_life(shell):
         assert terminal.wait() == 0
     shell("ps --filter name=shell --format '{{.Names}}'", "shell")
     with shell.typing("attach shell") as first, shell.typing("attach shell") as second:
-        first.type(b"\r")
-        first.read_until(b"# ")
+        first.knock(b"# ")
         first.type(b"echo $X-$X\r")
-        first.read_until(b"\r\nkept-kept\r\n")
-        second.read_until(b"\r\nkept-kept\r\n")
+        first.read_until(b"\nkept-kept\r\n")
+        second.read_until(b"\nkept-kept\r\n")
         second.type(b"exit 9\r")
         assert second.wait() == 9
         assert first.wait() == 9
@@ -352,7 +357,7 @@ def test_keeping_data(shell, tmp_path):
     assert sorted(os.listdir(tmp_path / "out")) == ["file", "in.txt"]
     shell("cp db:/none x", code=1, err="Could not find the file /none in container db")
     shell("rm -f -v db", "db")
-    assert shell("volume ls -q") == "data"
+    assert "data" in shell("volume ls -q").splitlines()
     shell(f"run --rm --tmpfs /scratch:size=1m {image} df -k /scratch", ".* 1024 .*")
     shell(f"run --rm -v relative/path:/x {image} true", code=125, err="includes invalid characters")
     shell(f"run --rm --mount type=bind,source=/does/not/exist,target=/x {image} true",
@@ -362,7 +367,7 @@ def test_keeping_data(shell, tmp_path):
         *("Images", "Containers", "Local Volumes")
     ]
     # Before API 1.42 Docker pruned named volumes too, and knew no -a.
-    pruned = "Deleted Volumes:\ndata\n\nTotal reclaimed space: .*"
+    pruned = "Deleted Volumes:\n(.*\n)?data\n\nTotal reclaimed space: .*"
     shell(f"volume prune {'-f' if PEER else '-a -f'}", pruned)
     shell("volume rm data", code=1, err="no such volume|No such volume")
     shell("system prune -f --filter label=nothing", ".*Total reclaimed space: 0B")
