@@ -124,14 +124,18 @@ class Terminal:
         os.close(self._master)
 
 
-@pytest.fixture
-def shell(request) -> Iterator[Shell]:
-    if PEER:
-        yield Shell(PEER[:1], PEER[1])
-        return
-    alone, debian = request.getfixturevalue("alone"), request.getfixturevalue("debian")
-    alone("pull", "-q", debian)
-    yield Shell(alone.argv, debian)
+if PEER:
+
+    @pytest.fixture
+    def shell() -> Shell:
+        return Shell(PEER[:1], PEER[1])
+
+else:
+
+    @pytest.fixture
+    def shell(alone, debian) -> Shell:
+        alone("pull", "-q", debian)
+        return Shell(alone.argv, debian)
 
 
 def test_first_steps(shell):
