@@ -188,6 +188,7 @@ def restart_machine(plugrun: Plugrun, *ids: str) -> None:
         with open(started, "w", encoding="utf-8") as file:
             file.write(text.replace('"boot":"', '"boot":"another-'))
     shutil.rmtree(f"{plugrun.run_root_of_root}/containers")
+    os.unlink(f"{plugrun.run_root_of_root}/healed")
 
 
 def test_after_a_restart(alone):

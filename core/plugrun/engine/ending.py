@@ -66,10 +66,11 @@ def wait_attended(engine: Engine, container: Container, task: TaskFile) -> None:
     left = read_task_file(engine.task_folder(container.id))
     if left is None:
         return
-    from plugrun.engine.tidy import forget_task, tidy
+    from plugrun.engine.tidy import forget_task, release, tidy
 
-    if left.restarting:
-        # It had been cleaned up, and waited to be started again.
+    if left.pid == 0:
+        # There was no process yet, or (while it waited to be started again) no more.
+        release(engine, container)
         forget_task(engine, container.id)
         return
     folder = engine.container_folder(container.id)

@@ -26,7 +26,8 @@ def halt(engine: Engine, container: Container, *, keep: bool = False) -> TaskFil
         task = read_task_file(engine.task_folder(container.id))
         if task is None:
             return None
-        if keep or container.restart.name != "no":
+        lives = task.pid != 0 or task.restarting
+        if lives and (keep or container.restart.name != "no"):
             write_whole(halt_path(engine, container.id), b"keep" if keep else b"")
         if task.restarting and task.attended:
             _wake(task)

@@ -13,9 +13,10 @@ from plugrun.engine.ending import wait_attended, wait_ended
 from plugrun.engine.engine import open_engine
 from plugrun.engine.startfile import read_start_file
 from plugrun.engine.taskfile import read_task_file
+from plugrun.engine.tidy import forget_task, release
 from plugrun.errors import Conflict, NoSuchContainer, NoSuchSnapshot, PluginError
 from plugrun.linux.alive import is_alive, start_time
-from plugrun.linux.filesystem import make_private, unlink
+from plugrun.linux.filesystem import unlink, write_whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,9 +43,11 @@ def open_healed(options: GlobalOptions) -> Engine:
 
 def heal(engine: Engine) -> None:
     """Finish what monitors and commands that were killed did not; quick when there is nothing."""
-    if not os.path.isdir(f"{engine.run_root}/containers"):
+    healed = f"{engine.run_root}/healed"
+    if not os.path.exists(healed):
+        # A mark of its own: a start may be the first command after a reboot, and makes the rest.
         _after_reboot(engine)
-        make_private(f"{engine.run_root}/containers")
+        write_whole(healed, b"")
     if os.path.isdir(f"{engine.root}/volumes"):
         from plugrun.engine.volumefolders import sweep
 
@@ -107,7 +110,9 @@ def _heal_one(engine: Engine, id: str, task: TaskFile) -> None:
         # Killed while it was being made: nobody was told of it yet.
         discard(engine, container)
     else:
-        remove_folder(engine.task_folder(id))
+        # Killed before there was a process, but perhaps not before there were cgroups for it.
+        release(engine, container)
+        forget_task(engine, id)
 
 
 def _discard_nameless(engine: Engine, id: str) -> None:

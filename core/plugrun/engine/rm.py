@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from plugrun.engine.containers import find_container
 from plugrun.engine.discard import remove_stopped
-from plugrun.engine.ending import end_now, send_signal
+from plugrun.engine.ending import end_now, send_signal, wait_monitor
 from plugrun.engine.halt import comes_back, halt
 from plugrun.engine.taskfile import read_task_file, serve_lock
 from plugrun.errors import Conflict, PlugrunError
 from plugrun.linux.signals import raw as signals
 
+_GLANCE = 0.02  # seconds
 _KILLED = {"signal": str(int(signals.SIGKILL))}
 
 TYPE_CHECKING = False
@@ -37,6 +38,10 @@ def remove(
     container = find_container(engine, text)
     while True:
         task = read_task_file(engine.task_folder(container.id))
+        if task is not None and task.pid == 0 and task.attended and not task.restarting:
+            # Somebody makes or starts it just now.
+            wait_monitor(task, _GLANCE)
+            continue
         if task is not None and not force:
             _refuse(engine, container, task)
         if task is not None:
@@ -58,19 +63,14 @@ def _refuse(engine: Engine, container: Container, task: TaskFile) -> None:
     elif comes_back(engine, container, task):
         doing = "restarting"
     if doing:
-        raise _refusal(container, f"{doing}: {remedy}" if remedy else doing)
-
-
-def _refusal(container: Container, what: str) -> Conflict:
-    return Conflict(f'cannot remove container "/{container.name}": container is {what}')
+        what = f"{doing}: {remedy}" if remedy else doing
+        raise Conflict(f'cannot remove container "/{container.name}": container is {what}')
 
 
 def _end(engine: Engine, container: Container, killed: bool) -> None:
     task = halt(engine, container)
     if task is None:
         return
-    if task.pid == 0 and task.attended and not task.restarting:
-        raise _refusal(container, "being started by another command")
     if task.running and not killed:
         engine.emit_container("kill", container, _KILLED)
     end_now(engine, container, task)

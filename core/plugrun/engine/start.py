@@ -62,24 +62,27 @@ def _start_with(
         while True:
             _settle(engine, container)
             with engine.locks.exclusive(serve_lock(container.id)):
-                if not _is_ending(read_task_file(engine.task_folder(container.id))):
+                if not _is_changing(read_task_file(engine.task_folder(container.id))):
                     return _start_settled(engine, container, starter, visit)
     finally:
         starter.dismiss()
 
 
 def _settle(engine: Engine, container: Container) -> None:
-    """Wait until the monitor of the life before has cleaned up, or decided to go on.
+    """Wait until a monitor has cleaned up, decided to go on, or done what another began.
 
     Not under the lock, which it needs for that.
     """
-    while _is_ending(task := read_task_file(engine.task_folder(container.id))):
+    while _is_changing(task := read_task_file(engine.task_folder(container.id))):
         assert task is not None
         wait_monitor(task, _GLANCE)
 
 
-def _is_ending(task: TaskFile | None) -> bool:
-    return task is not None and task.pid != 0 and not task.running and task.attended
+def _is_changing(task: TaskFile | None) -> bool:
+    """Whether somebody is about to start it, or to clean up after it."""
+    if task is None or task.restarting or task.running:
+        return False
+    return task.attended
 
 
 def _start_settled(
@@ -105,8 +108,6 @@ def _startable(engine: Engine, container: Container) -> Container | None:
         return None
     if now.state == PAUSED:
         raise Conflict("cannot start a paused container, try unpause instead")
-    if task is not None and task.pid == 0 and task.attended:
-        raise Conflict(f"container {container.name} is being made by another command")
     if task is not None:
         wait_attended(engine, container, task)
     # As it is now: it may have been removed by its end, or changed meanwhile.
