@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from tests.e2e.conftest import HOST_IMAGE, Plugrun
+from tests.e2e.conftest import HOST_IMAGE, Plugrun, layer
+from tests.registry import Registry, make_image
 
 RUN = ("run", "-d", "--network", "none", "--name", "box")
 QUICK = ("--health-interval", "50ms", "--health-timeout", "20s")
@@ -138,6 +139,35 @@ def test_attached_and_started_again(plugrun, told):
     attached.communicate(timeout=60)
     plugrun("start", "box")
     assert told("health_status") == "health_status: healthy"
+
+
+@pytest.fixture(scope="module")
+def checked_image(registry: Registry) -> str:
+    """An image with a health check of its own."""
+    with open("/bin/busybox", "rb") as file:
+        program = file.read()
+    names = ("sleep", "test", "touch")
+    tar = layer(("bin", None, 0o755), *((f"bin/{name}", program, 0o755) for name in names))
+    check = {"Test": ["CMD", "test", "-e", "/ok"], "Interval": 50_000_000, "Retries": 1}
+    made = make_image([tar], {"Env": ["PATH=/bin"], "Healthcheck": check})
+    return registry.push("e2e/checked", made, "1")
+
+
+def test_the_check_of_an_image(plugrun, told, checked_image):
+    plugrun(*RUN, checked_image, "sleep", "1000")
+    assert told("health_status") == "health_status: unhealthy"
+    plugrun("exec", "box", "touch", "/ok")
+    assert told("health_status") == "health_status: healthy"
+
+
+def test_what_is_said_goes_over_the_image(plugrun, told, checked_image):
+    """Field by field: the test and the interval stay the image's."""
+    plugrun(*RUN, "--health-retries", "3", checked_image, "sleep", "1000")
+    assert told("health_status") == "health_status: unhealthy"
+    assert plugrun.inspect("box")["State"]["Health"]["FailingStreak"] >= 3
+    plugrun("rm", "-f", "box")
+    plugrun(*RUN, "--no-healthcheck", checked_image, "sleep", "1000")
+    assert "Health" not in plugrun.inspect("box")["State"]
 
 
 def test_without(plugrun):

@@ -42,7 +42,7 @@ def main() -> None:
     engine = open_engine(GlobalOptions(root, run_root, config, profile))
     container = engine.metadata.container(id)
     task = read_task_file(engine.task_folder(id))
-    if container is None or task is None or not task.running:
+    if container is None or task is None or not task.running or task.paused:
         return
     engine.close_metadata()
     prctl(PR_SET_CHILD_SUBREAPER, 1)
