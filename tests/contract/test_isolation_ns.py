@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from itertools import chain
 
 import pytest
 from plugrun.errors import BackendUnavailable, IsolationError
-from plugrun.interfaces.isolation import LIMIT_IO, LIMIT_MEMORY
+from plugrun.interfaces.isolation import LIMIT_IO, LIMIT_MEMORY, Stdio
+from plugrun.linux.devpts import open_own_pty
 from plugrun.model.mount import Mount
 from plugrun.testing.isolation import Bundle, default_spec
 from plugrun.testing.isolation import IsolationSuite as Contract
@@ -141,6 +143,28 @@ class TestNamespaces(Contract):
         assert bundle.shell(f"ls -d /{name}/{kinds[name]}") == (0, f"/{name}/{kinds[name]}\n")
         assert not os.path.islink(place)
         assert os.path.isdir(place)
+
+    @pytest.mark.parametrize("user", [0, 1000])
+    def test_a_terminal_has_its_name_inside(self, bundle: Bundle, user: int):
+        script = "tty; readlink /proc/self/fd/1; stat -c '%t:%T %u' /dev/console"
+        spec = default_spec(["sh", "-c", f"{script}; echo open > /dev/pts/0"])
+        spec["process"]["user"]["uid"] = user
+        bundle.write(spec)
+        master, replica, devpts = open_own_pty()
+        stdio = Stdio(replica, replica, replica, terminal=True, devpts=devpts)
+        task = bundle.isolation.create("own-terminal", bundle.path, stdio)
+        bundle.made["own-terminal"] = task.pid
+        os.close(replica)
+        os.close(devpts)
+        bundle.isolation.start("own-terminal")
+        assert os.waitpid(task.pid, 0)[1] == 0
+        output = b""
+        with suppress(OSError):  # EIO: nobody has the other end any more
+            while part := os.read(master, 4096):
+                output += part
+        os.close(master)
+        pts = "/dev/pts/0"
+        assert output.decode().split() == [pts, pts, "88:0", str(user), "open"]
 
     def test_without_the_oom_killer_processes_wait(self, bundle: Bundle):
         if LIMIT_MEMORY not in bundle.isolation.capabilities:

@@ -39,7 +39,7 @@ def attached(plugrun: Plugrun, *args: str) -> Terminal:
 def test_the_terminal_is_real(plugrun):
     with shell(plugrun, "seat") as terminal:
         terminal.send("stty size; tty\r")
-        terminal.expect("24 80\r\n/dev/console\r\n")
+        terminal.expect("24 80\r\n/dev/pts/0\r\n")
         terminal.resize(40, 120)
         terminal.send("sh -c 'echo go''ing; sleep 100'\r")
         terminal.expect("going")

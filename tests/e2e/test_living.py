@@ -207,3 +207,14 @@ def test_a_reader_of_stats_that_goes(plugrun, box):
         process.stdout.close()
         process.stdout = None
         assert process.wait(PATIENCE) == 141
+
+
+def test_a_terminal_has_its_name_inside(plugrun):
+    """The same file system holds the first terminal, and those of exec."""
+    script = "ls -l /proc/self/fd/0; sleep 1000"
+    run = ("run", "-dt", "--network", "none", "--name", "box", HOST_IMAGE, "sh", "-c", script)
+    plugrun(*run)
+    wait_for(lambda: plugrun.out("logs", "box").rstrip().endswith("/dev/pts/0"))
+    out = plugrun.out("exec", "-t", "box", "ls", "-l", "/proc/self/fd/0")
+    assert out.rstrip().endswith("/dev/pts/1")
+    assert plugrun.out("exec", "box", "ls", "/dev/pts").split() == ["0", "ptmx"]

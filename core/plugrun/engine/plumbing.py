@@ -24,8 +24,9 @@ class Plumbing:
 
     def close_inner(self) -> None:
         """Close the process's own ends, as everybody else must for ends of file to be seen."""
-        for fd in {self.inner.stdin, self.inner.stdout, self.inner.stderr}:
-            os.close(fd)
+        for fd in {self.inner.stdin, self.inner.stdout, self.inner.stderr, self.inner.devpts}:
+            if fd >= 0:
+                os.close(fd)
 
     def close_outputs(self) -> None:
         """Close the reading ends, but for a terminal that is also the input."""
@@ -40,7 +41,10 @@ def lay(*, terminal: bool, interactive: bool, size_of: int = -1) -> Plumbing:
     The pty is of the size of the terminal ``size_of``, or else of the caller's own.
     """
     if terminal:
-        return over_pty(*os.openpty(), size_of)
+        from plugrun.linux.devpts import open_own_pty
+
+        ours, theirs, devpts = open_own_pty()
+        return over_pty(ours, theirs, size_of, devpts)
     out_read, out_write = os.pipe2(os.O_CLOEXEC)
     error_read, error_write = os.pipe2(os.O_CLOEXEC)
     given = -1
@@ -52,9 +56,10 @@ def lay(*, terminal: bool, interactive: bool, size_of: int = -1) -> Plumbing:
     return Plumbing(Stdio(stdin, out_write, error_write), outputs, given)
 
 
-def over_pty(ours: int, theirs: int, size_of: int = -1) -> Plumbing:
+def over_pty(ours: int, theirs: int, size_of: int = -1, devpts: int = -1) -> Plumbing:
     """Lay both ends of a pty, of the size of a terminal: the caller's own unless it is given."""
     source = size_of if size_of >= 0 else first_terminal()
     if source >= 0:
         copy_window_size(source, ours)
-    return Plumbing(Stdio(theirs, theirs, theirs, terminal=True), (("stdout", ours),), ours)
+    inner = Stdio(theirs, theirs, theirs, terminal=True, devpts=devpts)
+    return Plumbing(inner, (("stdout", ours),), ours)

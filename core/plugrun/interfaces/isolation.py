@@ -96,13 +96,16 @@ class Stdio:
     """The descriptors that become 0, 1 and 2. A terminal is its pty's replica end, thrice.
 
     With ``terminal`` the process gets a session of its own with descriptor 0 as its controlling
-    terminal, and /dev/console is that terminal.
+    terminal, and /dev/console is that terminal. ``devpts`` is the detached mount of the file system
+    that the terminal was made in (``linux.devpts``), or -1: attached where ``create`` mounts devpts
+    it gives the terminal its name inside. A backend that cannot do so leaves it.
     """
 
     stdin: int
     stdout: int
     stderr: int
     terminal: bool = False
+    devpts: int = -1
 
 
 @record

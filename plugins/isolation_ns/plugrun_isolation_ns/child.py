@@ -145,13 +145,15 @@ def close_others(*keep: int) -> None:
     process.close_range(first)
 
 
-def set_stdio(stdio: Stdio) -> None:
-    """Make the three descriptors 0, 1 and 2, whichever numbers they had."""
+def set_stdio(stdio: Stdio) -> int:
+    """Make the three descriptors 0, 1 and 2, whichever numbers they had; return the devpts'."""
+    devpts = above(stdio.devpts, 10) if 0 <= stdio.devpts < 10 else stdio.devpts
     wanted = (stdio.stdin, stdio.stdout, stdio.stderr)
     copies = [int(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)) for fd in wanted]
     for target, copy in enumerate(copies):
         os.dup2(copy, target)
         os.close(copy)
+    return devpts
 
 
 def own_session(stdio: Stdio) -> None:

@@ -75,7 +75,8 @@ def stage1(job: Job) -> None:
     child.die_with_parent()
     child.hide()
     stdio = job.stdio
-    child.close_others(job.report, job.go, stdio.stdin, stdio.stdout, stdio.stderr)
+    own = (stdio.stdin, stdio.stdout, stdio.stderr, stdio.devpts)
+    child.close_others(job.report, job.go, *[fd for fd in own if fd >= 0])
     go = Go(job.go)
     joined = _open_joined(job.namespaces)
     for kind, fd in joined:
@@ -128,8 +129,8 @@ class _Init:
 
     def _own_process(self) -> None:
         child.reset_signals()
-        child.set_stdio(self._job.stdio)
-        keep = [fd for fd in (self._cgroup_namespace,) if fd >= 0]
+        self._devpts = child.set_stdio(self._job.stdio)
+        keep = [fd for fd in (self._cgroup_namespace, self._devpts) if fd >= 0]
         child.close_others(0, 1, 2, self._job.report, self._job.go, *keep)
         child.own_session(self._job.stdio)
         join_keyring(self._job.id)
@@ -151,9 +152,10 @@ class _Init:
         listed: list[dict[str, Any]] = spec.get("mounts") or []
         connected = mounts.clone_connected(listed)
         mounting.mount("", "/", "", mounting.MS_REC | mounting.MS_PRIVATE)
-        terminal = devices.clone_terminal() if self._job.stdio.terminal else -1
         root = mount_root(self._job.root_path, self._job.rootfs)
-        mounts.mount_all(root, listed, connected, self._mount_cgroups)
+        mounts.mount_all(root, listed, connected, self._mount_cgroups, self._devpts)
+        # Now its path is one of this namespace, whether the terminal is the host's or our own.
+        terminal = devices.clone_terminal() if self._job.stdio.terminal else -1
         self._fill_dev(root, listed, terminal)
         mounts.write_sysctls(root, linux.get("sysctl") or {})
         _make_cwd(root, spec["process"].get("cwd") or "/")

@@ -55,14 +55,17 @@ def mount_all(
     mounts: list[dict[str, Any]],
     connected: dict[int, int],
     mount_cgroups: Callable[[Root, dict[str, Any]], None],
+    devpts: int,
 ) -> None:
-    """Perform the mounts in their order."""
+    """Perform the mounts in their order; ``devpts`` is a mount that is there already, or -1."""
     for place, mount in enumerate(mounts):
         try:
             if is_bind(mount):
                 _mount_bind(root, mount, connected.get(place, -1))
             elif mount.get("type") in ("cgroup", "cgroup2"):
                 mount_cgroups(root, mount)
+            elif mount.get("type") == "devpts" and devpts >= 0:
+                _attach_devpts(root, mount, devpts)
             else:
                 mount_filesystem(root, mount)
         except OSError as error:
@@ -77,6 +80,22 @@ def _mount_bind(root: Root, mount: dict[str, Any], tree: int) -> None:
     _check_proc(root, target, tree, mount["destination"])
     bind(tree, target, mount["destination"], mount.get("options") or ())
     os.close(target)
+
+
+def _attach_devpts(root: Root, mount: dict[str, Any], devpts: int) -> None:
+    """Attach the file system that the terminal is in, with the spec's flags and options."""
+    destination = mount["destination"]
+    flags, _, _, data = mounting.parse_options(tuple(mount.get("options") or ()))
+    target = root.target(destination, is_folder=True)
+    mountfd.set_attributes(devpts, flags)
+    mountfd.attach(devpts, target, destination)
+    os.close(target)
+    options = ",".join(o for o in data.split(",") if o and o != "newinstance")
+    if options:
+        place = root.open(destination)
+        mounting.mount("", f"/proc/self/fd/{place}", "", flags | mounting.MS_REMOUNT, options)
+        os.close(place)
+    os.close(devpts)
 
 
 def _check_proc(root: Root, target: int, tree: int, destination: str) -> None:
