@@ -25,6 +25,13 @@ def actions(plugrun: Plugrun, name: str) -> list[str]:
     return [" ".join(line.replace("<no value>", "").split()) for line in found.splitlines()]
 
 
+def wait_up(plugrun: Plugrun, name: str, lives: int = 1) -> None:
+    """Wait until a container has written its first line, in as many lives."""
+    with plugrun.start("logs", "-f", name) as process:
+        assert [process.stdout.readline() for _ in range(lives)] == ["up\n"] * lives
+        process.kill()
+
+
 def test_create_starts_nothing(plugrun):
     id = create(plugrun, "made", "sh", "-c", "echo ran")
     assert re.fullmatch("[0-9a-f]{64}", id)
@@ -136,12 +143,14 @@ def test_restart(plugrun):
     create(plugrun, "life", "sh", "-c", FOREVER)
     assert plugrun.out("restart", "life") == "life"
     first = plugrun.inspect("life")["State"]["Pid"]
+    wait_up(plugrun, "life")
     plugrun("restart", "-t", "5", "life")
     second = plugrun.inspect("life")["State"]
     assert second["Running"] is True
     assert second["Pid"] != first
+    wait_up(plugrun, "life", 2)
     plugrun("restart", "-s", "KILL", "life")
-    assert plugrun.out("logs", "life") == "up\nup\nup"
+    wait_up(plugrun, "life", 3)
     assert actions(plugrun, "life") == [
         "create", "start", "restart",
         "kill 15", "die 0", "stop", "start", "restart",
@@ -152,7 +161,7 @@ def test_restart(plugrun):
 def test_restart_keeps_what_its_end_would_remove(plugrun):
     create(plugrun, "passing", "sh", "-c", FOREVER, options=("--rm",))
     plugrun("start", "passing")
-    plugrun("restart", "passing")
+    plugrun("restart", "-t", "1", "passing")
     assert plugrun.inspect("passing")["State"]["Running"] is True
     plugrun("stop", "passing")
     assert plugrun.out("ps", "-aq") == ""
@@ -162,12 +171,29 @@ def test_stop_with_a_signal(plugrun):
     script = "trap 'exit 7' HUP; echo up; while true; do sleep 0.05; done"
     create(plugrun, "told", "sh", "-c", script)
     plugrun("start", "told")
-    with plugrun.start("logs", "-f", "told") as process:
-        assert process.stdout.readline() == "up\n"
-        process.kill()
+    wait_up(plugrun, "told")
     plugrun("stop", "--signal", "HUP", "told")
     assert plugrun.inspect("told")["State"]["ExitCode"] == 7
     assert "Invalid signal: NONE" in plugrun("stop", "-s", "NONE", "told", code=1).stderr
+
+
+def test_stop_asks_all_before_it_waits_for_one(plugrun):
+    # The first ends once the second has got its signal.
+    first = "trap 'true' TERM; echo up; until [ -e /shared/go ]; do sleep 0.05; done; exit 3"
+    second = "trap 'mkdir /shared/go; exit 4' TERM; echo up; while true; do sleep 0.05; done"
+    plugrun("volume", "create", "shared")
+    for name, script in (("first", first), ("second", second)):
+        create(plugrun, name, "sh", "-c", script, options=("-v", "shared:/shared"))
+        plugrun("start", name)
+        wait_up(plugrun, name)
+    assert plugrun("stop", "-t", "-1", "first", "nosuch", "second", code=1).stdout == (
+        "first\nsecond\n"
+    )
+    codes = [plugrun.inspect(name)["State"]["ExitCode"] for name in ("first", "second")]
+    assert codes == [3, 4]
+    assert actions(plugrun, "first")[-3:] == ["kill 15", "die 3", "stop"]
+    plugrun("rm", "first", "second")
+    plugrun("volume", "rm", "shared")
 
 
 def test_start_attached_sees_the_first_byte_and_the_exit_code(plugrun):

@@ -2,40 +2,87 @@
 
 from __future__ import annotations
 
+import time
+
 from plugrun.engine.containers import find_container
 from plugrun.engine.ending import end_now, send_signal, wait_attended, wait_ended
 from plugrun.engine.halt import halt
 from plugrun.engine.signals import signal_number
+from plugrun.errors import PlugrunError
 from plugrun.linux.signals import raw as signals
+from plugrun.model.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from plugrun.engine.engine import Engine
     from plugrun.engine.taskfile import TaskFile
     from plugrun.model.container import Container
 
 
-def stop(engine: Engine, text: str, timeout: int | None, signal: str = "") -> None:
+@record
+class Asked:
+    """Containers, by ID, that have got their signal already, and when (monotonic seconds)."""
+
+    ids: frozenset[str] = frozenset()
+    moment: float = 0
+
+
+def stop(
+    engine: Engine, text: str, timeout: int | None, signal: str = "", asked: Asked | None = None
+) -> None:
     """Stop a container; one that does not run is stopped already.
 
     ``timeout`` is in seconds, None for the container's own, negative to wait for ever;
-    ``signal`` empty for the container's own. A restart policy does not start it again.
+    ``signal`` empty for the container's own. A restart policy does not start it again. ``asked``
+    is what ``ask_ahead`` returned, if it was called.
     """
-    stop_container(engine, find_container(engine, text), timeout, signal)
+    stop_container(engine, find_container(engine, text), timeout, signal, asked=asked)
+
+
+def ask_ahead(engine: Engine, texts: Sequence[str], signal: str) -> Asked:
+    """Ask containers to stop that are about to be waited for one by one, so that it all overlaps.
+
+    What cannot be found is for ``stop`` to report.
+    """
+    ids = set()
+    moment = time.monotonic()
+    for text in texts:
+        try:
+            container = find_container(engine, text)
+        except PlugrunError:
+            continue
+        task = halt(engine, container)
+        if task is not None and task.running and container.id not in ids:
+            _ask(engine, container, signal_number(signal or container.stop_signal))
+            ids.add(container.id)
+    return Asked(frozenset(ids), moment)
 
 
 def stop_container(
-    engine: Engine, container: Container, timeout: int | None, signal: str, *, keep: bool = False
+    engine: Engine,
+    container: Container,
+    timeout: int | None,
+    signal: str,
+    *,
+    keep: bool = False,
+    asked: Asked | None = None,
 ) -> None:
     """The same of a container; with ``keep`` its end does not remove it."""
+    asked = asked or Asked()
+    ahead = container.id in asked.ids
     number = signal_number(signal or container.stop_signal)
     task = halt(engine, container, keep=keep)
     if task is None or (task.pid == 0 and not task.restarting):
         return
-    ran = task.running
-    if ran:
+    ran = task.running or ahead
+    if task.running:
         patience = container.stop_timeout if timeout is None else timeout
-        _end(engine, container, task, number, None if patience < 0 else patience)
+        if not ahead:
+            _ask(engine, container, number)
+            asked = Asked(moment=time.monotonic())
+        _end(engine, container, task, _left(patience, asked))
     else:
         # It ends, or waits to be started again: not any more.
         wait_attended(engine, container, task)
@@ -43,11 +90,17 @@ def stop_container(
         engine.emit_container("stop", container)
 
 
-def _end(
-    engine: Engine, container: Container, task: TaskFile, number: int, patience: float | None
-) -> None:
+def _left(patience: int, asked: Asked) -> float | None:
+    """Return how much longer to wait, None for ever."""
+    return None if patience < 0 else max(asked.moment + patience - time.monotonic(), 0)
+
+
+def _ask(engine: Engine, container: Container, number: int) -> None:
     send_signal(engine, container, number)
     engine.emit_container("kill", container, {"signal": str(number)})
+
+
+def _end(engine: Engine, container: Container, task: TaskFile, patience: float | None) -> None:
     if wait_ended(task, patience):
         wait_attended(engine, container, task)
         return
