@@ -130,7 +130,7 @@ def image_document(engine: Engine, image: Image) -> dict[str, Any]:
         "RepoTags": tags,
         "RepoDigests": digests,
         "Parent": "",
-        "Comment": "",
+        "Comment": _comment(raw),
         "Created": image.created,
         "DockerVersion": str(raw.get("docker_version", "")),
         "Author": str(raw.get("author", "")),
@@ -144,6 +144,13 @@ def image_document(engine: Engine, image: Image) -> dict[str, Any]:
     if raw.get("variant"):
         document["Variant"] = raw["variant"]
     return document
+
+
+def _comment(raw: Mapping[str, Any]) -> str:
+    """What the last step of its history says, as Docker has it."""
+    steps = raw.get("history")
+    last = steps[-1] if isinstance(steps, list) and steps else {}
+    return str(last.get("comment") or "") if isinstance(last, dict) else ""
 
 
 def _diff_ids(raw: Mapping[str, Any]) -> list[Any]:

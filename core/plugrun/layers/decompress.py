@@ -1,4 +1,4 @@
-"""Decompression by what the bytes are: gzip, zstd or plain tar.
+"""Decompression by what the bytes are: gzip, zstd, bzip2, xz or plain tar.
 
 The magic number decides and not the media type: registries are full of layers whose media type
 says gzip and that are plain tar. Output comes in pieces of bounded
@@ -20,6 +20,9 @@ PIECE = 1 << 20
 _INPUT = 1 << 18
 
 GZIP_MAGIC = b"\x1f\x8b"
+MAGIC_LENGTH = 6
+BZIP2_MAGIC = b"BZh"
+XZ_MAGIC = b"\xfd7zXZ\0"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 # Frames that a decoder skips: RFC 8878 section 3.1.2; zstd:chunked layers have some.
 _ZSTD_SKIPPABLE = tuple(bytes((0x50 + n, 0x2A, 0x4D, 0x18)) for n in range(16))
@@ -30,13 +33,49 @@ def decompress(fd: int) -> Iterator[bytes]:
 
     Raise Corrupt if it is truncated or not what its magic number says.
     """
-    magic = os.pread(fd, 4, 0)
+    magic = os.pread(fd, MAGIC_LENGTH, 0)
     os.lseek(fd, 0, os.SEEK_SET)
     if magic[:2] == GZIP_MAGIC:
         return _gzip(fd)
-    if magic == ZSTD_MAGIC or magic in _ZSTD_SKIPPABLE:
+    if magic[:4] == ZSTD_MAGIC or magic[:4] in _ZSTD_SKIPPABLE:
         return _zstd(fd)
+    if magic[:3] == BZIP2_MAGIC or magic == XZ_MAGIC:
+        return _rare(fd, magic)
     return _plain(fd)
+
+
+def is_compressed(magic: bytes) -> bool:
+    """Whether a stream that begins with these ``MAGIC_LENGTH`` bytes is compressed."""
+    begins = (GZIP_MAGIC, ZSTD_MAGIC, BZIP2_MAGIC, XZ_MAGIC, *_ZSTD_SKIPPABLE)
+    return magic.startswith(begins)
+
+
+def _rare(fd: int, magic: bytes) -> Iterator[bytes]:
+    """Decompress bzip2 or xz, every stream of it; bombs are bounded as elsewhere."""
+    import bz2
+    import lzma
+
+    def begin() -> Any:
+        return bz2.BZ2Decompressor() if magic != XZ_MAGIC else lzma.LZMADecompressor()
+
+    decoder, data = begin(), os.read(fd, _INPUT)
+    while True:
+        try:
+            piece = decoder.decompress(data, PIECE)
+        except (OSError, lzma.LZMAError) as error:
+            raise Corrupt(f"a compressed archive is damaged: {error}") from None
+        if piece:
+            yield piece
+        data = b""
+        if decoder.eof:
+            data = decoder.unused_data.lstrip(b"\0") or os.read(fd, _INPUT).lstrip(b"\0")
+            if not data:
+                return
+            decoder = begin()
+        elif decoder.needs_input:
+            data = os.read(fd, _INPUT)
+            if not data:
+                raise Corrupt("a compressed archive ends in the middle")
 
 
 def _plain(fd: int) -> Iterator[bytes]:

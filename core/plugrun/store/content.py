@@ -155,6 +155,20 @@ class ContentStore:
         """Take in a blob that is at hand."""
         self.ingest(descriptor, lambda offset: (data[offset:],))
 
+    def begin(self) -> tuple[int, str]:
+        """Return a new file, to be written and read, and its path: a blob that is being made.
+
+        ``received_as`` makes it a received blob. Whoever gives up removes it; what a killed
+        command leaves goes with ``discard_partial``.
+        """
+        self._make_folders()
+        path = f"{self._ingest}/made-{os.getpid()}-{os.urandom(8).hex()}"
+        return os.open(path, _NEW | os.O_EXCL, 0o600), path
+
+    def received_as(self, digest: str, path: str) -> None:
+        """Let what ``begin`` made, whole and of this digest, be what ``receive`` finds."""
+        os.rename(path, f"{self._ingest}/{parse_digest(digest)[7:]}")
+
     # -- removing -------------------------------------------------------------------------
 
     def remove(self, digest: str) -> int:

@@ -77,4 +77,4 @@ IMPORT = Command(
     also=("image import",),
 )
 
-TABLES = (DIFF, EXPORT)
+TABLES = (COMMIT, DIFF, EXPORT, IMPORT)

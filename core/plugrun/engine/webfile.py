@@ -1,0 +1,55 @@
+"""A file from the web, in pieces: for ``import URL``."""
+
+from __future__ import annotations
+
+from plugrun.errors import TransportError, Unreachable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PIECE = 1 << 20
+_PATIENCE = (10, 60)  # seconds to connect, and between two pieces
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is the address of a web page."""
+    return text.startswith(("http://", "https://"))
+
+
+def web_pieces(url: str) -> Iterator[bytes]:
+    """Yield a file's bytes as the server has them; raise TransportError, Unreachable.
+
+    Certificates are verified, and proxies are those of the environment.
+    """
+    import requests
+
+    try:
+        with requests.get(url, stream=True, timeout=_PATIENCE) as answer:
+            if answer.status_code >= 400:
+                raise TransportError(f"{_shown(url)}: {answer.status_code} {answer.reason}")
+            length = answer.headers.get("Content-Length", "")
+            yield from _whole(answer.raw.stream(_PIECE, decode_content=False), length, url)
+    except requests.RequestException as error:
+        raise Unreachable(f"cannot download {_shown(url)}: {error}") from None
+
+
+def _whole(pieces: Iterator[bytes], length: str, url: str) -> Iterator[bytes]:
+    from urllib3.exceptions import HTTPError
+
+    count = 0
+    try:
+        for piece in pieces:
+            count += len(piece)
+            yield piece
+    except HTTPError as error:
+        raise Unreachable(f"{_shown(url)} broke off: {error}") from None
+    if length.isdigit() and int(length) != count:
+        raise Unreachable(f"{_shown(url)} ended after {count} of {length} bytes")
+
+
+def _shown(url: str) -> str:
+    """Return a URL without the password that may stand in it."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
