@@ -47,7 +47,7 @@ def import_file(engine: Engine, request: ImportRequest, fd: int) -> str:
 
 def import_stream(engine: Engine, request: ImportRequest, chunks: Iterable[bytes]) -> str:
     """The same from bytes as they come; what they raise passes."""
-    return _import(engine, request, _plain(engine, iter(chunks)))
+    return _import(engine, request, plain_pieces(engine, iter(chunks)))
 
 
 def _import(engine: Engine, request: ImportRequest, pieces: Iterator[bytes]) -> str:
@@ -75,7 +75,7 @@ def _write(pieces: Iterator[bytes], fd: int) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _plain(engine: Engine, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def plain_pieces(engine: Engine, chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Decompress a stream; a compressed one is put aside first, as it is the smaller one."""
     begin = b""
     for chunk in chunks:

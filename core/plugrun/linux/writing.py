@@ -6,7 +6,7 @@ import posix
 import select
 
 
-def write_all(fd: int, data: bytes | bytearray) -> None:
+def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
     """Write all of ``data``; wait where there is no room. OSError (EPIPE …) is the caller's."""
     rest = memoryview(data)
     while rest:

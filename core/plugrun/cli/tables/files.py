@@ -77,4 +77,4 @@ IMPORT = Command(
     also=("image import",),
 )
 
-TABLES = (COMMIT, DIFF, EXPORT, IMPORT)
+TABLES = (COMMIT, CP, DIFF, EXPORT, IMPORT)

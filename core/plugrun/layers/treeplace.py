@@ -1,0 +1,216 @@
+"""Entries put into a folder that is in use, as ``cp`` does: nothing in it is a whiteout.
+
+Everything goes through directory descriptors. A folder on the way is opened without following
+symlinks; only where a tar from outside leaves its folders out are they followed, and then within
+the tree's root. So whoever swaps names meanwhile moves what is written within that tree at most
+(CVE-2018-15664).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from plugrun.errors import Conflict, HostileArchive
+from plugrun.layers import entry as tar
+from plugrun.layers.attributes import set_xattrs
+from plugrun.layers.entry import shown
+from plugrun.layers.names import split_name
+from plugrun.linux.beneath import RESOLVE_NO_XDEV, open_in_root, openat2
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plugrun.layers.entry import Entry
+
+    Write = Callable[[int], None]
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NODES = {tar.CHAR: stat.S_IFCHR, tar.BLOCK_DEVICE: stat.S_IFBLK, tar.FIFO: stat.S_IFIFO}
+_MOST_OPEN = 300
+
+
+class Placer:
+    """Puts entries into the folder ``base``, which lies at ``path`` beneath ``root``.
+
+    ``owner`` takes the place of every entry's own; None keeps them. ``path`` is for messages, and
+    to follow symlinks from; without a ``root`` none are followed.
+    """
+
+    def __init__(
+        self, base: int, path: bytes, root: int = -1, owner: tuple[int, int] | None = None
+    ) -> None:
+        self._base = base
+        self._path = path.rstrip(b"/")
+        self._root = root
+        self._owner = owner
+        self._open: dict[bytes, int] = {}
+        self._times: dict[bytes, int] = {}
+
+    def __enter__(self) -> Placer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._set_times()
+        finally:
+            self._close()
+
+    def put(self, entry: Entry, write: Write) -> None:
+        """Put one entry; ``write`` writes a file's data to a descriptor.
+
+        Raise Conflict if a folder were to replace something else, or the other way round.
+        """
+        parts = split_name(entry.name)
+        if not parts:
+            return
+        above, name = b"/".join(parts[:-1]), parts[-1]
+        parent = self._folder(above)
+        if self._owner is not None:
+            entry.uid, entry.gid = self._owner
+        is_there = self._make_way(parent, name, parts, entry)
+        if entry.type == tar.FOLDER:
+            self._put_folder(parent, name, b"/".join(parts), entry, is_there)
+        elif entry.type == tar.REGULAR:
+            self._put_file(parent, name, entry, write)
+        elif entry.type == tar.LINK:
+            self._put_link(parent, name, entry)
+        else:
+            self._put_named(parent, name, entry)
+
+    def _make_way(self, parent: int, name: bytes, parts: list[bytes], entry: Entry) -> bool:
+        """Remove what an entry replaces; return whether it is a folder that is there already."""
+        try:
+            state = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        place = os.fsdecode(b"/".join((self._path, *parts)))
+        if entry.type == tar.FOLDER:
+            if not stat.S_ISDIR(state.st_mode):
+                raise Conflict(
+                    f'cannot overwrite non-directory "{place}" with directory "{self._shown()}"'
+                )
+            return True
+        if stat.S_ISDIR(state.st_mode):
+            raise Conflict(
+                f'cannot overwrite directory "{place}" with non-directory "{self._shown()}"'
+            )
+        if _is_mounted(parent, name):
+            raise Conflict(f"unlinkat {place}: device or resource busy")
+        os.unlink(name, dir_fd=parent)
+        return False
+
+    def _shown(self) -> str:
+        return os.fsdecode(self._path) or "/"
+
+    # -- one way a type -------------------------------------------------------------------
+
+    def _put_folder(
+        self, parent: int, name: bytes, path: bytes, entry: Entry, is_there: bool
+    ) -> None:
+        if not is_there:
+            os.mkdir(name, 0o700, dir_fd=parent)
+        fd = os.open(name, _FOLDER, dir_fd=parent)
+        try:
+            os.fchown(fd, entry.uid, entry.gid)
+            os.fchmod(fd, entry.mode)
+            set_xattrs(fd, _kept(entry), entry.name)
+        finally:
+            os.close(fd)
+        self._times[path] = entry.mtime_ns
+
+    def _put_file(self, parent: int, name: bytes, entry: Entry, write: Write) -> None:
+        fd = os.open(name, _NEW, 0o600, dir_fd=parent)
+        try:
+            write(fd)
+            os.fchown(fd, entry.uid, entry.gid)
+            os.fchmod(fd, entry.mode)
+            set_xattrs(fd, _kept(entry), entry.name)
+            os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
+        finally:
+            os.close(fd)
+
+    def _put_link(self, parent: int, name: bytes, entry: Entry) -> None:
+        parts = split_name(entry.linkname)
+        if not parts:
+            raise HostileArchive(f"{shown(entry.name)} is a hard link to the root")
+        source = self._folder(b"/".join(parts[:-1]))
+        os.link(parts[-1], name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+
+    def _put_named(self, parent: int, name: bytes, entry: Entry) -> None:
+        if entry.type == tar.SYMLINK:
+            os.symlink(entry.linkname, name, dir_fd=parent)
+        else:
+            device = os.makedev(entry.major, entry.minor)
+            os.mknod(name, 0o600 | _NODES[entry.type], device, dir_fd=parent)
+        os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        if entry.type != tar.SYMLINK:
+            # By a descriptor: a name could have become a symlink since.
+            fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+            try:
+                if not stat.S_ISLNK(os.fstat(fd).st_mode):
+                    os.chmod(f"/proc/self/fd/{fd}", entry.mode)
+            finally:
+                os.close(fd)
+        times = (entry.mtime_ns, entry.mtime_ns)
+        os.utime(name, ns=times, dir_fd=parent, follow_symlinks=False)
+
+    # -- folders --------------------------------------------------------------------------
+
+    def _folder(self, path: bytes) -> int:
+        """Return a descriptor of a folder beneath the base, made if it is missing."""
+        if not path:
+            return self._base
+        found = self._open.get(path)
+        if found is not None:
+            return found
+        if len(self._open) >= _MOST_OPEN:
+            self._close()
+        above, _, name = path.rpartition(b"/")
+        parent = self._folder(above)
+        try:
+            fd = os.open(name, _FOLDER, dir_fd=parent)
+        except FileNotFoundError:
+            os.mkdir(name, 0o755, dir_fd=parent)
+            fd = os.open(name, _FOLDER, dir_fd=parent)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR) or self._root < 0:
+                raise
+            fd = open_in_root(self._root, self._path + b"/" + path, os.O_RDONLY | os.O_DIRECTORY)
+        self._open[path] = fd
+        return fd
+
+    def _close(self) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def _set_times(self) -> None:
+        for path in sorted(self._times, reverse=True):
+            times = (self._times[path], self._times[path])
+            os.utime(self._folder(path), ns=times)
+
+
+def _is_mounted(parent: int, name: bytes) -> bool:
+    """Whether something is mounted on a name.
+
+    In another mount namespace unlink(2) would not refuse it: the mount would go with the name.
+    """
+    flags = os.O_PATH | os.O_NOFOLLOW
+    try:
+        os.close(openat2(parent, name, flags, resolve=RESOLVE_NO_XDEV))
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return True
+    return False
+
+
+def _kept(entry: Entry) -> dict[str, bytes]:
+    """Capabilities and what users wrote; other attributes belong to the system they are from."""
+    names = entry.xattrs or {}
+    kept = ("security.capability", "user.")
+    return {name: value for name, value in names.items() if name.startswith(kept)}
