@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
+import lzma
 import os
 import zlib
 
@@ -44,6 +46,10 @@ BLOBS = {
     "zstd": zstandard.compress(TAR),
     "zstd, several frames": several(zstandard.compress, 9),
     "zstd, without sizes": zstandard.ZstdCompressor(write_content_size=False).compress(TAR),
+    "xz": lzma.compress(TAR),
+    "xz, two streams": several(lzma.compress, 2),
+    "bzip2": bz2.compress(TAR),
+    "bzip2, two streams": several(bz2.compress, 2),
     "zstd, skippable frames": skippable(b"table") + zstandard.compress(TAR) + skippable(b"toc"),
 }  # fmt: skip
 
@@ -91,7 +97,10 @@ FAULTY = {
     "gzip of another method": (GZIP_MAGIC + b"\x07" + GZIP[3:], "damaged"),
     "zstd cut": (ZSTD[: len(ZSTD) // 2], "in the middle|ends"),
     "zstd damaged": (ZSTD[:1000] + bytes(1200), "damaged|ends"),
-    "xz": (b"\xfd7zXZ\0" + bytes(range(256)) * 4, "checksum|number"),
+    "xz cut": (lzma.compress(TAR)[:-40], "ends in the middle"),
+    "bzip2 cut": (bz2.compress(TAR)[:-40], "ends in the middle"),
+    "bzip2 damaged": (bz2.compress(TAR)[:-40] + bytes(40), "damaged"),
+    "xz": (b"\xfd7zXZ\0" + bytes(range(256)) * 4, "compressed archive is damaged"),
     "zlib": (zlib.compress(TAR), "checksum|number"),
 }
 
