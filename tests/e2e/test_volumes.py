@@ -364,6 +364,23 @@ def test_nothing_is_mounted_on_proc(plugrun, tmp_path, target, message):
         assert message in done.stderr
 
 
+def test_the_containers_own_files_are_seen_below_a_mount(plugrun, image):
+    assert sh(plugrun, "ls /etc", "--tmpfs", "/etc", image=image).split() == [
+        "hostname", "hosts", "resolv.conf",
+    ]  # fmt: skip
+    assert "localhost" in sh(plugrun, "cat /etc/hosts", "-v", "vol:/etc", image=image)
+    with open(f"{plugrun.root}/volumes/vol/_data/hosts", encoding="utf-8") as file:
+        assert "ip6-loopback" not in file.read()
+
+
+def test_a_folder_onto_a_file_is_said_so(plugrun, image, tmp_path):
+    (tmp_path / "file").touch()
+    for option in (f"{tmp_path}:/plain", f"{tmp_path}/file:/data"):
+        done = plugrun("run", "--rm", "-v", option, image, "true", code=None)
+        assert done.returncode in (125, 126, 127)
+        assert "Are you trying to mount a directory onto a file (or vice-versa)?" in done.stderr
+
+
 def test_files_sockets_and_devices(plugrun, tmp_path):
     import socket
 

@@ -32,7 +32,10 @@ def parse_mount(text: str) -> MountPoint:
     """Return what one ``--mount`` asks; raise InvalidArgument as Docker's client does."""
     if not text:
         raise InvalidArgument("EOF")
-    fields: list[str] = next(_csv.reader([text]))
+    try:
+        fields: list[str] = next(_csv.reader([text], strict=True))
+    except _csv.Error as error:
+        raise InvalidArgument(f"parse error: {error}") from None
     values: dict[str, Any] = {"kind": VOLUME, "target": "", "source": "", "given": BY_MOUNT}
     keys = set()
     for field in fields:
@@ -42,6 +45,8 @@ def parse_mount(text: str) -> MountPoint:
         if not equals and key not in _LONE:
             raise InvalidArgument(f"invalid field '{field}' must be a key=value pair")
         _set(values, key, value if equals else "true", field)
+    if not values["kind"]:
+        raise InvalidArgument("type is required")
     _check_mixture(values["kind"], keys)
     _check_recursion(values)
     if not values["target"]:

@@ -25,8 +25,9 @@ def with_mount_points(
 ) -> list[SpecMount]:
     """Return the engine's own mounts and a container's, in the order they are performed in.
 
-    A mount point replaces the default at the same target, and one at /dev all those below it, as
-    in Docker. Shorter targets come first, so that /a does not cover /a/b.
+    As in Docker a mount point replaces the default at the same target, and one at /dev all those
+    below it. File systems come first, then what is bound, the engine's own too, shorter targets
+    first: so /a does not cover /a/b, nor a volume at /etc the container's hosts.
     """
     targets = {point.target for point in points}
     kept = [
@@ -35,7 +36,13 @@ def with_mount_points(
         if mount["destination"] not in targets
         and not ("/dev" in targets and mount["destination"].startswith("/dev/"))
     ]
-    return [*kept, *map(spec_mount, sorted(points, key=lambda point: point.depth))]
+    bound = [mount for mount in kept if mount["type"] == "bind"]
+    later = sorted([*bound, *map(spec_mount, points)], key=_depth)
+    return [*(mount for mount in kept if mount["type"] != "bind"), *later]
+
+
+def _depth(mount: SpecMount) -> int:
+    return mount["destination"].rstrip("/").count("/")
 
 
 def spec_mount(point: MountPoint) -> SpecMount:

@@ -58,11 +58,6 @@ class MountPoint:
     place: str = ""
     create_source: bool = False
 
-    @property
-    def depth(self) -> int:
-        """How many folders its target is below the root."""
-        return self.target.rstrip("/").count("/")
-
 
 def mount_from_bind(data: dict[str, Any]) -> dict[str, Any]:
     """Return as JSON the mount point of a ``Bind``: what records held before there were volumes."""

@@ -77,6 +77,7 @@ def _mount_bind(root: Root, mount: dict[str, Any], tree: int) -> None:
         tree = _clone(mount)
     is_folder = os.path.isdir(mount["source"])
     target = root.target(mount["destination"], is_folder=is_folder)
+    _check_kinds(mount, target, is_folder=is_folder)
     _check_proc(root, target, tree, mount["destination"])
     bind(tree, target, mount["destination"], mount.get("options") or ())
     os.close(target)
@@ -142,6 +143,15 @@ def _with_mode(root: Root, destination: str, data: str) -> str:
     mode = f"mode={os.fstat(covered).st_mode & 0o7777:o}"
     os.close(covered)
     return f"{data},{mode}" if data else mode
+
+
+def _check_kinds(mount: dict[str, Any], target: int, *, is_folder: bool) -> None:
+    if os.path.isdir(f"/proc/self/fd/{target}") != is_folder:
+        raise IsolationError(
+            f'error mounting "{mount["source"]}" to rootfs at "{mount["destination"]}": '
+            "not a directory: Are you trying to mount a directory onto a file (or vice-versa)? "
+            "Check if the specified host path exists and is the expected type"
+        )
 
 
 def _after(root: Root, destination: str, kind: str, propagation: int) -> None:

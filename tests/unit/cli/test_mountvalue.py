@@ -52,6 +52,8 @@ def test_memory():
         ("foo", "invalid field 'foo' must be a key=value pair"),
         ("dst=/x,foo=1", "unexpected key 'foo' in 'foo=1'"),
         ("type=bind,src=/a", "target is required"),
+        ("type=,dst=/x", "type is required"),
+        ('type=bind,"src=/a', "parse error: unexpected end of data"),
         ("dst=/x,readonly=maybe", "invalid value for readonly: maybe"),
         ("dst=/x,volume-nocopy=x", "invalid value for volume-nocopy: x"),
         ("type=tmpfs,dst=/x,tmpfs-size=abc", "invalid value for tmpfs-size: abc"),

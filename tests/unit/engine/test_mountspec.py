@@ -6,11 +6,14 @@ from plugrun.engine.mountspec import spec_mount, tmpfs_options, with_mount_point
 from plugrun.model.mountpoint import MountPoint
 
 
-def default(destination):
-    return {"destination": destination, "type": "tmpfs", "source": "tmpfs", "options": []}
+def default(destination, kind="tmpfs"):
+    return {"destination": destination, "type": kind, "source": "x", "options": []}
 
 
-DEFAULTS = [default(path) for path in ("/proc", "/dev", "/dev/pts", "/dev/shm", "/etc/hosts")]
+DEFAULTS = [
+    *(default(path) for path in ("/proc", "/dev", "/dev/pts", "/dev/shm")),
+    default("/etc/hosts", "bind"),
+]
 
 
 def targets(*points):
@@ -19,15 +22,19 @@ def targets(*points):
 
 def test_shallow_ones_come_first_in_their_order():
     points = [MountPoint("bind", target, "/s") for target in ("/a/b/c", "/z", "/a/b", "/a")]
-    assert targets(*points)[5:] == ["/z", "/a", "/a/b", "/a/b/c"]
+    assert targets(*points)[4:] == ["/z", "/a", "/etc/hosts", "/a/b", "/a/b/c"]
 
 
 def test_they_replace_defaults():
     assert targets(MountPoint("bind", "/dev/shm", "/s")) == [
         "/proc", "/dev", "/dev/pts", "/etc/hosts", "/dev/shm",
     ]  # fmt: skip
-    assert targets(MountPoint("bind", "/dev", "/s")) == ["/proc", "/etc/hosts", "/dev"]
-    assert targets(MountPoint("tmpfs", "/etc")) == [*(d["destination"] for d in DEFAULTS), "/etc"]
+    assert targets(MountPoint("bind", "/dev", "/s")) == ["/proc", "/dev", "/etc/hosts"]
+    assert targets(MountPoint("bind", "/etc/hosts", "/s")) == [d["destination"] for d in DEFAULTS]
+
+
+def test_the_containers_own_files_stay_above_a_mount_at_etc():
+    assert targets(MountPoint("tmpfs", "/etc"))[4:] == ["/etc", "/etc/hosts"]
 
 
 def test_binds():
