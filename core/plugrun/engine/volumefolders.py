@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 
 from plugrun.linux.filesystem import make_private, write_whole
 from plugrun.linux.mountinfo import is_mounted
@@ -102,6 +103,22 @@ def remove_set_aside(paths: Iterable[str]) -> None:
             continue
         finally:
             os.close(fd)
+
+
+def tree_size(top: str) -> int:
+    """Return the bytes of a tree's files, each counted once however many names it has."""
+    seen = set()
+    total = 0
+    for _, _, names, folder in os.fwalk(top):
+        for name in names:
+            try:
+                state = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(state.st_mode) and (state.st_dev, state.st_ino) not in seen:
+                seen.add((state.st_dev, state.st_ino))
+                total += state.st_size
+    return total
 
 
 def sweep(engine: Engine) -> None:

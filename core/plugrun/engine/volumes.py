@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import time
 
 from plugrun.engine.volumefolders import (
@@ -11,29 +9,19 @@ from plugrun.engine.volumefolders import (
     make_folder,
     remove_set_aside,
     set_aside,
-    sweep,
+    tree_size,
     volume_data,
 )
 from plugrun.errors import NoSuchVolume
-from plugrun.model.record import record
 from plugrun.model.volume import ANONYMOUS, LOCAL, Volume, check_volume, random_volume_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from plugrun.engine.engine import Engine
 
     Pairs = tuple[tuple[str, str], ...]
-
-
-@record
-class Pruned:
-    """What ``prune`` removed, and how many bytes that freed."""
-
-    names: tuple[str, ...]
-    size: int
 
 
 def create_volume(
@@ -74,45 +62,9 @@ def remove_volume(engine: Engine, name: str) -> None:
     engine.emit("volume", "destroy", name, {"driver": LOCAL})
 
 
-def prune_volumes(engine: Engine, wanted: Callable[[Volume], bool]) -> Pruned:
-    """Remove the volumes that no container uses and that are ``wanted``.
-
-    Those with options stay, as in Docker: what is mounted there is not this machine's to remove.
-    """
-    sweep(engine)
-    table = engine.metadata.volumes
-    unused = table.unused()
-    names = [v.name for v in table.all() if v.name in unused and not v.options and wanted(v)]
-    with engine.locks.exclusive(LOCK):
-        # Who began to use one meanwhile keeps it.
-        gone = table.remove_unused(names)
-        aside = set_aside(engine, gone)
-    size = sum(map(_size, aside))
-    remove_set_aside(aside)
-    for name in gone:
-        engine.emit("volume", "destroy", name, {"driver": LOCAL})
-    engine.emit("volume", "prune", "", {"reclaimed": str(size)})
-    return Pruned(tuple(gone), size)
-
-
 def volume_size(engine: Engine, name: str) -> int:
     """Return the bytes of a volume's files, each counted once however many names it has."""
-    return _size(volume_data(engine, name))
-
-
-def _size(top: str) -> int:
-    seen = set()
-    total = 0
-    for _, _, names, folder in os.fwalk(top):
-        for name in names:
-            try:
-                state = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            if stat.S_ISREG(state.st_mode) and (state.st_dev, state.st_ino) not in seen:
-                seen.add((state.st_dev, state.st_ino))
-                total += state.st_size
-    return total
+    return tree_size(volume_data(engine, name))
 
 
 def volume_document(engine: Engine, volume: Volume) -> dict[str, Any]:
