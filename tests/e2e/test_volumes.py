@@ -165,6 +165,21 @@ def test_prune_asks_and_takes_anonymous_ones(plugrun):
     assert names(plugrun) == {"kept"}
 
 
+def test_system_df_and_prune_know_volumes(plugrun):
+    plugrun("volume", "create", "named")
+    anonymous = plugrun.out("volume", "create")
+    with open(f"{plugrun.root}/volumes/{anonymous}/_data/file", "wb") as file:
+        file.write(b"x" * 1500)
+    plugrun("create", "--name", "user", "-v", "used:/v", HOST_IMAGE, "true")
+    row = plugrun.out("system", "df", "--format", "{{.Type}}|{{.TotalCount}}|{{.Active}}|{{.Size}}")
+    assert "Local Volumes|3|1|1.5kB" in row.splitlines()
+    details = plugrun.out("system", "df", "-v").partition("Local Volumes space usage:")[2]
+    assert ["used", "1", "0B"] in [line.split() for line in details.splitlines()]
+    out = plugrun.out("system", "prune", "-f", "--volumes").splitlines()
+    assert out[out.index("Deleted Volumes:") + 1] == anonymous
+    assert names(plugrun) == {"named", "used"}
+
+
 # -- volumes in containers ---------------------------------------------------------------------
 
 

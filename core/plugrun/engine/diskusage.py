@@ -5,6 +5,7 @@ from __future__ import annotations
 from plugrun.engine.containers import status
 from plugrun.engine.layersizes import layer_size
 from plugrun.engine.sizes import container_size
+from plugrun.engine.volumes import volume_size
 from plugrun.model.record import record
 
 TYPE_CHECKING = False
@@ -82,4 +83,12 @@ def disk_usage(engine: Engine) -> DiskUsage:
         )
         for one in images
     )
-    return DiskUsage(listed, sum(sizes.values()), containers)
+    return DiskUsage(listed, sum(sizes.values()), containers, _volumes(engine))
+
+
+def _volumes(engine: Engine) -> tuple[VolumeUsage, ...]:
+    table = engine.metadata.volumes
+    return tuple(
+        VolumeUsage(one.name, len(table.users(one.name)), volume_size(engine, one.name))
+        for one in table.all()
+    )

@@ -11,9 +11,11 @@ from plugrun.cli.pruning import (
     wanted_containers,
     wanted_images,
 )
+from plugrun.cli.volumefilter import prune_filter
 from plugrun.engine.heal import heal_storage, open_healed
 from plugrun.engine.prune import prune_containers, prune_images
 from plugrun.engine.request import GlobalOptions
+from plugrun.engine.volumeprune import prune_volumes
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
@@ -27,8 +29,12 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     if not v["force"] and not confirmed(_warning(v["all"], v["volumes"], v["filter"])):
         return 0
     heal_storage(engine)
+    gone = [("Containers", prune_containers(engine, containers))]
+    if v["volumes"]:
+        anonymous = prune_filter(v["filter"], all_volumes=False)
+        gone.append(("Volumes", prune_volumes(engine, anonymous)))
     report(
-        ("Containers", prune_containers(engine, containers)),
+        *gone,
         ("Images", prune_images(engine, v["all"], images)),
     )
     return 0
