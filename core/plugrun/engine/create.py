@@ -9,7 +9,6 @@ from plugrun.engine.accountcache import image_accounts
 from plugrun.engine.accounts import Identity, identify, with_groups
 from plugrun.engine.etcfiles import write_etc_files
 from plugrun.engine.initprogram import find_init
-from plugrun.engine.logconfig import log_rules
 from plugrun.engine.manifests import parse_image_config
 from plugrun.engine.names import random_name
 from plugrun.engine.places import log_path
@@ -22,6 +21,7 @@ from plugrun.model.container import BackendChoice, Container
 from plugrun.model.fence import Namespaces
 from plugrun.model.jsontext import dumps
 from plugrun.model.record import replace
+from plugrun.model.upkeep import LogConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ def create(engine: Engine, request: RunRequest, image: Image, monitor: TaskFile)
     ``monitor`` names the process that will look after it, and that ends with this one.
     """
     container = assemble(engine, request, image)
-    log_rules(container)  # refused before anything is made
+    if container.log != LogConfig():
+        from plugrun.engine.logconfig import log_rules
+
+        log_rules(container)  # refused before anything is made
     # Written first: what a killed command leaves behind is found by it.
     write_task_file(engine.task_folder(container.id), monitor)
     with engine.locks.shared("images"):

@@ -61,7 +61,7 @@ def container_document(
     shown |= {
         "Mounts": mounts(container),
         "Config": config(container),
-        "NetworkSettings": network_settings(container),
+        "NetworkSettings": network_settings(container, status.pid),
         "Plugrun": _backends(container),
     }
     return shown

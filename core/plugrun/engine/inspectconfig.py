@@ -95,8 +95,11 @@ def _real(paths: str) -> str:
     return ":".join(os.path.realpath(path) for path in paths.split(":"))
 
 
-def network_settings(container: Container) -> dict[str, Any]:
-    """Return ``NetworkSettings`` of a container that has no network of its own."""
+def network_settings(container: Container, pid: int) -> dict[str, Any]:
+    """Return ``NetworkSettings`` of a container that is in no network.
+
+    ``SandboxKey`` is its network namespace as a path, while ``pid`` lives in one of its own.
+    """
     address = {"IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": ""}
     address6 = {"GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0}
     network = {
@@ -118,7 +121,7 @@ def network_settings(container: Container) -> dict[str, Any]:
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,
         "Ports": {},
-        "SandboxKey": "",
+        "SandboxKey": f"/proc/{pid}/ns/net" if pid and container.network != "host" else "",
         "SecondaryIPAddresses": None,
         "SecondaryIPv6Addresses": None,
         "EndpointID": "",

@@ -6,7 +6,6 @@ masked and read-only paths, /dev/shm of 64 MiB, umask 0022).
 
 from __future__ import annotations
 
-from plugrun.engine.mountspec import with_mount_points
 from plugrun.engine.seccomp import default_seccomp
 from plugrun.model.container import DEFAULT_SHM_SIZE
 from plugrun.model.fence import Limits, Namespaces, Security
@@ -182,7 +181,11 @@ def _mounts(container: Container, folder: str, init: str) -> list[SpecMount]:
         mounts.append(_mount(f"/etc/{name}", "bind", f"{folder}/{name}", "rbind", "rprivate"))
     if init:
         mounts.append(_mount(INIT_PATH, "bind", init, "bind", "ro", "rprivate"))
-    return with_mount_points(mounts, container.mounts) if container.mounts else mounts
+    if not container.mounts:
+        return mounts
+    from plugrun.engine.mountspec import with_mount_points
+
+    return with_mount_points(mounts, container.mounts)
 
 
 def _mount(destination: str, kind: str, source: str, *options: str) -> SpecMount:

@@ -28,6 +28,7 @@ else:
         own = [n for n, a in cls.__dict__.get("__annotations__", {}).items() if "ClassVar" not in a]
         fields = (*inherited, *(n for n in own if n not in inherited))
         cls.__record_fields__ = cls.__match_args__ = fields
+        cls.__record_needed__ = tuple([n for n in fields if not hasattr(cls, n)])
         cls.__init__ = _init
         cls.__setattr__ = cls.__delattr__ = _frozen
         for name, method in (("__repr__", _repr), ("__eq__", _eq), ("__hash__", _hash)):
@@ -47,8 +48,8 @@ def _init(self: Any, *args: Any, **kwargs: Any) -> None:
         if name not in fields or name in values:
             raise TypeError(f"{cls.__name__}: unknown or repeated field {name!r}")
         values[name] = value
-    for name in fields:
-        if name not in values and not hasattr(cls, name):
+    for name in cls.__record_needed__:
+        if name not in values:
             raise TypeError(f"{cls.__name__}: field {name!r} is missing")
     check = getattr(self, "__post_init__", None)
     if check is not None:

@@ -90,6 +90,12 @@ def test_graph_driver_names_an_overlays_folders():
     assert document(Status("running", 5))["GraphDriver"]["Data"]["MergedDir"] == "/proc/5/root"
 
 
+def test_the_network_namespace_of_one_that_runs():
+    assert document(Status("running", 5))["NetworkSettings"]["SandboxKey"] == "/proc/5/ns/net"
+    shared = document(Status("running", 5), network="host")
+    assert shared["NetworkSettings"]["SandboxKey"] == ""
+
+
 def test_what_was_asked_is_shown():
     found = document(
         limits=Limits(memory=10 << 20, swappiness=0, pids=3, ulimits=(Ulimit("nofile", 1, 2),)),
