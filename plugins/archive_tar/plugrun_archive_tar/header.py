@@ -54,8 +54,6 @@ def parse_header(block: bytes) -> Header:
         name = prefix + b"/" + name
     size = 0 if flag in _WITHOUT_CONTENT else _number(block[124:136])
     kind = _KINDS.get(flag, OTHER)
-    if kind == REGULAR and name.endswith(b"/"):
-        kind = FOLDER  # as old tar programs wrote them
     return Header(name, kind, size, _text(block[157:257]))
 
 

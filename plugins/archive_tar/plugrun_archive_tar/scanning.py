@@ -14,6 +14,7 @@ from plugrun_archive_tar.header import (
     LONG_NAME,
     OTHER,
     PAX,
+    REGULAR,
     Header,
     parse_header,
     parse_pax,
@@ -68,7 +69,10 @@ class _Scan:
         self._extensions = {}
         size = pax_size(found[b"size"]) if b"size" in found else header.size
         kind = OTHER if any(key.startswith(_SPARSE) for key in found) else header.kind
-        name = plain_name(os.fsdecode(found.get(b"path", header.name)))
+        raw = found.get(b"path", header.name)
+        if kind == REGULAR and raw.endswith(b"/"):
+            kind = FOLDER  # as old tar programs wrote them
+        name = plain_name(os.fsdecode(raw))
         link = os.fsdecode(found.get(b"linkpath", header.link))
         self._add(name, Member(kind, self._at, size, link))
         self._pass(size)

@@ -34,6 +34,14 @@ class CertificateFolder:
             bundle = self._bundles[netloc]
             return bundle.name if bundle else ""
 
+    def close(self) -> None:
+        """Remove the bundles that were made; they are made anew if they are needed again."""
+        with self._lock:
+            bundles, self._bundles = self._bundles, {}
+        for bundle in bundles.values():
+            if bundle:
+                bundle.close()
+
     def own(self, netloc: str) -> tuple[str, str] | None:
         """Return the certificate and key to show to a host; raise ConfigError if one is alone."""
         names = self._names(netloc)

@@ -112,6 +112,7 @@ class Client:
     def close(self) -> None:
         """Close idle connections; those in use close with their answers."""
         self._adapter.close()
+        self._trust.close()
 
     def _login(self, request: Request, asked: str, refused: str) -> str:
         place, challenge = request.place, answerable(asked)

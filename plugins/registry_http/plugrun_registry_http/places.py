@@ -78,6 +78,10 @@ class Trust:
             return False
         return trusted_bundle() or True
 
+    def close(self) -> None:
+        """Let go of temporary files."""
+        self._certificates.close()
+
     def certificate(self, url: str) -> tuple[str, str] | None:
         """Return the files of the certificate and key that a host wants us to show, if any."""
         return self._certificates.own(urlsplit(url).netloc)

@@ -42,6 +42,8 @@ class Answer:
 class Asked:
     path: str
     headers: dict[str, str]
+    method: str = "GET"
+    body: bytes = b""
 
 
 Reply = Answer | Callable[[Asked], Answer]
@@ -94,12 +96,16 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            asked = Asked(self.path, {k.lower(): v for k, v in self.headers.items()})
+            headers = {k.lower(): v for k, v in self.headers.items()}
+            body = self.rfile.read(int(headers.get("content-length", "0")))
+            asked = Asked(self.path, headers, self.command, body)
             answer = server.answer(asked)
             try:
                 self._send(answer)
             except OSError:
                 self.close_connection = True
+
+        do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = do_GET
 
         def _send(self, answer: Answer) -> None:
             self.send_response(answer.status)
@@ -114,6 +120,8 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             self._send_body(answer)
 
         def _send_body(self, answer: Answer) -> None:
+            if self.command == "HEAD" or answer.status == 204:
+                return
             if answer.chunked or answer.endless:
                 chunk = b"%x\r\n%s\r\n" % (len(answer.body), answer.body)
                 self.wfile.write(chunk)
@@ -214,3 +222,15 @@ class Sample:
 def sample() -> Sample:
     document = {"schemaVersion": 2, "mediaType": MANIFEST, "layers": []}
     return Sample(json.dumps(document).encode(), bytes(range(256)) * 4000)
+
+
+@pytest.fixture
+def logged_in(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let Docker's configuration have alice's password for a server."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+
+    def log_in(host: str) -> None:
+        with open(f"{tmp_path}/config.json", "w", encoding="utf-8") as file:
+            json.dump({"auths": {host: {"auth": "YWxpY2U6c2VjcmV0"}}}, file)
+
+    return log_in

@@ -7,7 +7,7 @@ import ssl
 import subprocess
 
 import pytest
-from plugrun.api import Unreachable, host_platform
+from plugrun.api import ConfigError, Unreachable, host_platform
 from plugrun_registry_http import client as client_module
 from plugrun_registry_http import places as places_module
 
@@ -100,3 +100,36 @@ def test_a_secure_registry_may_not_send_us_to_plain_http(
     with pytest.raises(Exception, match="not HTTPS"):
         open_transport(f"{tls_server.host}/me/app:1").resolve(host_platform())
     assert other_server.asked == []
+
+
+def test_a_registrys_own_authority_is_trusted(
+    tls_server, sample, open_transport, not_loopback, certificate, tmp_path
+):
+    """Docker's certs.d: HOST[:PORT]/ca.crt; and only for that registry."""
+    (tmp_path / tls_server.host).mkdir()
+    shutil.copy(certificate[0], tmp_path / tls_server.host / "ca.crt")
+    tls_server.on(sample.manifest_path, sample.answer())
+    transport = open_transport(f"{tls_server.host}/me/app:1", certificates=str(tmp_path))
+    assert transport.resolve(host_platform()).raw == sample.raw
+    other = tls_server.host.replace("127.0.0.1", "localhost")
+    with pytest.raises(Unreachable, match="TLS"):
+        open_transport(f"{other}/me/app:1", certificates=str(tmp_path)).resolve(host_platform())
+
+
+def test_a_certificate_of_our_own_is_shown(
+    tls_server, sample, open_transport, not_loopback, certificate, tmp_path
+):
+    folder = tmp_path / tls_server.host
+    folder.mkdir()
+    for name, source in zip(("ca.crt", "client.cert"), (certificate[0],) * 2, strict=True):
+        shutil.copy(source, folder / name)
+    tls_server._http.socket.context.load_verify_locations(certificate[0])
+    tls_server._http.socket.context.verify_mode = ssl.CERT_REQUIRED
+    tls_server.on(sample.manifest_path, sample.answer())
+    with pytest.raises(ConfigError, match=r"client\.cert has no key"):
+        open_transport(f"{tls_server.host}/me/app:1", certificates=str(tmp_path)).resolve(
+            host_platform()
+        )
+    shutil.copy(certificate[1], folder / "client.key")
+    transport = open_transport(f"{tls_server.host}/me/app:1", certificates=str(tmp_path))
+    assert transport.resolve(host_platform()).raw == sample.raw
