@@ -78,10 +78,40 @@ def actions_until_destroy(follower) -> list[str]:
 
 
 def test_until_a_time_to_come(plugrun):
-    follower = plugrun.start("events", "--until", f"{time.time() + 1:.3f}")
+    begin = time.time()
     plugrun("run", "--rm", "--name", "ev", "--network", "none", HOST_IMAGE, "true")
-    follower.communicate(timeout=60)
-    assert follower.returncode == 0
+    until = time.time() + 1
+    span = ("--since", f"{begin:.9f}", "--until", f"{until:.9f}")
+    assert " destroy " in plugrun.out("events", *span)
+    assert time.time() >= until
+
+
+def test_images(alone):
+    """As the real Docker tells it: what is removed is named by its ID."""
+    begin = time.time()
+    alone("pull", "host:true")
+    id = alone.inspect("host/true")["Id"]
+    alone("tag", "host/true", "other:1")
+    alone("rmi", "other:1")
+    alone("rmi", "host/true")
+    assert happened(alone, begin) == [
+        "image pull host/true:latest (name=host/true)",
+        f"image tag {id} (name=other:1)",
+        f"image untag {id} (name={id})",
+        f"image untag {id} (name={id})",
+        f"image delete {id} (name={id})",
+    ]
+
+
+def test_a_command_that_is_executed_detached(plugrun, ended_by_test):
+    plugrun("run", "-d", "--name", "ev", "--network", "none", HOST_IMAGE, "sleep", "99")
+    begin = f"{time.time():.9f}"
+    plugrun("exec", "-d", "ev", "sh", "-c", "exit 7")
+    form = "{{.Action}} {{.Actor.Attributes.exitCode}}"
+    only = ("-f", "event=exec_die", "--since", begin, "--format", form)
+    follower = plugrun.start("events", *only)
+    ended_by_test.append(follower)
+    assert follower.stdout.readline() == "exec_die 7\n"
 
 
 def test_what_is_wrong(plugrun):

@@ -43,15 +43,17 @@ class LogQuery:
 
 
 def read_output(
-    engine: Engine, container: Container, query: LogQuery
+    engine: Engine, container: Container, query: LogQuery, stamped: bool = False
 ) -> Iterator[tuple[str, bytes]]:
     """Yield a container's output as (stream, bytes), in pieces of any size.
+
+    ``stamped`` puts the time each was written before the lines.
 
     With ``follow``, go on until the container has ended, for good if it has a restart policy. A
     reader that falls behind all files of a log misses what has been dropped meanwhile.
     """
     for block in _selected(engine, container, query):
-        yield from output(block)
+        yield from output(block, stamped)
 
 
 def read_logs(engine: Engine, container: Container, query: LogQuery) -> Iterator[LogLine]:

@@ -44,8 +44,14 @@ def time_of(line: bytes) -> bytes:
     return line[max(end - _TIME_LENGTH, 0) : end]
 
 
-def output(block: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the output that a block holds, as (stream, bytes) in the order it was written."""
+def output(block: bytes, stamped: bool = False) -> Iterator[tuple[str, bytes]]:
+    """Yield the output that a block holds, as (stream, bytes) in the order it was written.
+
+    ``stamped`` puts the time and a space before each line.
+    """
+    if stamped:
+        yield from _mixed(block, stamped)
+        return
     first = block[: block.index(b"\n")]
     end = first.find(b"\\n" + _STREAM)
     # A backslash and an n at the end of a text that has no newline look like one.
@@ -63,7 +69,7 @@ def output(block: bytes) -> Iterator[tuple[str, bytes]]:
     yield from _mixed(block)
 
 
-def _mixed(block: bytes) -> Iterator[tuple[str, bytes]]:
+def _mixed(block: bytes, stamped: bool = False) -> Iterator[tuple[str, bytes]]:
     """The same of any lines; what is none of ours, as a power failure leaves it, is left out."""
     run: list[bytes] = []
     stream = ""
@@ -75,7 +81,8 @@ def _mixed(block: bytes) -> Iterator[tuple[str, bytes]]:
             if run:
                 yield stream, unescaped(b"".join(run))
             run, stream = [], found
-        run.append(line[len(_HEAD) : end])
+        text = line[len(_HEAD) : end]
+        run.append(time_of(line) + b" " + text if stamped else text)
     if run:
         yield stream, unescaped(b"".join(run))
 

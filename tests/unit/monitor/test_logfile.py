@@ -90,6 +90,9 @@ def test_every_byte_comes_back(tmp_path_factory, pieces, attrs):
         assert b"".join(t.encode("utf-8", "surrogateescape") for t in texts) == all
         assert b"".join(line.text for line in lines if line.stream == name) == all
         assert b"".join(text for stream, text in shown if stream == name) == all
+        stamped = [text for stream, text in output(data, stamped=True) if stream == name]
+        timed = [f"{line.time} ".encode() + line.text for line in lines if line.stream == name]
+        assert b"".join(stamped) == b"".join(timed)
 
 
 def test_the_order_of_streams_is_kept(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from plugrun.cli import output
 from plugrun.cli.moments import parse_moment
 from plugrun.cli.options import Parsed
@@ -24,14 +26,9 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     )
     engine = open_healed(options)
     container = find_container(engine, parsed.args[0])
-    if not v["timestamps"] and not v["details"]:
-        pieces = read_output(engine, container, query)
-    else:
-        lines = read_logs(engine, container, query)
-        pieces = (
-            (line.stream, _before(line, v["timestamps"], v["details"]) + line.text)
-            for line in lines
-        )
+    pieces = read_output(engine, container, query, v["timestamps"])
+    if v["details"]:
+        pieces = _detailed(read_logs(engine, container, query), v["timestamps"])
     for stream, text in pieces:
         output.data(stream, text)
         if v["follow"]:
@@ -55,12 +52,15 @@ def parse_tail(text: str) -> int | None:
     return int(text)
 
 
-def _before(line: LogLine, timestamps: bool, details: bool) -> bytes:
+def _detailed(lines: Iterator[LogLine], timestamps: bool) -> Iterator[tuple[str, bytes]]:
+    for line in lines:
+        yield line.stream, _before(line, timestamps).encode() + line.text
+
+
+def _before(line: LogLine, timestamps: bool) -> str:
     """Return what stands before a line."""
-    words = [line.time] if timestamps else []
-    if details:
-        words.append(_details(line.attrs))
-    return "".join(f"{word} " for word in words).encode()
+    details = f"{_details(line.attrs)} "
+    return f"{line.time} {details}" if timestamps else details
 
 
 def _details(attrs: bytes) -> str:
