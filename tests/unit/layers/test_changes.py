@@ -95,6 +95,7 @@ def layer_of(changes, path: str) -> str:
 @given(ACTS, ACTS)
 @example([], [("replace", "a", "b", 1)])
 @example([], [("file", "c", "", 1), ("link", "c", "a/c", 0), ("link", "c", "a/a/c", 0)])
+@example([("folder", "ü/b/a", "", 0)], [("replace", "ü", "a", 0), ("folder", "ü/b/a", "", 0)])
 @example([("folder", "b2/b", "", 0)], [("replace", "b2", "b", 1), ("remove", "a", "", 0)])
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_layer_turns_one_tree_into_the_other(before: list, after: list) -> None:
