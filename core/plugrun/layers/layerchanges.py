@@ -11,7 +11,7 @@ import stat
 
 from plugrun.layers.attributes import OPAQUE
 from plugrun.layers.changes import ADDED, CHANGED, DELETED, Change, compare
-from plugrun.layers.treeread import FOLDER, Node, open_folder
+from plugrun.layers.treeread import FOLDER, Node, allow_depth, open_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 def layer_changes(path: str, lower: Sequence[str]) -> Iterator[Change]:
     """Yield what the layer in ``path`` changes; ``lower`` are those beneath, nearest first."""
+    allow_depth()
     top = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     fds = [os.open(path, top)]
     try:

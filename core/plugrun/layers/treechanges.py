@@ -6,7 +6,7 @@ import os
 import stat
 
 from plugrun.layers.changes import ADDED, CHANGED, DELETED, Change, compare
-from plugrun.layers.treeread import FOLDER, Node, open_folder, open_regular
+from plugrun.layers.treeread import FOLDER, Node, allow_depth, open_folder, open_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def tree_changes(before: int, now: int) -> Iterator[Change]:
     Two files are the same if all that stat(2) says is, the time of the last change included, or
     else if their attributes and contents are. So where a storage copies, everything is read.
     """
+    allow_depth()
     levels = [_Level(_again(before), _again(now), b"")]
     try:
         while levels:

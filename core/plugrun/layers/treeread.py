@@ -68,6 +68,7 @@ class Walk:
         self._skipped = True
 
     def __iter__(self) -> Iterator[Node]:
+        allow_depth()
         levels = [_Level(os.open(b".", FOLDER, dir_fd=self._root), self._path)]
         try:
             while levels:
@@ -90,6 +91,15 @@ class Walk:
         finally:
             for level in levels:
                 os.close(level.fd)
+
+
+def allow_depth() -> None:
+    """Let this process open as many files as it may: a level of a tree takes one descriptor."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class _Level:
