@@ -218,3 +218,42 @@ def test_a_terminal_has_its_name_inside(plugrun):
     out = plugrun.out("exec", "-t", "box", "ls", "-l", "/proc/self/fd/0")
     assert out.rstrip().endswith("/dev/pts/1")
     assert plugrun.out("exec", "box", "ls", "/dev/pts").split() == ["0", "ptmx"]
+
+
+def test_orphans_of_a_container_in_the_hosts_pid_namespace_are_reaped(plugrun):
+    script = "(sleep 0.01 &); (sleep 0.02 &); sleep 0.1; echo over; sleep 1000"
+    run = ("run", "-d", "--pid", "host", "--network", "none", "--name", "box", HOST_IMAGE)
+    plugrun(*run, "sh", "-c", script)
+    wait_for(lambda: "over" in plugrun.out("logs", "box"))
+    monitor = parent_of(plugrun.inspect("box")["State"]["Pid"])
+    children = [pid for pid in os.listdir("/proc") if pid.isdigit() and parent_of(pid) == monitor]
+    assert children == [str(plugrun.inspect("box")["State"]["Pid"])]
+
+
+def parent_of(pid: int | str) -> str:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[1]
+    except OSError:
+        return ""
+
+
+def test_a_container_in_anothers_pid_namespace(plugrun, box):
+    run = ("run", "-d", "--pid", "container:box", "--network", "none", "--name", "guest")
+    plugrun(*run, HOST_IMAGE, "sh", "-c", "cat /proc/1/comm; exec sleep 1000")
+    wait_for(lambda: plugrun.out("logs", "guest") == "sh")
+    assert plugrun.out("exec", "guest", "cat", "/proc/1/comm") == "sh"
+    plugrun("kill", "guest")
+    assert plugrun.inspect("guest")["State"]["ExitCode"] == 137
+    assert plugrun.inspect("box")["State"]["Running"]
+    plugrun("start", "guest")
+    # The namespace ends with its first process, and all in it do.
+    plugrun("kill", "box")
+    plugrun("wait", "guest")
+    assert plugrun.inspect("guest")["State"]["ExitCode"] == 137
+
+
+def test_what_is_left_behind_in_the_hosts_pid_namespace_ends_too(plugrun):
+    run = ("run", "--rm", "--pid", "host", "--network", "none", HOST_IMAGE, "sh", "-c")
+    pid = plugrun.out(*run, "sleep 1000 & echo $!")
+    assert not os.path.exists(f"/proc/{pid}")

@@ -13,6 +13,7 @@ from plugrun.engine.taskfile import served_by, watch_lock, write_task_file
 from plugrun.engine.tidy import release
 from plugrun.errors import IsolationError
 from plugrun.linux.filesystem import unlink
+from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
 from plugrun.model.fence import Namespaces
 from plugrun.model.record import record, replace
 from plugrun.monitor.exitfile import ExitFile, read_exit_file, write_exit_file
@@ -63,6 +64,9 @@ def begin(
 
             begin_volumes(engine, container)
         task = _create(engine, container, plumbing, mounts)
+        if container.namespaces.pid == "host":
+            # Its orphans are for the host's init: this process would never reap them.
+            prctl(PR_SET_CHILD_SUBREAPER, 0)
         clock.mark("create")
         # Before anything can fail or be killed, so that the process can be found.
         task_file = _serving(task_file, task)

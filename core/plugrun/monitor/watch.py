@@ -200,6 +200,10 @@ class Watcher:
         _, status = posix.waitpid(self._plan.pid, 0)
         self._poll.unregister(self._pidfd)
         posix.close(self._pidfd)
+        if self._plan.shares_pids:
+            from plugrun.monitor.leftovers import end_leftovers
+
+            end_leftovers(self._plan.freezer or self._plan.oom_counter)
         code = posix.waitstatus_to_exitcode(status)
         return 128 - code if code < 0 else code
 
