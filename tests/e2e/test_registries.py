@@ -12,6 +12,7 @@ import uuid
 import pytest
 
 from tests.e2e.conftest import HOST_IMAGE
+from tests.e2e.terminal import Terminal
 from tests.registry import Registry, make_image, running_registry, tar_of
 from tests.tokenserver import TokenServer
 
@@ -129,6 +130,21 @@ def test_refusals_are_dockers(plugrun, repository):
     assert "does not offer a search" in done.stderr
 
 
+def test_what_is_committed_goes_out(alone, repository, tmp_path):
+    name = f"{repository}:committed"
+    alone("run", "--name", "changed", "--network", "none", HOST_IMAGE, "sh", "-c", "echo new >/new")
+    id = alone.out("commit", "changed", name)
+    alone("rm", "changed")
+    assert alone.out("push", name).splitlines()[-1].startswith("committed: digest: sha256:")
+    alone("save", "-o", f"{tmp_path}/a", name)
+    alone("rmi", "-f", id)
+    for command in (("pull", "-q", name), ("load", "-q", "-i", f"{tmp_path}/a")):
+        alone(*command)
+        assert id_of(alone, name) == id
+        assert alone.out(*RUN, name, "cat", "/new") == "new"
+        alone("rmi", "-f", id)
+
+
 @pytest.mark.skipif(shutil.which("skopeo") is None, reason="needs skopeo")
 def test_skopeo_reads_what_is_pushed(alone, repository, tmp_path):
     alone("pull", "-q", HOST_IMAGE)
@@ -214,6 +230,23 @@ def test_login_keeps_what_else_is_in_the_file(alone, guarded, config):
         guarded.host: {"auth": "YWxpY2U6c2VjcmV0"},
     }
     assert body == {"proxies": {"default": {}}, "x": [1]}
+
+
+def test_login_asks_at_a_terminal(alone, guarded, config):
+    with Terminal([*alone.argv, "login", guarded.host]) as terminal:
+        terminal.expect("Username: ")
+        terminal.send(f"{USER}\n")
+        terminal.expect("Password: ")
+        terminal.send(f"{PASSWORD}\n")
+        terminal.expect("Login Succeeded")
+        assert terminal.wait() == 0
+        assert PASSWORD not in terminal.seen
+        assert terminal.is_restored
+    with Terminal([*alone.argv, "login", "-u", "bob", guarded.host]) as terminal:
+        terminal.expect("Password: ")
+        terminal.send("\x03")
+        assert terminal.wait() == 130
+        assert terminal.is_restored
 
 
 def test_refused_command_lines(plugrun, guarded, config):
