@@ -119,7 +119,7 @@ def _start(engine: Engine, container: Container, task: TaskFile) -> None:
         plumbing = lay(terminal=container.tty, interactive=container.open_stdin)
         door = open_door(engine, container.id)
         begun = begin(engine, container, plumbing, Stopwatch(), task)
-    except PlugrunError:
+    except (PlugrunError, OSError):
         # The reason is in the exit file; as with Docker, that was the last try.
         forget_task(engine, container.id)
         return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from plugrun.engine.asking import check_request, local_image, write_cidfile
 from plugrun.engine.create import create
-from plugrun.engine.run import check_request, local_image, write_cidfile
 from plugrun.engine.taskfile import served_by
 from plugrun.engine.tidy import forget_task
 

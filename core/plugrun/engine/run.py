@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import os
 
+from plugrun.engine.asking import check_request, local_image, write_cidfile
 from plugrun.engine.client import Wishes
 from plugrun.engine.create import attached_streams, create
 from plugrun.engine.detachkeys import detach_keys
-from plugrun.engine.images import find_image
 from plugrun.engine.plumbing import lay
 from plugrun.engine.starter import Starter
 from plugrun.engine.stopwatch import Stopwatch
-from plugrun.errors import (
-    InvalidArgument,
-    NoSuchImage,
-    NotATerminal,
-    OutputLost,
-    PlugrunError,
-    UsageError,
-)
+from plugrun.errors import NotATerminal, OutputLost, PlugrunError
 from plugrun.model.record import record
 
 TYPE_CHECKING = False
@@ -28,8 +21,6 @@ if TYPE_CHECKING:
     from plugrun.engine.arrival import PullObserver
     from plugrun.engine.engine import Engine
     from plugrun.engine.request import RunRequest
-    from plugrun.model.container import Container
-    from plugrun.model.image import Image
 
 
 @record
@@ -82,47 +73,3 @@ def run(
 def _wishes(request: RunRequest) -> Wishes:
     """Return how the caller is to be attached."""
     return Wishes(attached_streams(request), detach_keys(request.detach_keys), request.sig_proxy)
-
-
-def check_request(request: RunRequest) -> None:
-    """Refuse what does not fit together, or not here."""
-    if request.cidfile and os.path.exists(request.cidfile):
-        raise UsageError(
-            f"container ID file found, make sure the other container isn't running or delete "
-            f"{request.cidfile}"
-        )
-    if request.pull not in ("missing", "always", "never"):
-        raise InvalidArgument(
-            f'invalid pull option: "{request.pull}": must be one of "always", "missing" or "never"'
-        )
-
-
-def local_image(
-    engine: Engine, request: RunRequest, observer_factory: Callable[[], PullObserver]
-) -> Image:
-    """Return the image a request names; pull it by the request's rule."""
-    if request.pull != "always":
-        try:
-            image = find_image(engine, request.image)
-            if request.platform is None or image.platform == str(request.platform):
-                return image
-        except NoSuchImage:
-            if request.pull == "never":
-                raise
-    from plugrun.engine.pull import pull
-
-    observer = observer_factory()
-    pulled = pull(engine, request.image, request.platform, observer)
-    found = engine.metadata.image(pulled.image)
-    if found is None:
-        raise NoSuchImage(f"No such image: {request.image}", hint="it was removed just now")
-    return found
-
-
-def write_cidfile(request: RunRequest, container: Container) -> None:
-    """Write the ID where ``--cidfile`` wants it; a file that is there is not overwritten."""
-    if request.cidfile:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        fd = os.open(request.cidfile, flags, 0o644)
-        os.write(fd, container.id.encode())
-        os.close(fd)
