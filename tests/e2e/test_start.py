@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 
@@ -110,6 +111,18 @@ def test_a_command_that_cannot_start_leaves_it_created(plugrun):
         assert (state["Status"], state["ExitCode"]) == ("created", code)
         assert command in state["Error"]
         assert cgroups_of({id}) == []
+
+
+def test_a_start_that_the_bundle_forbids(plugrun):
+    create(plugrun, "host", "sleep", "100")
+    plugrun("start", "host")
+    create(plugrun, "joins", "true", options=("--pid", "container:host"))
+    plugrun("start", "-a", "joins")
+    plugrun("stop", "-t", "0", "host")
+    assert "host" in plugrun("start", "joins", code=1).stderr
+    assert os.listdir(f"{plugrun.run_root_of_root}/containers") == []
+    plugrun("start", "host")
+    plugrun("start", "-a", "joins")
 
 
 def test_racing_starts_make_one_monitor(plugrun):

@@ -8,7 +8,8 @@ from plugrun.engine.ending import wait_attended, wait_monitor
 from plugrun.engine.starter import Starter
 from plugrun.engine.stopwatch import Stopwatch
 from plugrun.engine.taskfile import read_task_file, serve_lock, write_task_file
-from plugrun.errors import Conflict, NoSuchContainer
+from plugrun.engine.tidy import forget_task
+from plugrun.errors import Conflict, NoSuchContainer, PlugrunError
 from plugrun.model.container import PAUSED, RESTARTING, RUNNING
 
 # Seconds. A restart policy makes a monitor go on instead of ending.
@@ -95,7 +96,11 @@ def _start_settled(
         visit.meet(found)
         engine.emit_container("attach", found)
     write_task_file(engine.task_folder(found.id), starter.monitor)
-    write_bundle(engine, found)
+    try:
+        write_bundle(engine, found)
+    except PlugrunError:
+        forget_task(engine, found.id)
+        raise
     starter.start(found)
     return found, starter.pid
 
