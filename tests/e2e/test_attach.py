@@ -73,6 +73,7 @@ def test_detach_and_attach_again(plugrun):
     with attached(plugrun, "seat") as terminal:
         terminal.send("echo $WORD\r")
         terminal.expect("kept")
+        terminal.expect("# ")
         terminal.send(LEAVE)
         assert terminal.wait() == 1
         assert terminal.seen.endswith("read escape sequence\r\n")
