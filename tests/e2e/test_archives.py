@@ -164,7 +164,12 @@ def test_nothing_is_written_for_an_image_that_is_missing(plugrun, images, tmp_pa
         assert file.read() == "as it was"
     assert os.listdir(tmp_path) == ["kept"]
     done = plugrun("save", "-o", f"{tmp_path}/no/such", images[0], code=1)
-    assert f'directory "{tmp_path}/no" does not exist' in done.stderr
+    assert done.stderr == (
+        f"failed to save image: invalid output path: stat {tmp_path}/no: no such file or "
+        "directory\n"
+    )
+    done = plugrun("save", "-o", str(tmp_path), images[0], code=1)
+    assert done.stderr == "failed to save image: cannot write to a directory\n"
     done = plugrun("load", "-i", f"{tmp_path}/nothing", code=1)
     assert done.stderr == f"open {tmp_path}/nothing: no such file or directory\n"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 
 from plugrun.cli.failure import SaidError
 
@@ -48,10 +49,20 @@ def output_address(path: str) -> Iterator[str]:
 
 
 def _check_output(path: str) -> None:
+    """Refuse, in Docker's words, what is no place for an archive."""
     folder = os.path.dirname(path)
-    if folder and not os.path.isdir(folder):
+    try:
+        os.stat(folder or ".")
+    except OSError as error:
+        reason = (error.strerror or "").lower()
         raise SaidError(
-            f'failed to save image: invalid output path: directory "{folder}" does not exist'
-        )
-    if os.path.isdir(path):
-        raise SaidError(f'failed to save image: invalid output path: "{path}" is a folder')
+            f"failed to save image: invalid output path: stat {folder}: {reason}"
+        ) from None
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return
+    kinds = {stat.S_IFDIR: "directory", stat.S_IFCHR: "character device file"}
+    kind = kinds.get(stat.S_IFMT(mode), "")
+    if kind:
+        raise SaidError(f"failed to save image: cannot write to a {kind}")

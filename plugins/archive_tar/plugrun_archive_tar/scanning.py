@@ -32,6 +32,16 @@ def scan(fd: int) -> dict[str, Member]:
     return _Scan(fd).run()
 
 
+def _first(block: bytes) -> Header:
+    """Parse the first header: a file that is something else altogether fails here."""
+    try:
+        return parse_header(block)
+    except HostileArchive:
+        raise
+    except Corrupt:
+        raise Corrupt("this is not an image archive: it is no tar archive") from None
+
+
 class _Scan:
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -46,7 +56,7 @@ class _Scan:
             count += 1
             if count > _MOST_MEMBERS:
                 raise HostileArchive(f"an archive has over {_MOST_MEMBERS} members")
-            self._header(parse_header(block))
+            self._header(_first(block) if count == 1 else parse_header(block))
         if not count:
             raise Corrupt("this is not an image archive: it is empty, or no tar archive")
         return self._members
@@ -56,6 +66,8 @@ class _Scan:
         block = os.pread(self._fd, BLOCK, self._at)
         if not block or not block.strip(b"\0"):
             return None
+        if len(block) < BLOCK and not self._at:
+            raise Corrupt("this is not an image archive: it is no tar archive")
         if len(block) < BLOCK:
             raise Corrupt("an archive ends in the middle of a header")
         self._at += BLOCK

@@ -83,7 +83,7 @@ def _test(key: str, value: str) -> Callable[[SearchResult], bool]:
             return lambda result: result.official == wanted
         return lambda result: result.automated == wanted
     if key in ("stars", "is-official", "is-automated"):
-        raise InvalidArgument(f"invalid filter '{key}={value}'")
+        raise InvalidArgument(f"Invalid filter '{key}={value}'")
     raise InvalidArgument(
-        f"invalid filter '{key}'", hint="known filters: is-automated, is-official, stars"
+        f"Invalid filter '{key}'", hint="known filters: is-automated, is-official, stars"
     )
