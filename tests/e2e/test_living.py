@@ -263,3 +263,17 @@ def test_what_is_left_behind_in_the_hosts_pid_namespace_ends_too(plugrun):
     pid = plugrun.out(*run, "sleep 1000 & echo $!")
     # Gone, or for the host's init to reap.
     assert fields_of(pid)[:1] in ([], ["Z"])
+
+
+def test_what_restarts_has_no_processes_to_show(plugrun):
+    run = ("run", "-d", "--restart", "always", "--network", "none", "--name", "box", HOST_IMAGE)
+    plugrun(*run, "sh", "-c", "exit 1")
+
+    def rests() -> bool:
+        found = plugrun.inspect("box")
+        return found["State"]["Restarting"] and found["RestartCount"] > 3
+
+    # By then it rests for more than a second between two lives.
+    wait_for(rests)
+    refused = plugrun("top", "box", code=1).stderr
+    assert "is restarting, wait until the container is running" in refused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from plugrun.engine.containers import find_container, status
 from plugrun.errors import Conflict, InvalidArgument, PlugrunError
+from plugrun.model.container import RESTARTING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,12 @@ def top(engine: Engine, text: str, options: Sequence[str]) -> Rows:
     machine the default columns come from /proc.
     """
     container = find_container(engine, text)
-    if not status(engine, container).running:
+    now = status(engine, container)
+    if now.state == RESTARTING:
+        raise Conflict(
+            f"Container {container.id} is restarting, wait until the container is running"
+        )
+    if not now.running:
         raise Conflict(f"Container {container.id} is not running")
     isolation = engine.isolation_named(container.isolation.name)
     pids = isolation.processes(container.id)
