@@ -22,7 +22,8 @@ _STREAM = b'","stream":"'
 _TIME = b'"time":"'
 _TIME_LENGTH = 30
 # What follows a line's `"time":"`, up to the text of the next line.
-_next_text = itemgetter(slice(_TIME_LENGTH + len(b'"}\n') + len(_HEAD), None))
+_PAD = b" " * (_TIME_LENGTH + len(b'"}\n'))
+_next_text = itemgetter(slice(len(_PAD) + len(_HEAD), None))
 
 
 @record
@@ -54,19 +55,29 @@ def output(block: bytes, stamped: bool = False) -> Iterator[tuple[str, bytes]]:
         return
     first = block[: block.index(b"\n")]
     end = first.find(b"\\n" + _STREAM)
-    # A backslash and an n at the end of a text that has no newline look like one.
-    if end >= 0 and b"\\\\n" + _STREAM not in block:
-        separator = first[end : first.rindex(_TIME) + len(_TIME)]
-        texts = block.split(separator)
-        if len(texts) - 1 == block.count(b"\n"):
-            # All lines are of one stream and end with a newline.
-            begin = texts[0][len(_HEAD) :]
-            yield (
-                _stream(first, end + 2),
-                unescaped(begin + b"\n" + b"\n".join(map(_next_text, texts[1:]))),
-            )
+    if end >= 0:
+        text = _uniform(block, first[end : first.rindex(_TIME) + len(_TIME)])
+        if text is not None:
+            yield _stream(first, end + 2), unescaped(text)
             return
     yield from _mixed(block)
+
+
+def _uniform(block: bytes, separator: bytes) -> bytes | None:
+    """Return the texts of lines that all end with a newline and have this up to their times.
+
+    None if they are not like that: then a quote is left that nothing escapes, or something behind.
+    None, too, if it cannot be told: a backslash and an n at the end of a text that has no newline
+    look like one.
+    """
+    texts = block.split(separator)
+    texts[0] = _PAD + texts[0]
+    text = b"\n".join(map(_next_text, texts))
+    if len(texts[-1]) != len(_PAD):
+        return None
+    if b'"' in text and text.count(b'"') != text.count(b'\\"'):
+        return None
+    return None if b"\\" in text and b"\\\n" in text else text
 
 
 def _mixed(block: bytes, stamped: bool = False) -> Iterator[tuple[str, bytes]]:

@@ -105,7 +105,9 @@ def test_the_order_of_streams_is_kept(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("damage", [b"\0\0\0\0", b'{"log":"cut sh', b"{}"])
+@pytest.mark.parametrize(
+    "damage", [*(b"\0" * n for n in (*range(12), 33, 41, 99)), b'{"log":"cut sh', b"{}", b"{", b'"']
+)
 def test_what_a_power_failure_left_is_left_out(tmp_path, damage):
     path = tmp_path / "log"
     write(path, ("stdout", b"1\n"))
@@ -116,6 +118,7 @@ def test_what_a_power_failure_left_is_left_out(tmp_path, damage):
     log.close()
     data = path.read_bytes()
     assert b"".join(text for _, text in output(data)) == b"1\n2\n"
+    assert b"".join(text for _, text in output(data[: data.rindex(b"{")])) == b"1\n"
     assert [line.text for line in entries(data)] == [b"1\n", b"2\n"]
 
 
