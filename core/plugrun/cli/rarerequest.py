@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from plugrun.cli import output
+from plugrun.cli.failure import SaidError
 from plugrun.cli.rareoptions import REFUSED
 from plugrun.errors import InvalidArgument, UsageError
 from plugrun.model.container import DEFAULT_SHM_SIZE
@@ -77,7 +78,7 @@ def _refuse(v: Mapping[str, Any]) -> None:
 
 def _check_together(request: RunRequest) -> None:
     if request.attach and request.detach:
-        raise UsageError("conflicting options: cannot specify both --attach and --detach")
+        raise SaidError("conflicting options: cannot specify both --attach and --detach")
     if request.restart.name not in ("", "no") and request.auto_remove:
         raise UsageError("conflicting options: cannot specify both --restart and --rm")
     if request.namespaces.uts == "host" and request.hostname:

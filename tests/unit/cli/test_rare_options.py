@@ -4,6 +4,7 @@ import json
 
 import pytest
 from plugrun.cli import rarevalues
+from plugrun.cli.failure import SaidError
 from plugrun.cli.fastparse import FlagError, parse
 from plugrun.cli.options import CREATE, RUN
 from plugrun.cli.requests import run_request
@@ -181,7 +182,7 @@ def test_refusals(words, kind, why):
 
 
 def test_attached_and_detached_do_not_go_together():
-    with pytest.raises(UsageError, match="cannot specify both --attach and --detach"):
+    with pytest.raises(SaidError, match="cannot specify both --attach and --detach"):
         asked("-d", "-a", "stdout", table=RUN)
 
 
