@@ -145,6 +145,26 @@ def test_cgroup_namespace(plugrun):
     assert namespace(run(plugrun, "--cgroupns", "private", HOST_IMAGE, *listed)) != own
 
 
+def runs(pid: str) -> bool:
+    """Whether a process is there and no zombie, which is for its new parent to reap."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_on_the_hosts_processes_a_containers_end_is_the_end_of_all(plugrun):
+    # What the first process leaves behind holds the output open, and nobody waits for it.
+    script = "sleep 1000 & echo $!; exec sleep 0"
+    words = ("--pid", "host", HOST_IMAGE, "sh", "-c", script)
+    left = plugrun.out("run", "--rm", *NONE, *words)
+    assert not runs(left)
+    name = plugrun.out("run", "-d", *NONE, *words)
+    assert plugrun.out("wait", name) == "0"
+    assert not runs(plugrun.out("logs", name))
+
+
 def test_another_containers_processes(plugrun):
     plugrun("run", "-d", "--name", "other", *NONE, HOST_IMAGE, "sleep", "1000")
     given = ("--pid", "container:other", HOST_IMAGE)
@@ -170,6 +190,7 @@ def test_another_containers_shared_memory(plugrun):
         plugrun.out("exec", "donor", *listed)
     )
     plugrun("rm", "-f", "donor")
+    assert os.listdir(f"{plugrun.run_root_of_root}/containers") == []
     assert fails(plugrun, "--ipc", "container:donor").endswith("No such container: donor")
     plugrun("run", "-d", "--name", "shy", *NONE, HOST_IMAGE, "sleep", "1000")
     message = fails(plugrun, "--ipc", "container:shy")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.containers import find_container
+from plugrun.engine.places import shm_path
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, NoSuchContainer
 from plugrun.linux.filesystem import write_whole
@@ -74,7 +75,7 @@ def _create(
     if with_ipc:
         held += _ipc_namespaces(engine, with_ipc)
         _enter(spec, "ipc", held[-1])
-        shared = _share_memory(spec, f"{engine.task_folder(container.id)}/shm")
+        shared = _share_memory(spec, shm_path(engine, container.id))
     write_whole(path, dumps(spec).encode())
     if not shared:
         return create()

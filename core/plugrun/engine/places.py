@@ -23,3 +23,8 @@ def door_path(engine: Engine, id: str) -> str:
 def halt_path(engine: Engine, id: str) -> str:
     """The mark that a user ended a container, so that its restart policy does not start it."""
     return f"{engine.task_folder(id)}/halt"
+
+
+def shm_path(engine: Engine, id: str) -> str:
+    """Where another container's /dev/shm is put while one that shares it is being made."""
+    return f"{engine.task_folder(id)}/shm"

@@ -33,7 +33,7 @@ def with_shared_memory(there: int, target: str, make: Callable[[], T]) -> T:
     """Return what ``make`` returns, called where ``target`` is the /dev/shm of a container.
 
     ``there`` is a descriptor of the container's mount namespace; ``target`` a folder of this
-    machine, made if it is not there. The caller has one thread.
+    machine, made if it is not there and gone afterwards. The caller has one thread.
     """
     make_private(target)
     here = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
@@ -53,6 +53,8 @@ def with_shared_memory(there: int, target: str, make: Callable[[], T]) -> T:
         if tree >= 0:
             os.close(tree)
         os.close(here)
+        # That it is a mount point elsewhere keeps it here no more: rename(2), rmdir(2) since 3.13.
+        os.rmdir(target)
 
 
 def _clone(there: int, here: int) -> int:

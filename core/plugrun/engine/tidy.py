@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.halt import is_kept
-from plugrun.engine.places import door_path, halt_path
+from plugrun.engine.places import door_path, halt_path, shm_path
 from plugrun.errors import NoSuchContainer
 from plugrun.linux.filesystem import unlink
 from plugrun.monitor.exitfile import read_exit_file
@@ -68,8 +68,9 @@ def forget_task(engine: Engine, id: str) -> None:
     folder = engine.task_folder(id)
     for path in (door_path(engine, id), halt_path(engine, id), f"{folder}/task"):
         unlink(path)
-    try:
-        os.rmdir(folder)
-    except OSError:
-        # Gone already, or somebody has just begun to use it.
-        return
+    for place in (shm_path(engine, id), folder):
+        try:
+            os.rmdir(place)
+        except OSError:
+            # Gone already, or somebody has just begun to use it.
+            continue

@@ -64,6 +64,7 @@ def watch_plan(
         probe_period_ms=times[2] if times else 0,
         freezer=begun.task.freezer,
         oom=later(engine, "oomevent", container.id),
+        orphans=container.namespaces.pid != "",
         shares_pids=bool(container.namespaces.pid),
     )
 

@@ -51,6 +51,7 @@ class WatchPlan:
     probing: int = 0
     freezer: str = ""
     oom: tuple[str, ...] = ()
+    orphans: bool = False
     shares_pids: bool = False
 
     @property

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from plugrun.monitor.plan import WatchPlan
 
 
+# Reads that empty a pipe of the usual size, which a writer may meanwhile fill again: pipe(7).
+_PIPEFULS = 4
+
+
 class Watcher:
     """Copies output until the container has ended and its output is drained.
 
@@ -71,6 +75,8 @@ class Watcher:
                 else:
                     self._note(fd)
             self._probe()
+            if self._plan.orphans and self._exit_code is not None:
+                self._leave_streams()
             if self._left and self._on_left is not None and self._exit_code is None:
                 self._hand_over()
         self._log.close()
@@ -147,15 +153,30 @@ class Watcher:
             # EIO is how a pty says that its last user has gone (pty(7)).
             data = b""
         if not data:
-            del self._streams[fd]
-            self._poll.unregister(fd)
-            if fd != self._input:
-                posix.close(fd)
-            self._log.finish(stream)
+            self._drop(fd)
             return
         if self._clients:
             self._show(stream, data)
         self._log.write(stream, data)
+
+    def _drop(self, fd: int) -> None:
+        stream = self._streams.pop(fd)
+        self._poll.unregister(fd)
+        if fd != self._input:
+            posix.close(fd)
+        self._log.finish(stream)
+
+    def _leave_streams(self) -> None:
+        """Take what is there, at most as much as a pipe holds, and let go of what stays open."""
+        for fd in list(self._streams):
+            waiting = select.poll()
+            waiting.register(fd, select.POLLIN)
+            for _ in range(_PIPEFULS):
+                if fd not in self._streams or not waiting.poll(0):
+                    break
+                self._copy(fd)
+            if fd in self._streams:
+                self._drop(fd)
 
     def _show(self, stream: str, data: bytes) -> None:
         for client in self._clients:
