@@ -12,9 +12,10 @@ import subprocess
 import tarfile
 
 import pytest
+from plugrun.model.descriptor import host_platform
 
 from tests.e2e.conftest import HOST_IMAGE, PATIENCE, Plugrun, layer
-from tests.registry import LAYER, MANIFEST, Blob, digest_of, make_image, tar_of
+from tests.registry import LAYER, MANIFEST, Blob, digest_of, make_image, make_index, tar_of
 
 RUN = ("run", "--rm", "--network", "none")
 
@@ -245,6 +246,25 @@ def test_umoci_takes_ours_and_we_take_its(alone, images, tmp_path):
     alone("pull", "-q", f"oci:{layout}:2")
     diff_ids = json.loads(alone.out("image", "inspect", f"oci:{layout}:2"))[0]["RootFS"]["Layers"]
     assert len(diff_ids) == 3
+
+
+@pytest.mark.skipif(shutil.which("skopeo") is None, reason="needs skopeo")
+def test_of_several_platforms_this_machines_is_loaded(alone, registry, tmp_path):
+    host = host_platform().architecture
+    other = "arm64" if host != "arm64" else "amd64"
+    images = {a: make_image([tar_of({"a": a.encode()})], architecture=a) for a in (other, host)}
+    index = make_index([(i, {"os": "linux", "architecture": a}) for a, i in images.items()])
+    name = registry.push("e2e/platforms", index)
+    target = f"oci-archive:{tmp_path}/all.tar:{name}"
+    subprocess.run(
+        ["skopeo", "copy", "-q", "--all", "--src-tls-verify=false", f"docker://{name}", target],
+        check=True,
+    )
+    assert alone.out("load", "-i", f"{tmp_path}/all.tar") == f"Loaded image: {name}"
+    assert id_of(alone, name) == images[host].config.digest
+    alone("rmi", name)
+    alone("load", "--platform", f"linux/{other}", "-i", f"{tmp_path}/all.tar")
+    assert id_of(alone, name) == images[other].config.digest
 
 
 def unpack(archive: str, folder: str) -> None:

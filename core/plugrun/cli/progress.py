@@ -13,6 +13,7 @@ _ROOMY = 110
 _INTERVAL = 0.1
 # "a1b2c3d4e5f6: Downloading " before a bar, "[>] " around it, "  12.3MB/123.4MB" after it.
 _AROUND = 27 + 4 + 17
+_LONGEST = len("Downloading")
 
 
 def bar(current: int, total: int, columns: int) -> str:
@@ -70,7 +71,8 @@ class Live(Plain):
             return
         self._last[layer] = state
         self._due[layer] = now + _INTERVAL
-        self._draw(layer, f"{state} {bar(current, total, width(self._stream.fileno()))}")
+        columns = width(self._stream.fileno()) - max(0, len(state) - _LONGEST)
+        self._draw(layer, f"{state} {bar(current, total, columns)}")
 
     def line(self, text: str) -> None:
         """What has been drawn so far stays; layers named later get lines below this."""
