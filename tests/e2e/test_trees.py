@@ -9,8 +9,12 @@ import subprocess
 import tarfile
 
 import pytest
+from plugrun.engine.containers import find_container
+from plugrun.engine.engine import open_engine
+from plugrun.engine.request import GlobalOptions
+from plugrun.engine.treediff import diff
 
-from .conftest import Plugrun
+from .conftest import Plugrun, traces
 
 CHANGES = """
 mkdir -p /newdir/sub; echo a >/newdir/sub/f; echo b >/newtop; ln /newtop /hard
@@ -124,3 +128,23 @@ def test_a_running_container_is_exported_without_its_mounts(
         names = archive.getnames()
     assert "vol" in names and "vol/inside" not in names
     assert "dev/own" not in names and "proc/self" not in names
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_any_storage_tells_the_same_by_comparing_trees(
+    plugrun: Plugrun, changed: str, debian: str, runs: bool
+) -> None:
+    """As if the storage kept no layers apart: two trees are mounted and compared."""
+    name = changed
+    if runs:
+        name = "runs"
+        plugrun("run", "-d", "--name", name, debian, "sh", "-c", f"{CHANGES} touch /end; sleep 600")
+        plugrun("exec", "-w", "/", name, "sh", "-c", "while [ ! -e /end ]; do :; done")
+    engine = open_engine(GlobalOptions(plugrun.root, plugrun.run_root, plugrun.config))
+    container = find_container(engine, name)
+    from_layer = diff(engine, container)
+    storage = engine.storage_named(container.storage.name)
+    storage.capabilities = frozenset()
+    assert diff(engine, container) == from_layer
+    assert ("C", "/etc/passwd") in from_layer
+    assert traces(plugrun.root) == [] or runs
