@@ -180,6 +180,22 @@ def test_restart_keeps_what_its_end_would_remove(plugrun):
     assert plugrun.out("ps", "-aq") == ""
 
 
+def test_restart_of_several(plugrun):
+    for name in ("one", "two"):
+        create(plugrun, name, "sh", "-c", FOREVER, options=("--rm",))
+        plugrun("start", name)
+        wait_up(plugrun, name)
+    done = plugrun("restart", "one", "nosuch", "two", code=1)
+    assert (done.stdout, done.stderr) == ("one\ntwo\n", "Error: No such container: nosuch\n")
+    for name in ("one", "two"):
+        assert plugrun.inspect(name)["State"]["Running"] is True
+        ends = ["kill 15", "die 0", "stop", "start", "restart"]
+        assert actions(plugrun, name)[-5:] == ends
+        wait_up(plugrun, name, 2)
+    assert plugrun.out("stop", "one", "two") == "one\ntwo"
+    assert plugrun.out("ps", "-aq") == ""
+
+
 def test_stop_with_a_signal(plugrun):
     script = "trap 'exit 7' HUP; echo up; while true; do sleep 0.05; done"
     create(plugrun, "told", "sh", "-c", script)
@@ -205,6 +221,7 @@ def test_stop_asks_all_before_it_waits_for_one(plugrun):
     codes = [plugrun.inspect(name)["State"]["ExitCode"] for name in ("first", "second")]
     assert codes == [3, 4]
     assert actions(plugrun, "first")[-3:] == ["kill 15", "die 3", "stop"]
+    assert actions(plugrun, "second")[-3:] == ["kill 15", "die 4", "stop"]
     plugrun("rm", "first", "second")
     plugrun("volume", "rm", "shared")
 

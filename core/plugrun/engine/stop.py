@@ -23,10 +23,17 @@ if TYPE_CHECKING:
 
 @record
 class Asked:
-    """Containers, by ID, that have got their signal already, and when (monotonic seconds)."""
+    """Containers that have got their signal already, by what they were called, and when.
 
-    ids: frozenset[str] = frozenset()
+    The moment is in monotonic seconds.
+    """
+
+    found: tuple[tuple[str, Container], ...] = ()
     moment: float = 0
+
+    def container(self, text: str) -> Container | None:
+        """Return one of them, though its end may have removed it by now."""
+        return next((container for name, container in self.found if name == text), None)
 
 
 def stop(
@@ -38,26 +45,29 @@ def stop(
     ``signal`` empty for the container's own. A restart policy does not start it again. ``asked``
     is what ``ask_ahead`` returned, if it was called.
     """
-    stop_container(engine, find_container(engine, text), timeout, signal, asked=asked)
+    asked = asked or Asked()
+    container = asked.container(text) or find_container(engine, text)
+    stop_container(engine, container, timeout, signal, asked=asked)
 
 
-def ask_ahead(engine: Engine, texts: Sequence[str], signal: str) -> Asked:
+def ask_ahead(engine: Engine, texts: Sequence[str], signal: str, *, keep: bool = False) -> Asked:
     """Ask containers to stop that are about to be waited for one by one, so that it all overlaps.
 
-    What cannot be found is for ``stop`` to report.
+    What cannot be found or asked is for ``stop`` to report.
     """
-    ids = set()
+    found: list[tuple[str, Container]] = []
     moment = time.monotonic()
     for text in texts:
         try:
             container = find_container(engine, text)
+            number = signal_number(signal or container.stop_signal)
         except PlugrunError:
             continue
-        task = halt(engine, container)
-        if task is not None and task.running and container.id not in ids:
-            _ask(engine, container, signal_number(signal or container.stop_signal))
-            ids.add(container.id)
-    return Asked(frozenset(ids), moment)
+        task = halt(engine, container, keep=keep)
+        if task is not None and task.running and container not in [c for _, c in found]:
+            _ask(engine, container, number)
+            found.append((text, container))
+    return Asked(tuple(found), moment)
 
 
 def stop_container(
@@ -71,10 +81,15 @@ def stop_container(
 ) -> None:
     """The same of a container; with ``keep`` its end does not remove it."""
     asked = asked or Asked()
-    ahead = container.id in asked.ids
+    ahead = container in [asked_one for _, asked_one in asked.found]
+    if ahead and engine.metadata.container(container.id) is None:
+        engine.emit_container("stop", container)  # it was quick, and its end removed it
+        return
     number = signal_number(signal or container.stop_signal)
     task = halt(engine, container, keep=keep)
     if task is None or (task.pid == 0 and not task.restarting):
+        if ahead:
+            engine.emit_container("stop", container)  # it was quick
         return
     ran = task.running or ahead
     if task.running:
