@@ -91,8 +91,12 @@ class OpenTree:
         def work() -> int:
             mount_all(mounts, place)
             root = os.open(place, _FOLDER)
-            for one in extra:
-                _mount_inside(root, one)
+            try:
+                for one in extra:
+                    _mount_inside(root, one)
+            except BaseException:
+                os.close(root)
+                raise
             return root
 
         try:
