@@ -65,5 +65,5 @@ def test_create_and_start(warm):
 def test_only_the_named_backends_load(warm):
     found = loaded(warm, "run", "--rm", "--network", "none", HOST_IMAGE, "true")
     assert not any(
-        name.startswith(("plugrun_registry_http", "plugrun_host_programs")) for name in found
+        name.startswith(("plugrun_registry", "plugrun_host", "plugrun_archive")) for name in found
     )
