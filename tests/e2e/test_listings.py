@@ -271,3 +271,77 @@ def test_an_interrupted_pull_leaves_nothing_after_a_prune(alone, registry):
     assert alone.out("image", "prune", "-f") == "Total reclaimed space: 300kB"
     assert os.listdir(f"{alone.root}/blobs/sha256") == []
     assert os.listdir(f"{alone.root}/sizes") == []
+
+
+# -- info, version, port, kill --------------------------------------------------------------------
+
+
+def test_info_counts_containers(alone):
+    alone(*RUN, "-d", "--name", "up", HOST_IMAGE, "sleep", "1000")
+    alone(*RUN, "-d", "--name", "frozen", HOST_IMAGE, "sleep", "1000")
+    alone("create", HOST_IMAGE, "true")
+    alone("pause", "frozen")
+    lines = alone.out("info").splitlines()
+    first = lines.index(" Containers: 3")
+    assert lines[first + 1 : first + 5] == [
+        "  Running: 1",
+        "  Paused: 1",
+        "  Stopped: 1",
+        " Images: 1",
+    ]
+    assert f" Docker Root Dir: {alone.root}" in lines
+    assert alone.out("system", "info") != ""
+    form = "{{.ContainersPaused}} {{.DockerRootDir}} {{.Backends.Storage.name}}"
+    assert alone.out("info", "-f", form).startswith(f"1 {alone.root} ")
+    first, second = (alone.out("info", "-f", "{{.ID}}") for _ in range(2))
+    assert first == second != ""
+    alone("unpause", "frozen")
+
+
+def test_version_by_format(plugrun):
+    client, server = plugrun.out("version", "-f", "{{.Client.Version}} {{.Server.Version}}").split()
+    assert client == server
+    document = json.loads(plugrun.out("version", "-f", "json"))
+    assert document["Server"]["Components"][0]["Name"] == "Engine"
+
+
+def test_no_port_is_published(plugrun, image):
+    plugrun("create", "--name", "quiet", image, "true")
+    assert plugrun("port", "quiet").stdout == ""
+    done = plugrun("container", "port", "quiet", "80/tcp", code=1)
+    assert done.stderr == "Error: No public port '80/tcp' published for quiet\n"
+    assert plugrun("port", "nothing", code=1).stderr == "Error: No such container: nothing\n"
+
+
+def test_kill_says_what_it_could_not(plugrun, image):
+    id = plugrun.out("create", "--name", "down", image, "true")
+    plugrun(*RUN, "-d", "--name", "up", image, "sleep", "1000")
+    done = plugrun("kill", "-s", "sigkill", "nothing", "up", "down", code=1)
+    assert done.stdout == "up\n"
+    assert done.stderr.splitlines() == [
+        "Error: cannot kill container: nothing: No such container: nothing",
+        f"Error: cannot kill container: down: container {id} is not running",
+    ]
+    assert plugrun("kill", "-s", "FOO", "down", code=1).stderr.startswith(
+        "Error: Invalid signal: FOO\n"
+    )
+
+
+def test_an_id_that_several_containers_begin_with(plugrun, image):
+    ids = [plugrun.out("create", image, "true") for _ in range(17)]
+    first = next(id[0] for id in ids if sum(other[0] == id[0] for other in ids) > 1)
+    done = plugrun("rm", first, code=1)
+    assert f"Error: Multiple IDs found with provided prefix: {first}\n" in done.stderr
+    assert plugrun.out("rm", ids[0][:20]) == ids[0][:20]
+
+
+def test_completion_knows_what_is_here(plugrun, image):
+    plugrun("volume", "create", "kept")
+    plugrun(*RUN, "-d", "--name", "up", image, "sleep", "1000")
+    plugrun("create", "--name", "down", image, "true")
+    assert plugrun.out("__complete", "stop", "") == "up"
+    assert plugrun.out("__complete", "start", "") == "down"
+    assert plugrun.out("__complete", "container", "rm", "d") == "down"
+    assert image in plugrun.out("__complete", "rmi", image[:6]).splitlines()
+    assert plugrun.out("__complete", "volume", "rm", "k") == "kept"
+    plugrun("volume", "rm", "kept")

@@ -43,28 +43,7 @@ def fill(template: Template, document: Mapping[str, Any]) -> str:
 
 
 def show_document(document: Mapping[str, Any], form: str) -> str:
-    """Return a document by ``--format``, or as an outline."""
+    """Return a document by ``--format``, which is not empty."""
     if form == "json":
         return compact(document) + "\n"
-    return fill(parse_template(form), document) + "\n" if form else outline(document)
-
-
-def outline(value: Mapping[str, Any], depth: int = 0) -> str:
-    """Return a document for people: one ``Key: value`` a line, what belongs to it below."""
-    text = ""
-    for key, item in value.items():
-        if isinstance(item, dict):
-            text += f"{' ' * depth}{key}:\n{outline(item, depth + 1)}"
-        else:
-            text += f"{' ' * depth}{key}: {_inline(item)}".rstrip() + "\n"
-    return text
-
-
-def _inline(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, tuple)):
-        return " ".join(str(item) for item in value)
-    return str(value)
+    return fill(parse_template(form), document) + "\n"

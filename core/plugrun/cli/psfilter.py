@@ -59,7 +59,7 @@ def _test(engine: Engine, key: str, values: tuple[str, ...]) -> Passes:
     if key == "health":
         if not set(values) <= set(_HEALTH):
             raise InvalidArgument(f"Unrecognised filter value for health: {values[0]}")
-        return lambda c, s: (getattr(s, "health", "") or "none") in values
+        return lambda c, s: (s.health or "none") in values
     if key == "label":
         return lambda c, s: labels_fit(dict(c.labels), values)
     if key == "network":

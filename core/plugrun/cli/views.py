@@ -122,9 +122,8 @@ def status_text(status: Status, now_ns: int) -> str:
         lasted = f"Up {human_duration((now_ns - status.started_ns) / NS)}"
         if status.state == PAUSED:
             return f"{lasted} (Paused)"
-        health = getattr(status, "health", "")
-        shown = "health: starting" if health == "starting" else health
-        return f"{lasted} ({shown})" if health not in ("", "none") else lasted
+        shown = "health: starting" if status.health == "starting" else status.health
+        return f"{lasted} ({shown})" if shown else lasted
     word = "Restarting" if status.state == RESTARTING else "Exited"
     ended = f"{word} ({status.exit_code})"
     return f"{ended} {ago(status.finished_ns, now_ns)}" if status.finished_ns else ended

@@ -32,7 +32,7 @@ def find_container(engine: Engine, text: str) -> Container:
     """Return the container that a user means: full ID, then name, then the start of an ID."""
     name = text.removeprefix("/")
     if not name:
-        raise InvalidArgument("a container's name or ID is missing")
+        raise InvalidArgument("invalid container name or ID: value is empty")
     found = engine.metadata.container(name) or engine.metadata.container_named(name)
     if found is not None:
         return found

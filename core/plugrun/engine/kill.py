@@ -7,7 +7,7 @@ from plugrun.engine.ending import end_now, send_signal, wait_attended
 from plugrun.engine.halt import halt
 from plugrun.engine.signals import signal_number
 from plugrun.engine.taskfile import read_task_file
-from plugrun.errors import Conflict
+from plugrun.errors import Conflict, NoSuchContainer
 from plugrun.linux.signals import raw as signals
 
 TYPE_CHECKING = False
@@ -22,7 +22,10 @@ def kill(engine: Engine, text: str, signal: str) -> None:
     start it gives that up.
     """
     number = signal_number(signal)
-    container = find_container(engine, text)
+    try:
+        container = find_container(engine, text)
+    except NoSuchContainer as error:
+        raise NoSuchContainer(f"cannot kill container: {text}: {error.message}") from None
     task = read_task_file(engine.task_folder(container.id))
     ends = number in (signals.SIGKILL, signal_number(container.stop_signal))
     if task is not None and container.restart.name != "no" and (ends or task.restarting):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from plugrun.cli.document import fill, outline, parse_template, show_document
+from plugrun.cli.document import fill, parse_template, show_document
 from plugrun.cli.failure import SaidError
 from plugrun.cli.inspecting import inspect_all
 from plugrun.cli.volumespec import parse_volume
@@ -181,8 +181,6 @@ def test_labels_are_a_map_and_may_lack_keys():
     assert fill(form, find("one")) == "<no value>|c|"
 
 
-def test_documents_for_people():
-    document = {"A": 1, "B": {"C": True, "D": {"E": "x"}}, "F": ["g", "h"], "I": None}
-    assert outline(document) == "A: 1\nB:\n C: true\n D:\n  E: x\nF: g h\nI:\n"
+def test_documents_by_format():
     assert show_document({"A": 1}, "json") == '{"A":1}\n'
     assert show_document({"A": 1}, "{{.A}}") == "1\n"

@@ -103,6 +103,17 @@ PAUSE = Command(
     also=("container pause",),
 )
 
+PORT = Command(
+    "port",
+    "CONTAINER [PRIVATE_PORT[/PROTO]]",
+    "Show where a container's ports are published",
+    (),
+    least=1,
+    most=2,
+    verb="port",
+    also=("container port",),
+)
+
 RENAME = Command(
     "rename",
     "CONTAINER NEW_NAME",
@@ -247,6 +258,7 @@ TABLES = (
     KILL,
     LOGS,
     PAUSE,
+    PORT,
     RENAME,
     RESTART,
     RM,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from plugrun.cli import output
-from plugrun.cli.document import show_document
 from plugrun.cli.options import Parsed
 from plugrun.engine.heal import open_healed
 from plugrun.engine.info import info
@@ -12,5 +11,13 @@ from plugrun.engine.request import GlobalOptions
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Print what this engine has, and what it runs on."""
-    output.write(show_document(info(open_healed(options)), parsed.values["format"]))
+    document, form = info(open_healed(options)), parsed.values["format"]
+    if form:
+        from plugrun.cli.document import show_document
+
+        output.write(show_document(document, form))
+    else:
+        from plugrun.cli.infoviews import info_text
+
+        output.write(info_text(document))
     return 0

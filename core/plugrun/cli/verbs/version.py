@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from plugrun.cli import output
-from plugrun.cli.document import show_document
 from plugrun.cli.options import Parsed
 from plugrun.engine.info import version
 from plugrun.engine.request import GlobalOptions
@@ -11,6 +10,13 @@ from plugrun.engine.request import GlobalOptions
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Print versions; the engine is in this process, so it is server and client in one."""
-    both = {"Client": version(), "Server": {"Engine": "plugrun", **version()}}
-    output.write(show_document(both, parsed.values["format"]))
+    document, form = version(), parsed.values["format"]
+    if form:
+        from plugrun.cli.document import show_document
+
+        output.write(show_document(document, form))
+    else:
+        from plugrun.cli.infoviews import version_text
+
+        output.write(version_text(document))
     return 0
