@@ -227,11 +227,11 @@ def test_stop_asks_all_before_it_waits_for_one(plugrun):
 
 
 def test_start_attached_sees_the_first_byte_and_the_exit_code(plugrun):
-    create(plugrun, "shown", "sh", "-c", "echo out; echo err >&2; exit 3")
+    create(plugrun, "first-byte", "sh", "-c", "echo out; echo err >&2; exit 3")
     for _ in range(5):
-        done = plugrun("start", "-a", "shown", code=3)
+        done = plugrun("start", "-a", "first-byte", code=3)
         assert (done.stdout, done.stderr) == ("out\n", "err\n")
-    assert actions(plugrun, "shown")[:4] == ["create", "attach", "start", "die 3"]
+    assert actions(plugrun, "first-byte")[:4] == ["create", "attach", "start", "die 3"]
 
 
 def test_start_attached_with_input(plugrun):
