@@ -221,4 +221,5 @@ def test_import_from_the_web_and_what_is_no_archive(plugrun: Plugrun, web: str, 
     assert json.dumps(sorted(os.listdir(f"{plugrun.root}/blobs/sha256"))) == before
     missing = plugrun("import", "/nonexistent", code=1).stderr
     assert missing == "open /nonexistent: no such file or directory\n"
+    assert "is no archive" in plugrun("import", str(tmp_path), code=1).stderr
     plugrun("rmi", "of-web")

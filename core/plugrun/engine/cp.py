@@ -89,9 +89,10 @@ def copy_out_tar(engine: Engine, name: str, path: str, fd: int, *, follow: bool)
 
 def copy_in_tar(engine: Engine, name: str, path: str, fd: int, *, keep_owner: bool) -> None:
     """Extract a tar stream, compressed or not, into a folder of a container."""
-    from plugrun.engine.importing import plain_pieces
+    from plugrun.engine.importing import plain_pieces, refuse_folder
     from plugrun.layers.tarstream import TarStream
 
+    refuse_folder(fd)
     container = find_container(engine, name)
     owner = None if keep_owner else (0, 0)
     with contextlib.ExitStack() as stack:

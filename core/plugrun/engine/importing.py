@@ -8,6 +8,7 @@ import stat
 from plugrun.engine.imageevents import emit_image
 from plugrun.engine.instructions import apply_instructions
 from plugrun.engine.newimage import NewImage, make_image
+from plugrun.errors import InvalidArgument
 from plugrun.layers.decompress import MAGIC_LENGTH, decompress, is_compressed
 from plugrun.linux.writing import write_all
 from plugrun.model.descriptor import host_platform
@@ -38,11 +39,19 @@ def import_file(engine: Engine, request: ImportRequest, fd: int) -> str:
     """Make an image of an archive that is read from a descriptor; return its ID.
 
     The archive may be compressed, with gzip, bzip2, xz or zstd: its first bytes tell. Raise
-    Corrupt and HostileArchive on what is no tar, InvalidArgument on a name or change that is none.
+    Corrupt and HostileArchive on what is no tar, InvalidArgument on a name or change that is none,
+    and on a folder.
     """
+    refuse_folder(fd)
     if stat.S_ISREG(os.fstat(fd).st_mode) and os.lseek(fd, 0, os.SEEK_CUR) == 0:
         return _import(engine, request, decompress(fd))
     return import_stream(engine, request, iter(lambda: os.read(fd, _PIECE), b""))
+
+
+def refuse_folder(fd: int) -> None:
+    """Raise InvalidArgument if what should be an archive is a folder."""
+    if stat.S_ISDIR(os.fstat(fd).st_mode):
+        raise InvalidArgument("a folder is no archive", hint="pack it: tar -c -C FOLDER .")
 
 
 def import_stream(engine: Engine, request: ImportRequest, chunks: Iterable[bytes]) -> str:

@@ -107,17 +107,19 @@ def remove_set_aside(paths: Iterable[str]) -> None:
 
 def tree_size(top: str) -> int:
     """Return the bytes of a tree's files, each counted once however many names it has."""
+    from plugrun.layers.treeread import Walk
+
     seen = set()
     total = 0
-    for _, _, names, folder in os.fwalk(top):
-        for name in names:
-            try:
-                state = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            except FileNotFoundError:
-                continue
+    fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        for node in Walk(fd):
+            state = node.state
             if stat.S_ISREG(state.st_mode) and (state.st_dev, state.st_ino) not in seen:
                 seen.add((state.st_dev, state.st_ino))
                 total += state.st_size
+    finally:
+        os.close(fd)
     return total
 
 

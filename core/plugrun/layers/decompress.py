@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 20
 _INPUT = 1 << 18
+# What xz -9 needs is 65 MiB; a header may ask for 4 GiB.
+_XZ_MEMORY = 256 << 20
 
 GZIP_MAGIC = b"\x1f\x8b"
 MAGIC_LENGTH = 6
@@ -56,7 +58,9 @@ def _rare(fd: int, magic: bytes) -> Iterator[bytes]:
     import lzma
 
     def begin() -> Any:
-        return bz2.BZ2Decompressor() if magic != XZ_MAGIC else lzma.LZMADecompressor()
+        if magic != XZ_MAGIC:
+            return bz2.BZ2Decompressor()
+        return lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
 
     decoder, data = begin(), os.read(fd, _INPUT)
     while True:

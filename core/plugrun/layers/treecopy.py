@@ -12,6 +12,7 @@ import os
 import stat
 
 from plugrun.layers.attributes import copy_attributes, set_xattrs
+from plugrun.layers.treeread import allow_depth
 from plugrun.linux.beneath import open_in_root
 from plugrun.linux.writing import write_all
 
@@ -29,7 +30,24 @@ def copy_tree(source: int, target: int) -> None:
     Owners, modes, times, extended attributes, symlinks, devices and hardlinks are kept. Both are
     descriptors. Raise OSError, or PlugrunError if an attribute cannot be set.
     """
-    _Copy(target).folder(source, target, b"")
+    allow_depth()
+    _Copy(target).run(source)
+
+
+class _Level:
+    """A folder whose entries are being copied; its descriptors are the copy's."""
+
+    __slots__ = ("names", "path", "source", "target")
+
+    def __init__(self, source: int, target: int, path: bytes) -> None:
+        self.source = source
+        self.target = target
+        self.path = path
+        self.names = [os.fsencode(name) for name in os.listdir(source)]
+
+    def close(self) -> None:
+        os.close(self.source)
+        os.close(self.target)
 
 
 class _Copy:
@@ -38,38 +56,34 @@ class _Copy:
         # Where a file with several names was put first, by device and inode of its source.
         self._linked: dict[tuple[int, int], bytes] = {}
 
-    def folder(self, source: int, target: int, path: bytes) -> None:
-        _unlink(target, _ASIDE)
-        for text in os.listdir(source):
-            name = os.fsencode(text)
-            state = os.stat(name, dir_fd=source, follow_symlinks=False)
-            below = path + b"/" + name
-            if stat.S_ISDIR(state.st_mode):
-                self._subfolder(source, target, name, below)
-            elif not self._link(state, target, name, below):
-                _entry(source, target, name, state)
-        # Last: what is made in a folder changes its times.
-        copy_attributes(source, target)
-
-    def _subfolder(self, source: int, target: int, name: bytes, path: bytes) -> None:
+    def run(self, source: int) -> None:
+        """Copy what is in a folder, however deep it is."""
+        levels = [_Level(os.dup(source), os.dup(self._root), b"")]
         try:
-            os.mkdir(name, 0o700, dir_fd=target)
-        except FileExistsError:
-            pass
-        inner = os.open(name, _FOLDER, dir_fd=source)
-        try:
-            made = os.open(name, _FOLDER, dir_fd=target)
-        except OSError as error:
-            os.close(inner)
-            if error.errno in (errno.ENOTDIR, errno.ELOOP):
-                # Somebody has put something else there.
-                return
-            raise
-        try:
-            self.folder(inner, made, path)
+            _unlink(self._root, _ASIDE)
+            while levels:
+                level = levels[-1]
+                if level.names:
+                    below = self._step(level, level.names.pop())
+                    if below is not None:
+                        levels.append(below)
+                    continue
+                # Last: what is made in a folder changes its times.
+                copy_attributes(level.source, level.target)
+                levels.pop().close()
         finally:
-            os.close(inner)
-            os.close(made)
+            for level in levels:
+                level.close()
+
+    def _step(self, level: _Level, name: bytes) -> _Level | None:
+        """Copy one entry; return a folder's level, for what is in it."""
+        state = os.stat(name, dir_fd=level.source, follow_symlinks=False)
+        path = level.path + b"/" + name
+        if stat.S_ISDIR(state.st_mode):
+            return _subfolder(level, name, path)
+        if not self._link(state, level.target, name, path):
+            _entry(level.source, level.target, name, state)
+        return None
 
     def _link(self, state: os.stat_result, target: int, name: bytes, path: bytes) -> bool:
         """Link a name to the file that was copied under another; False if it is the first."""
@@ -95,6 +109,24 @@ class _Copy:
         finally:
             os.close(fd)
         return True
+
+
+def _subfolder(level: _Level, name: bytes, path: bytes) -> _Level | None:
+    """Make a folder if it is not there; None if somebody has put something else there."""
+    try:
+        os.mkdir(name, 0o700, dir_fd=level.target)
+    except FileExistsError:
+        pass
+    inner = os.open(name, _FOLDER, dir_fd=level.source)
+    try:
+        made = os.open(name, _FOLDER, dir_fd=level.target)
+    except OSError as error:
+        os.close(inner)
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            return None
+        raise
+    _unlink(made, _ASIDE)
+    return _Level(inner, made, path)
 
 
 def _entry(source: int, target: int, name: bytes, state: os.stat_result) -> None:

@@ -17,6 +17,7 @@ from plugrun.layers import entry as tar
 from plugrun.layers.attributes import set_xattrs
 from plugrun.layers.entry import shown
 from plugrun.layers.names import split_name
+from plugrun.layers.treeread import allow_depth
 from plugrun.linux.beneath import RESOLVE_NO_XDEV, open_in_root, openat2
 
 TYPE_CHECKING = False
@@ -49,6 +50,7 @@ class Placer:
         self._owner = owner
         self._open: dict[bytes, int] = {}
         self._times: dict[bytes, int] = {}
+        allow_depth()
 
     def __enter__(self) -> Placer:
         return self
@@ -69,6 +71,7 @@ class Placer:
         if not parts:
             return
         above, name = b"/".join(parts[:-1]), parts[-1]
+        self._close_many(above)
         parent = self._folder(above)
         if self._owner is not None:
             entry.uid, entry.gid = self._owner
@@ -162,36 +165,46 @@ class Placer:
     # -- folders --------------------------------------------------------------------------
 
     def _folder(self, path: bytes) -> int:
-        """Return a descriptor of a folder beneath the base, made if it is missing."""
-        if not path:
-            return self._base
-        found = self._open.get(path)
-        if found is not None:
-            return found
-        if len(self._open) >= _MOST_OPEN:
-            self._close()
-        above, _, name = path.rpartition(b"/")
-        parent = self._folder(above)
+        """Return a descriptor of a folder beneath the base, made if it is missing.
+
+        It stays open at least as long as the entry that is being put.
+        """
+        known = path
+        while known and known not in self._open:
+            known = known.rpartition(b"/")[0]
+        fd = self._open[known] if known else self._base
+        for name in filter(None, path[len(known) :].split(b"/")):
+            known = known + b"/" + name if known else name
+            fd = self._open[known] = self._enter(fd, name, known)
+        return fd
+
+    def _enter(self, parent: int, name: bytes, path: bytes) -> int:
         try:
-            fd = os.open(name, _FOLDER, dir_fd=parent)
+            return os.open(name, _FOLDER, dir_fd=parent)
         except FileNotFoundError:
             os.mkdir(name, 0o755, dir_fd=parent)
-            fd = os.open(name, _FOLDER, dir_fd=parent)
+            return os.open(name, _FOLDER, dir_fd=parent)
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.ENOTDIR) or self._root < 0:
                 raise
-            fd = open_in_root(self._root, self._path + b"/" + path, os.O_RDONLY | os.O_DIRECTORY)
-        self._open[path] = fd
-        return fd
+            return open_in_root(self._root, self._path + b"/" + path, os.O_RDONLY | os.O_DIRECTORY)
+
+    def _close_many(self, path: bytes) -> None:
+        """Close all folders if there are many beside those above a path."""
+        if len(self._open) > _MOST_OPEN + path.count(b"/"):
+            self._close()
 
     def _close(self) -> None:
         while self._open:
             os.close(self._open.popitem()[1])
 
     def _set_times(self) -> None:
+        # A folder comes after all that is in it, and is not wanted again.
         for path in sorted(self._times, reverse=True):
+            self._close_many(path)
             times = (self._times[path], self._times[path])
             os.utime(self._folder(path), ns=times)
+            os.close(self._open.pop(path))
 
 
 def _is_mounted(parent: int, name: bytes) -> bool:

@@ -67,6 +67,11 @@ CREATE INDEX volume_uses_by_volume ON volume_uses(volume);
 _STEPS = (_SCHEMA, _VOLUMES)
 
 
+def asked(text: str) -> str:
+    """Return a user's text as a query takes it: what is not UTF-8 becomes ``?``, as in no name."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 class Transaction:
     """``with`` this: all of it happens, or none. SQLite's errors leave it as errors of ours."""
 

@@ -7,7 +7,7 @@ from plugrun.model.container import Container, container_from_json, container_to
 from plugrun.model.image import Image, ImageName
 from plugrun.model.jsontext import dumps, loads
 from plugrun.model.record import as_json, replace
-from plugrun.store.database import Transaction, open_database
+from plugrun.store.database import Transaction, asked, open_database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Metadata:
     def name_of_address(self, address: str) -> str:
         """Return the name that an address stands for, or nothing."""
         query = "SELECT name FROM addresses WHERE address=?"
-        row = self._db.execute(query, (address,)).fetchone()
+        row = self._db.execute(query, (asked(address),)).fetchone()
         return row[0] if row else ""
 
     def image_names(self, image_id: str | None = None) -> list[ImageName]:
@@ -91,7 +91,7 @@ class Metadata:
     def find_name(self, name: str) -> ImageName | None:
         """Return what a full name stands for."""
         query = "SELECT name, image, digest FROM image_names WHERE name=?"
-        row = self._db.execute(query, (name,)).fetchone()
+        row = self._db.execute(query, (asked(name),)).fetchone()
         return ImageName(*row) if row else None
 
     def remove_name(self, name: str) -> None:
@@ -199,7 +199,7 @@ class Metadata:
             db.execute("DELETE FROM containers WHERE id=?", (id,))
 
     def _one(self, query: str, value: str) -> Container | None:
-        row = self._db.execute(query, (value,)).fetchone()
+        row = self._db.execute(query, (asked(value),)).fetchone()
         return _container(row[0]) if row else None
 
 

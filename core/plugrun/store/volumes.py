@@ -5,7 +5,7 @@ from __future__ import annotations
 from plugrun.errors import Conflict, NoSuchVolume
 from plugrun.model.jsontext import dumps, loads
 from plugrun.model.volume import Volume, volume_from_json, volume_to_json
-from plugrun.store.database import Transaction
+from plugrun.store.database import Transaction, asked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ class VolumeTable:
 
     def get(self, name: str) -> Volume | None:
         """Return one volume."""
-        row = self._db.execute("SELECT record FROM volumes WHERE name=?", (name,)).fetchone()
+        query = "SELECT record FROM volumes WHERE name=?"
+        row = self._db.execute(query, (asked(name),)).fetchone()
         return _volume(row[0]) if row else None
 
     def all(self) -> list[Volume]:
@@ -70,7 +71,8 @@ class VolumeTable:
     def remove(self, name: str) -> Volume:
         """Forget a volume; raise NoSuchVolume, or Conflict while a container uses it."""
         with Transaction(self._db, self._path) as db:
-            row = db.execute("SELECT record FROM volumes WHERE name=?", (name,)).fetchone()
+            query = "SELECT record FROM volumes WHERE name=?"
+            row = db.execute(query, (asked(name),)).fetchone()
             if not row:
                 raise NoSuchVolume(f"get {name}: no such volume")
             users = db.execute("SELECT container FROM volume_uses WHERE volume=?", (name,))

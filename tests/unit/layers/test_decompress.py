@@ -135,3 +135,11 @@ def test_progress_is_of_the_blob(tmp_path):
     unpack_layer(str(blob), str(tmp_path / "tree"), WHITEOUT_UNLINK, told.append)
     assert told == sorted(told)
     assert told[-1] == len(GZIP)
+
+
+def test_an_xz_header_does_not_say_how_much_memory_is_taken(tmp_path):
+    wanted = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30}]
+    path = tmp_path / "blob"
+    path.write_bytes(lzma.compress(TAR, filters=wanted))
+    with open(path, "rb") as file, pytest.raises(Corrupt, match="Memory usage limit"):
+        list(decompress(file.fileno()))

@@ -6,6 +6,8 @@ import os
 import stat
 
 import pytest
+from plugrun.engine.volumefolders import tree_size
+from plugrun.layers.removal import remove_tree
 from plugrun.layers.treecopy import copy_tree
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -97,3 +99,34 @@ def test_it_does_not_leave_the_target(source, tmp_path):
     assert list(outside.iterdir()) == []
     assert (target / "sub").is_symlink()
     assert (target / "file").is_symlink()
+
+
+def deep(top, levels):
+    """Make folders in folders by descriptors; the path is longer than a path may be."""
+    os.mkdir(top)
+    fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=fd)
+        below = os.open("d", os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    with open("last", "w", opener=lambda name, flags: os.open(name, flags, dir_fd=fd)) as file:
+        file.write("here")
+    os.close(fd)
+
+
+def remove(path):
+    above = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    remove_tree(os.fsencode(path.name), above)
+    os.close(above)
+
+
+def test_a_tree_is_as_deep_as_a_container_makes_it(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    deep(source, 1500)
+    try:
+        copy(source, target)
+        assert tree_size(str(target)) == len("here")
+    finally:
+        remove(source)
+        remove(target)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from plugrun.errors import AlreadyExists, Conflict, Corrupt, NoSuchImage, PlugrunError
+from plugrun.errors import AlreadyExists, Conflict, Corrupt, NoSuchImage, NoSuchVolume, PlugrunError
 from plugrun.model.container import BackendChoice, Container
 from plugrun.model.fence import Limits
 from plugrun.model.image import Image, ImageName
@@ -127,3 +127,14 @@ def test_many_may_be_the_first_to_open_it(tmp_path):
         process.stdin.write(b"x")
         process.stdin.close()
     assert [process.wait(60) for process in started] == [0] * 6
+
+
+def test_what_is_not_utf8_is_the_name_of_nothing(metadata):
+    odd = os.fsdecode(b"caf\xe9")
+    assert metadata.container(odd) is None
+    assert metadata.container_named(odd) is None
+    assert metadata.find_name(odd) is None
+    assert metadata.name_of_address(odd) == ""
+    assert metadata.volumes.get(odd) is None
+    with pytest.raises(NoSuchVolume):
+        metadata.volumes.remove(odd)
