@@ -24,9 +24,23 @@ def write(text: str) -> None:
         sys.stdout.write(text)
     except UnicodeEncodeError:
         flush()
-        data("stdout", text.encode("utf-8", "surrogateescape"))
+        data("stdout", _encoded(text))
     except OSError as error:
         raise _failure(error) from error
+
+
+def _encoded(text: str) -> bytes:
+    """Return bytes that came in as surrogates as bytes, and others, of JSON, as Go has them."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        bytes_only = ("\ufffd" if _is_half(letter) else letter for letter in text)
+        return "".join(bytes_only).encode("utf-8", "surrogateescape")
+
+
+def _is_half(letter: str) -> bool:
+    """Whether it is half of a UTF-16 pair, and no byte that came in as one."""
+    return "\ud800" <= letter <= "\udfff" and not "\udc80" <= letter <= "\udcff"
 
 
 def line(text: str) -> None:
