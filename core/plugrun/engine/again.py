@@ -13,8 +13,8 @@ import os
 from plugrun.engine.begin import begin
 from plugrun.engine.create import write_bundle
 from plugrun.engine.door import open_door
-from plugrun.engine.places import halt_path
 from plugrun.engine.plumbing import lay
+from plugrun.engine.restartrule import is_due, is_halted
 from plugrun.engine.stopwatch import Stopwatch
 from plugrun.engine.taskfile import read_task_file, serve_lock, write_task_file
 from plugrun.engine.tidy import forget_task, release, tell_death, tidy
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
     from plugrun.engine.taskfile import TaskFile
     from plugrun.model.container import Container
-    from plugrun.model.upkeep import RestartPolicy
     from plugrun.monitor.exitfile import ExitFile
 
 FIRST_MS = 100
@@ -39,13 +38,6 @@ STEADY_NS = 10 * 10**9
 
 # Sent by whoever halts a container while it waits to be started again.
 WAKE = signals.SIGTERM
-
-
-def is_due(policy: RestartPolicy, ended: ExitFile, restarts: int) -> bool:
-    """Whether a container that ended by itself is to be started again."""
-    if policy.name == "on-failure":
-        return ended.exit_code != 0 and (policy.most == 0 or restarts < policy.most)
-    return policy.name in ("always", "unless-stopped")
 
 
 def next_delay(before_ms: int, ended: ExitFile) -> int:
@@ -75,11 +67,6 @@ def follow_policy(engine: Engine, container: Container) -> None:
         # Nobody has sent it, or the mark would be there; the container must not inherit it.
         signals.pthread_sigmask(signals.SIG_UNBLOCK, (WAKE,))
         _start(engine, found, task)
-
-
-def is_halted(engine: Engine, id: str) -> bool:
-    """Whether a user has ended the container, so that it must not be started again."""
-    return os.path.exists(halt_path(engine, id))
 
 
 def _announce(engine: Engine, container: Container) -> TaskFile | None:

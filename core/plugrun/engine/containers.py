@@ -50,12 +50,31 @@ def find_container(engine: Engine, text: str) -> Container:
 def status(engine: Engine, container: Container) -> Status:
     """Return what a container does now, from its processes and its exit file."""
     found = status_of(engine, container.id)
+    if found.state == EXITED and container.restart.name != "no":
+        return _between_lives(engine, container, found)
     if not container.health.test or not found.running:
         return found
     from plugrun.engine.health import read_health
 
     health = read_health(engine, container, running=True)
     return found if health is None else replace(found, health=health.status)
+
+
+def _between_lives(engine: Engine, container: Container, found: Status) -> Status:
+    """Tell one that has ended for good from one whose monitor is about to start it again."""
+    from plugrun.engine.restartrule import is_due, is_halted
+
+    task = read_task_file(engine.task_folder(container.id))
+    ended = read_exit_file(engine.container_folder(container.id))
+    if task is None or ended is None or not task.attended:
+        return found
+    if task.running:
+        return _running(task)
+    if task.restarting:
+        return replace(found, state=RESTARTING, restarts=task.restarts)
+    if is_halted(engine, container.id) or not is_due(container.restart, ended, task.restarts):
+        return found
+    return replace(found, state=RESTARTING, restarts=task.restarts + 1)
 
 
 def status_of(engine: Engine, id: str) -> Status:
