@@ -5,6 +5,8 @@ from __future__ import annotations
 import glob
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -197,6 +199,28 @@ def test_another_containers_shared_memory(plugrun):
     assert message.startswith("plugrun: can't join IPC of container ")
     assert message.endswith("(hint: use IpcMode:shareable for the donor container)")
     assert id not in plugrun.out("ps", "-aq", "--no-trunc")
+
+
+_TAKE_AWAY = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+space = os.open(f"/proc/{sys.argv[1]}/ns/mnt", os.O_RDONLY)
+assert libc.setns(space, 0x20000) == 0
+assert libc.umount2(b"/dev/shm", 2) == 0
+os.rmdir("/dev/shm")
+os.symlink("/proc/self/fd/3", "/dev/shm")
+"""
+
+
+def test_shared_memory_that_a_container_has_replaced(plugrun):
+    plugrun("run", "-d", "--name", "donor", "--ipc", "shareable", *NONE, HOST_IMAGE, "sleep", "100")
+    try:
+        pid = plugrun.out("inspect", "-f", "{{.State.Pid}}", "donor")
+        subprocess.run([sys.executable, "-c", _TAKE_AWAY, pid], check=True, timeout=60)
+        message = fails(plugrun, "--ipc", "container:donor")
+        assert "can't share /dev/shm of the other container: " in message
+    finally:
+        plugrun("rm", "-f", "donor")
 
 
 def test_no_shared_memory(plugrun):

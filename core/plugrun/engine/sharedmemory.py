@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 
+from plugrun.errors import Conflict
 from plugrun.linux.filesystem import make_private
 from plugrun.linux.libc import SYS_MOVE_MOUNT, SYS_OPEN_TREE, syscall
 from plugrun.linux.mounting import MS_PRIVATE, MS_REC, mount
@@ -33,14 +34,15 @@ def with_shared_memory(there: int, target: str, make: Callable[[], T]) -> T:
     """Return what ``make`` returns, called where ``target`` is the /dev/shm of a container.
 
     ``there`` is a descriptor of the container's mount namespace; ``target`` a folder of this
-    machine, made if it is not there and gone afterwards. The caller has one thread.
+    machine, made if it is not there and gone afterwards. The caller has one thread. Raise
+    Conflict if that container has no /dev/shm any more.
     """
     make_private(target)
     here = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     folder = os.getcwd()
     tree = -1
     try:
-        tree = _clone(there, here)
+        tree = _shared(there, here)
         unshare(CLONE_NEWNS)
         mount("", "/", "", MS_PRIVATE | MS_REC, "")
         raw = os.fsencode(target)
@@ -55,6 +57,18 @@ def with_shared_memory(there: int, target: str, make: Callable[[], T]) -> T:
         os.close(here)
         # That it is a mount point elsewhere keeps it here no more: rename(2), rmdir(2) since 3.13.
         os.rmdir(target)
+
+
+def _shared(there: int, here: int) -> int:
+    """Return a clone of the other's /dev/shm; raise Conflict if there is none."""
+    try:
+        return _clone(there, here)
+    except OSError as error:
+        # With enough capabilities it can be unmounted and replaced in there.
+        raise Conflict(
+            f"can't share /dev/shm of the other container: {(error.strerror or '').lower()}",
+            hint="restart the other container",
+        ) from None
 
 
 def _clone(there: int, here: int) -> int:

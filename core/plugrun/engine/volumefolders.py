@@ -106,12 +106,18 @@ def remove_set_aside(paths: Iterable[str]) -> None:
 
 
 def tree_size(top: str) -> int:
-    """Return the bytes of a tree's files, each counted once however many names it has."""
+    """Return the bytes of a tree's files, each counted once however many names it has.
+
+    A tree that somebody has taken away has none.
+    """
     from plugrun.layers.treeread import Walk
 
     seen = set()
     total = 0
-    fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0
     try:
         for node in Walk(fd):
             state = node.state

@@ -127,6 +127,7 @@ def test_a_tree_is_as_deep_as_a_container_makes_it(tmp_path):
     try:
         copy(source, target)
         assert tree_size(str(target)) == len("here")
+        assert tree_size(str(target / "gone")) == 0
     finally:
         remove(source)
         remove(target)
