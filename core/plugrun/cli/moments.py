@@ -8,7 +8,7 @@ them (``10m``, ``1h30m``).
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 from plugrun.errors import InvalidArgument
 
@@ -23,6 +23,8 @@ _UNITS = {
     "h": 3600 * _NS,
 }  # fmt: skip
 _DIGITS = frozenset("0123456789")
+# Those of the greatest number Go takes; Python refuses to read thousands of them.
+_MOST_DIGITS = 19
 # How much of a time there is, by its length without zone and fraction.
 _SHAPES = {
     10: "%Y-%m-%d",
@@ -41,7 +43,7 @@ def parse_moment(text: str, now_ns: int | None = None) -> int:
     if "-" in text:
         return _rfc3339(text)
     whole, _, fraction = text.partition(".")
-    if not _DIGITS.issuperset(whole + fraction) or not whole:
+    if not _DIGITS.issuperset(whole + fraction) or not whole or len(whole) > _MOST_DIGITS:
         raise InvalidArgument(f'failed to parse value as time or duration: "{text}"')
     return int(whole) * _NS + int(fraction[:9].ljust(9, "0"))
 
@@ -55,7 +57,8 @@ def parse_duration(text: str) -> int:
     while rest:
         number, rest = _span(rest, digits=True)
         unit, rest = _span(rest, digits=False)
-        if unit not in _UNITS or number.count(".") > 1 or number in ("", "."):
+        known = unit in _UNITS and len(number) <= 2 * _MOST_DIGITS
+        if not known or number.count(".") > 1 or number in ("", "."):
             raise InvalidArgument(f'time: invalid duration "{text}"')
         whole, _, part = number.partition(".")
         total += int(whole or "0") * _UNITS[unit]
@@ -83,8 +86,15 @@ def _rfc3339(text: str) -> int:
         found = datetime.strptime(head + zone, shape + ("%z" if zone else ""))
     except ValueError:
         raise InvalidArgument(f'parsing time "{text}": {_fault(head)}') from None
-    seconds = int(found.timestamp())
-    return seconds * _NS + int(fraction[:9].ljust(9, "0"))
+    return _seconds(found) * _NS + int(fraction[:9].ljust(9, "0"))
+
+
+def _seconds(found: datetime) -> int:
+    try:
+        return int(found.timestamp())
+    except (ValueError, OverflowError):
+        # At both ends of the calendar there is no telling what the local time was.
+        return int(found.replace(tzinfo=UTC).timestamp())
 
 
 def _zone(text: str) -> tuple[str, str]:

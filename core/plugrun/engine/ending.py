@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from plugrun.engine.taskfile import TaskFile
     from plugrun.model.container import Container
 
+# More seconds than poll(2) can wait (24 days) are as good as for ever.
+_LONGEST_WAIT = ((1 << 31) - 1) / 1000
+
 
 def send_signal(engine: Engine, container: Container, number: int) -> bool:
     """Signal a container's first process; False if it has ended meanwhile.
@@ -101,6 +104,8 @@ def _wait_process(pid: int, started: int, seconds: float | None) -> bool:
             return True
         waiting = select.poll()
         waiting.register(fd, select.POLLIN)
+        if seconds is not None and seconds > _LONGEST_WAIT:
+            seconds = None
         return bool(waiting.poll(None if seconds is None else seconds * 1000))
     finally:
         os.close(fd)

@@ -21,7 +21,7 @@ from plugrun.errors import PlugrunError
 from plugrun.interfaces.isolation import Stdio
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
 from plugrun.linux.signals import raw as signals
-from plugrun.monitor.probing import STILL_STARTING
+from plugrun.monitor.probing import LONGEST_POLL_MS, STILL_STARTING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ class _Check:
 
     def _left_ms(self) -> int:
         # Rounded up: what is left of a millisecond is not spun away.
-        return max(-(-(self._deadline - time.monotonic_ns()) // 10**6), 0)
+        left = max(-(-(self._deadline - time.monotonic_ns()) // 10**6), 0)
+        return min(left, LONGEST_POLL_MS)
 
     def _read(self) -> bool:
         """Take what is there now; False at the end."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # A probe's exit code for a container that was not healthy yet.
 STILL_STARTING = 3
+# Its timeout is an int.
+LONGEST_POLL_MS = (1 << 31) - 1
 _SIGKILL = 9
 _THAWED = (b"THAWED", b"0")
 
@@ -35,10 +37,13 @@ class Prober:
 
     @property
     def patience(self) -> int | None:
-        """Milliseconds until the next probe is due; None to wait for other things."""
+        """Milliseconds until the next probe is due, or a part of them that poll(2) takes.
+
+        None to wait for other things.
+        """
         if self.fd >= 0 or not self._plan.probe:
             return None
-        return max(-(-(self._due - monotonic_ns()) // 10**6), 0)
+        return min(max(-(-(self._due - monotonic_ns()) // 10**6), 0), LONGEST_POLL_MS)
 
     def probe_if_due(self) -> bool:
         """Begin a probe if it is time for it, and not of a frozen container; whether it was."""

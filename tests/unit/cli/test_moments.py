@@ -69,3 +69,15 @@ def test_what_is_no_time(text, message):
 def test_what_is_no_duration(text):
     with pytest.raises(InvalidArgument):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(("text", "year"), [("0001-01-01", 1), ("9999-12-31T23:59:59", 10000)])
+def test_both_ends_of_the_calendar(text, year):
+    seconds = parse_moment(text, NOW) // NS
+    assert abs(seconds - (year - 1970) * 365.2425 * 86400) < 3 * 86400
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "9" * 5000 + "s", "0." + "9" * 5000 + "h"])
+def test_numbers_too_long_to_be_read(text):
+    with pytest.raises(InvalidArgument):
+        parse_moment(text, NOW)

@@ -84,6 +84,14 @@ def test_stopping_ends_what_runs():
     assert not os.path.exists(f"/proc/{pid}")
     assert prober.patience > 10**9
     assert not prober.probe_if_due()
+    # What a container had written is read after its end, by a poll with this.
+    reader, writer = os.pipe()
+    waiting = select.poll()
+    waiting.register(reader, select.POLLIN)
+    os.write(writer, b"late")
+    assert waiting.poll(prober.patience) == [(reader, select.POLLIN)]
+    os.close(reader)
+    os.close(writer)
 
 
 def test_one_that_runs_already_is_taken_over():
