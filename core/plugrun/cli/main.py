@@ -36,6 +36,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
+    if "_PLUGRUN_COMPLETE" in os.environ:
+        return _complete(os.environ["_PLUGRUN_COMPLETE"])
     try:
         found = parse(ROOT, argv)
     except (FlagError, ArgumentCount) as error:
@@ -44,22 +46,14 @@ def _run(argv: Sequence[str]) -> int:
         return _without_command(found.values["version"] if not found.help else False)
     if found.values["version"]:
         return _without_command(True)
-    if found.args[0] == "__complete":
-        return _complete(found.values, found.args[1:])
     return _guarded(global_options(found.values, os.environ), found.args)
 
 
-def _complete(values: Mapping[str, Any], words: Sequence[str]) -> int:
-    """Print what the last of the words may become, for the script of a shell."""
-    from plugrun.cli.completion.candidates import candidates
+def _complete(instruction: str) -> int:
+    """Answer the script of a shell, which has put what it asks into the environment."""
+    from plugrun.cli.completion.shells import answer
 
-    def options(said: Mapping[str, Any]) -> GlobalOptions:
-        said = {name: value for name, value in said.items() if value}
-        return global_options({**values, **said}, os.environ)
-
-    found = candidates(words or [""], options)
-    output.write("".join(f"{one}\n" for one in found))
-    return 0
+    return answer(instruction, lambda said: global_options(said, os.environ))
 
 
 def _without_command(version: bool) -> int:
