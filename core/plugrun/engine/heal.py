@@ -48,7 +48,7 @@ def heal(engine: Engine) -> None:
         # A mark of its own: a start may be the first command after a reboot, and makes the rest.
         _after_reboot(engine)
         write_whole(healed, b"")
-    if os.path.isdir(f"{engine.root}/volumes"):
+    if _has_lost_volumes(engine):
         from plugrun.engine.volumefolders import sweep
 
         sweep(engine)
@@ -63,6 +63,12 @@ def heal(engine: Engine) -> None:
             with lock:
                 _heal_one(engine, id, task)
             unlink(f"{engine.run_root}/locks/heal-{id}")
+
+
+def _has_lost_volumes(engine: Engine) -> bool:
+    """Whether a volume's folder has no record: it is being made or removed, or its maker died."""
+    found = _listed(f"{engine.root}/volumes")
+    return bool(found) and not engine.metadata.volumes.names().issuperset(found)
 
 
 def _after_reboot(engine: Engine) -> None:
