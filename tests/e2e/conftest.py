@@ -82,6 +82,7 @@ class Plugrun:
     def remove_all(self) -> None:
         for id in self.out("ps", "-aq").split():
             self("rm", "-f", id)
+        self("volume", "prune", "-a", "-f")
 
 
 def traces(root: str) -> list[str]:

@@ -121,3 +121,14 @@ def test_a_terminal_of_exec_is_there_inside(plugrun):
     shown, code = run_on_terminal(plugrun, "exec", "-it", "inside", "sh", "-c", "tty; ls /dev/pts")
     assert shown.split() == [b"/dev/pts/0", b"0", b"ptmx"]
     assert code == 0
+
+
+def test_a_current_folder_that_has_been_removed(plugrun, tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    script = f'cd {folder} && rmdir {folder} && exec "$@"'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", *plugrun.argv, "ps", "-q"],
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

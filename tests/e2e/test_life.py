@@ -270,3 +270,12 @@ def test_rm_f_of_many(plugrun):
     assert done.stdout.split() == ids
     assert plugrun.out("ps", "-aq") == ""
     assert cgroups_of(set(ids)) == []
+
+
+def test_rm_f_of_many_that_remove_themselves(plugrun):
+    names = [f"passing{number}" for number in range(6)]
+    for name in names:
+        forever(plugrun, "--rm", "--name", name)
+    done = plugrun("rm", "-f", *names)
+    assert (done.stdout.split(), done.stderr) == (names, "")
+    assert plugrun.out("ps", "-aq") == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sqlite3
 
 import pytest
@@ -335,13 +336,25 @@ def test_an_id_that_several_containers_begin_with(plugrun, image):
     assert plugrun.out("rm", ids[0][:20]) == ids[0][:20]
 
 
+def completed(plugrun, *words: str) -> list[str]:
+    """Return what a shell is offered for the last of the words."""
+    line = [*plugrun.argv, *words]
+    asked = {
+        "_PLUGRUN_COMPLETE": "zsh_complete",
+        "COMP_WORDS": shlex.join(line),
+        "COMP_CWORD": str(len(line) - 1),
+    }
+    # Three lines for each: what it is, the word, its help.
+    return plugrun.out(env=asked).splitlines()[1::3]
+
+
 def test_completion_knows_what_is_here(plugrun, image):
     plugrun("volume", "create", "kept")
     plugrun(*RUN, "-d", "--name", "up", image, "sleep", "1000")
     plugrun("create", "--name", "down", image, "true")
-    assert plugrun.out("__complete", "stop", "") == "up"
-    assert plugrun.out("__complete", "start", "") == "down"
-    assert plugrun.out("__complete", "container", "rm", "d") == "down"
-    assert image in plugrun.out("__complete", "rmi", image[:6]).splitlines()
-    assert plugrun.out("__complete", "volume", "rm", "k") == "kept"
+    assert completed(plugrun, "stop", "") == ["up"]
+    assert completed(plugrun, "start", "") == ["down"]
+    assert completed(plugrun, "container", "rm", "d") == ["down"]
+    assert image in completed(plugrun, "rmi", image[:6])
+    assert completed(plugrun, "volume", "rm", "k") == ["kept"]
     plugrun("volume", "rm", "kept")

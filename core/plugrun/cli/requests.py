@@ -129,6 +129,8 @@ def _limits(values: Mapping[str, Any]) -> Limits:
 
 def _network(name: str) -> str:
     if name and name not in _NETWORKS:
+        if name.startswith("container:"):
+            raise InvalidArgument(f"--network {name}: sharing a network is not supported yet")
         raise InvalidArgument(
             f"network {name} not found", hint=f"choose one of {', '.join(_NETWORKS)}"
         )

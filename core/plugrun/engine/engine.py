@@ -56,6 +56,14 @@ def _tag(root: str) -> str:
     return f"{binascii.crc32(os.fsencode(root)):08x}"
 
 
+def _current_folder() -> str:
+    """Return where ./plugrun.yaml would lie, also if that folder has been removed."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return "/proc/self/cwd"
+
+
 class Engine:
     """The parts behind one root; ``root`` and ``run_root`` are this root's own folders."""
 
@@ -82,7 +90,7 @@ class Engine:
                 options.config,
                 options.profile,
                 os.environ,
-                os.getcwd(),
+                _current_folder(),
             )
         return self._backends
 

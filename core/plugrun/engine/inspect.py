@@ -78,9 +78,10 @@ def _apparmor(container: Container) -> str:
 
 
 def _sizes(engine: Engine, container: Container) -> dict[str, int]:
-    own = engine.storage_named(container.storage.name).usage(container.id).bytes
-    image = engine.metadata.image(container.image)
-    return {"SizeRw": own, "SizeRootFs": own + (image.size if image else 0)}
+    from plugrun.engine.sizes import container_size
+
+    size = container_size(engine, container)
+    return {"SizeRw": size.own, "SizeRootFs": size.virtual}
 
 
 def _state(status: Status) -> dict[str, Any]:

@@ -15,7 +15,7 @@ _KILLED = {"signal": str(int(signals.SIGKILL))}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from plugrun.engine.engine import Engine
     from plugrun.engine.taskfile import TaskFile
@@ -26,16 +26,17 @@ def remove(
     engine: Engine,
     text: str,
     force: bool,
-    killed: frozenset[str] = frozenset(),
+    killed: Mapping[str, Container] | None = None,
     *,
     volumes: bool = False,
 ) -> None:
     """Remove a container; a running one only with ``force``, which kills it first.
 
-    ``killed`` are the IDs of those that ``kill_ahead`` has killed. ``volumes`` is to remove the
-    anonymous volumes that nobody else uses.
+    ``killed`` is what ``kill_ahead`` has killed: one that its end has removed meanwhile is removed.
+    ``volumes`` is to remove the anonymous volumes that nobody else uses.
     """
-    container = find_container(engine, text)
+    ahead = killed or {}
+    container = ahead.get(text) or find_container(engine, text)
     while True:
         task = read_task_file(engine.task_folder(container.id))
         if task is not None and task.pid == 0 and task.attended and not task.restarting:
@@ -45,7 +46,7 @@ def remove(
         if task is not None and not force:
             _refuse(engine, container, task)
         if task is not None:
-            _end(engine, container, container.id in killed)
+            _end(engine, container, text in ahead)
         with engine.locks.exclusive(serve_lock(container.id)):
             if read_task_file(engine.task_folder(container.id)) is None:
                 if engine.metadata.container(container.id) is not None:
@@ -76,12 +77,13 @@ def _end(engine: Engine, container: Container, killed: bool) -> None:
     end_now(engine, container, task)
 
 
-def kill_ahead(engine: Engine, texts: Sequence[str]) -> frozenset[str]:
+def kill_ahead(engine: Engine, texts: Sequence[str]) -> dict[str, Container]:
     """Kill containers that are about to be removed one by one, so that their ends overlap.
 
-    Return the IDs of those it killed; what cannot be found or killed is for ``remove`` to report.
+    Return those it killed by what they were called; what cannot be found or killed is for
+    ``remove`` to report.
     """
-    killed = set()
+    killed = {}
     for text in texts:
         try:
             container = find_container(engine, text)
@@ -90,5 +92,5 @@ def kill_ahead(engine: Engine, texts: Sequence[str]) -> frozenset[str]:
         halt(engine, container)
         if send_signal(engine, container, signals.SIGKILL):
             engine.emit_container("kill", container, _KILLED)
-            killed.add(container.id)
-    return frozenset(killed)
+            killed[text] = container
+    return killed

@@ -18,7 +18,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     engine = open_healed(options)
     force = parsed.values["force"]
     several = force and len(parsed.args) > 1
-    killed = kill_ahead(engine, parsed.args) if several else frozenset()
+    killed = kill_ahead(engine, parsed.args) if several else {}
 
     def act(name: str) -> str:
         remove(engine, name, force, killed, volumes=parsed.values["volumes"])
