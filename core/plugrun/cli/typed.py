@@ -105,6 +105,12 @@ _CONTAINER = {
     "SizeRootFs": _AbsentPointer,
     "ImageManifestDescriptor": _AbsentPointer,
 }
+_IMAGE_CONFIG = {
+    **_CONFIG,
+    **dict.fromkeys(("Env", "Cmd", "Entrypoint", "OnBuild"), _AbsentSlice),
+    **dict.fromkeys(("Labels", "Volumes"), _AbsentMap),
+    **dict.fromkeys(("User", "WorkingDir"), _AbsentText),
+}
 _LEFT_OUT: dict[str, dict[str, Any]] = {
     "Config": _CONFIG,
     "HostConfig": _HOST,
@@ -145,6 +151,13 @@ def _struct(value: Mapping[str, Any], name: str, parent: str) -> dict[str, Any]:
     left_out = _LEFT_OUT.get(name, {})
     if not name and "HostConfig" in value:
         left_out = _CONTAINER
+    if not name and "RootFS" in value:
+        # An image's config says nothing of what is empty.
+        items["Config"] = _filled(dict(items["Config"]), _IMAGE_CONFIG)
+    return _filled(items, left_out)
+
+
+def _filled(items: dict[str, Any], left_out: Mapping[str, Any]) -> dict[str, Any]:
     for key, kind in left_out.items():
         if key not in items:
             items[key] = kind(key) if issubclass(kind, NilPointer) else kind()
