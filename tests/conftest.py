@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Generator, Iterator
 
 import pytest
+from plugrun.store.metadata import Metadata
 
 # So that test modules can say `from tests.registry import …` however pytest was started.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -23,6 +25,23 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def closed_databases(monkeypatch):
+    """Close what a test opened in this process: a command's own ends with the command."""
+    opened = []
+    make = Metadata.__init__
+
+    def remembered(self, path):
+        make(self, path)
+        if threading.current_thread() is threading.main_thread():
+            opened.append(self)  # another thread's can be closed by that thread alone
+
+    monkeypatch.setattr(Metadata, "__init__", remembered)
+    yield
+    for metadata in opened:
+        metadata.close()
 
 
 @pytest.fixture(scope="session")

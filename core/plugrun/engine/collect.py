@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from plugrun.engine.accountcache import forget_accounts
+from plugrun.engine.blobs import referenced_blobs
 from plugrun.engine.heal import stored_backends
 from plugrun.engine.layersizes import forget_layer_size, layer_size
 from plugrun.errors import Conflict, NoSuchSnapshot
@@ -25,7 +26,7 @@ def collect(engine: Engine, gone: Image) -> tuple[str, ...]:
         freed = [chain for chain in reversed(gone.chain) if chain not in kept]
         for chain in freed:
             _free_layer(engine, chain)
-        _free_blobs(engine, images)
+        _free_blobs(engine)
     return tuple(freed)
 
 
@@ -47,7 +48,7 @@ def collect_orphans(engine: Engine) -> int:
         # Children come after their parents.
         for chain in reversed(orphans):
             _free_layer(engine, chain)
-        _free_blobs(engine, images)
+        _free_blobs(engine)
     return size
 
 
@@ -62,11 +63,8 @@ def _free_layer(engine: Engine, chain: str) -> None:
     forget_layer_size(engine, chain)
 
 
-def _free_blobs(engine: Engine, images: list[Image]) -> None:
-    kept = set()
-    for image in images:
-        kept |= {image.id, image.manifest, *image.layers}
-    kept |= {name.digest for name in engine.metadata.image_names()}
+def _free_blobs(engine: Engine) -> None:
+    kept = referenced_blobs(engine)
     for digest in list(engine.content.walk()):
         if digest not in kept:
             engine.content.remove(digest)

@@ -15,6 +15,7 @@ import time
 from plugrun.engine.arrival import Arrival, PullObserver
 from plugrun.interfaces.backend import Probe
 from plugrun.interfaces.transport import Resolved
+from plugrun.linux.filesystem import unlink
 from plugrun.model.descriptor import Descriptor
 from plugrun.model.image import (
     CONFIG_DOCKER,
@@ -83,7 +84,7 @@ def _layer(engine: Engine, write: Callable[[int], str]) -> Descriptor:
             os.close(fd)
         engine.content.received_as(digest, path)
     except BaseException:
-        os.unlink(path)
+        unlink(path)  # it may be in its place already
         raise
     return Descriptor(LAYER_TAR, digest, size)
 
