@@ -134,6 +134,12 @@ if TYPE_CHECKING:
     from plugrun.model.spec import Process as Process
     from plugrun.model.spec import Resources as Resources
     from plugrun.model.spec import RuntimeSpec as RuntimeSpec
+    from plugrun.snapshots.layerstack import LayerStack as LayerStack
+    from plugrun.snapshots.records import SnapshotRecord as SnapshotRecord
+    from plugrun.snapshots.records import SnapshotRecords as SnapshotRecords
+    from plugrun.snapshots.store import SnapshotStore as SnapshotStore
+    from plugrun.snapshots.trees import delete_tree as delete_tree
+    from plugrun.snapshots.trees import measure_tree as measure_tree
 
 _HOMES = {
     "plugrun.errors": (
@@ -271,6 +277,16 @@ _HOMES = {
         "Reference",
         "parse_reference",
         "split_address",
+    ),
+    "plugrun.snapshots.layerstack": ("LayerStack",),
+    "plugrun.snapshots.records": (
+        "SnapshotRecord",
+        "SnapshotRecords",
+    ),
+    "plugrun.snapshots.store": ("SnapshotStore",),
+    "plugrun.snapshots.trees": (
+        "delete_tree",
+        "measure_tree",
     ),
     "plugrun.linux": ("beneath", "filesystem", "libc", "mounting", "process"),
 }

@@ -12,9 +12,14 @@ class Mount:
     ``options`` holds flags and file-system data alike (``ro``, ``nosuid``, ``lowerdir=…``), as
     fstab(5) and the OCI runtime spec write them. ``target`` is relative to the root that the
     mount helps to make; the empty string is that root itself. Paths are absolute.
+
+    ``helper`` is the argv of a program that serves the file system, of a mount whose type is
+    ``fuse``; whoever performs the mount starts it, and it gets the connection as descriptor 0
+    (``plugrun.linux.serving``). Of ``options`` such a mount takes flags only.
     """
 
     type: str
     source: str
     options: tuple[str, ...] = ()
     target: str = ""
+    helper: tuple[str, ...] = ()

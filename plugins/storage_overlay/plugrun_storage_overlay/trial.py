@@ -9,9 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
-from plugrun.api import Probe, filesystem, mounting, process
-
-from plugrun_storage_overlay.records import Records
+from plugrun.api import Probe, SnapshotRecords, delete_tree, filesystem, mounting, process
 
 _NAMES = {
     filesystem.OVERLAY_MAGIC: "overlayfs",
@@ -36,7 +34,7 @@ def probe(root: str) -> Probe:
     if not _has_overlay():
         return Probe(False, "this kernel has no overlayfs loaded", "modprobe overlay")
     try:
-        os.close(Records(root).lock())  # makes the folders
+        os.close(SnapshotRecords(root).lock())  # makes the folders
         # A killed one leaves its folder, and PIDs come round again.
         trial = f"{root}/t/probe-{os.getpid()}-{os.urandom(4).hex()}"
         for name in ("lower", "upper", "work", "merged"):
@@ -46,9 +44,7 @@ def probe(root: str) -> Probe:
     try:
         code = _in_child(trial)
     finally:
-        from plugrun_storage_overlay.trees import delete
-
-        delete(trial)
+        delete_tree(trial)
     return _explain(root, code)
 
 

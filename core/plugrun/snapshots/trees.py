@@ -10,7 +10,9 @@ import errno
 import os
 import stat
 
-from plugrun.api import Conflict, Usage, beneath
+from plugrun.errors import Conflict
+from plugrun.interfaces.storage import Usage
+from plugrun.linux import beneath
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ _RULES = beneath.RESOLVE_BENEATH | beneath.RESOLVE_NO_XDEV | beneath.RESOLVE_NO_
 _PIECE = 3000  # bytes of a path opened at once; PATH_MAX is 4096
 
 
-def delete(path: str) -> None:
+def delete_tree(path: str) -> None:
     """Delete a folder and all beneath; Conflict names what the kernel refuses to delete."""
     parent = os.open(os.path.dirname(path), _OPEN | os.O_CLOEXEC)
     try:
@@ -111,8 +113,11 @@ def _entries(folder: int) -> tuple[list[str], list[str]]:
     return files, folders
 
 
-def measure(path: str) -> Usage:
-    """Return the disk space and inodes a tree takes; a hard-linked file counts once."""
+def measure_tree(path: str) -> Usage:
+    """Return the disk space and inodes a tree takes; a hard-linked file counts once.
+
+    The empty path is no tree, and takes nothing.
+    """
     if not path:
         return Usage(0, 0, 0)
     top = os.open(path, _OPEN | os.O_CLOEXEC)

@@ -7,8 +7,8 @@ import os
 import pytest
 from plugrun.errors import Conflict
 from plugrun.linux import mounting, process
+from plugrun.snapshots.trees import delete_tree, measure_tree
 from plugrun.testing.forked import in_child
-from plugrun_storage_overlay.trees import delete, measure
 
 pytestmark = pytest.mark.root
 
@@ -25,8 +25,8 @@ def test_a_tree_deeper_than_any_limit(tmp_path):
         os.close(fd)
         fd = deeper
     os.close(fd)
-    assert measure(top).inodes == 2 * depth + 1
-    delete(top)
+    assert measure_tree(top).inodes == 2 * depth + 1
+    delete_tree(top)
     assert os.listdir(tmp_path) == []
 
 
@@ -41,8 +41,8 @@ def test_long_names_all_the_way_down(tmp_path):
         os.close(fd)
         fd = deeper
     os.close(fd)
-    assert measure(top).inodes == 101
-    delete(top)
+    assert measure_tree(top).inodes == 101
+    delete_tree(top)
     assert os.listdir(tmp_path) == []
 
 
@@ -52,7 +52,7 @@ def test_names_that_removal_makes_up_may_be_taken(tmp_path):
         (top / path).mkdir(parents=True)
     for path in (".4", "x/.5", ".2/.6"):
         (top / path).write_text("a file")
-    delete(str(top))
+    delete_tree(str(top))
     assert os.listdir(tmp_path) == []
 
 
@@ -67,7 +67,7 @@ def test_removal_does_not_follow_symlinks_or_enter_mounts(tmp_path):
         source, target = str(tmp_path / "outside"), str(tmp_path / "tree/folder/mount")
         mounting.mount(source, target, "", mounting.MS_BIND)
         try:
-            delete(str(tmp_path / "tree"))
+            delete_tree(str(tmp_path / "tree"))
         except Conflict as error:
             return error.message
         return ""
@@ -78,6 +78,6 @@ def test_removal_does_not_follow_symlinks_or_enter_mounts(tmp_path):
 
 def test_a_hard_link_is_measured_once(tmp_path):
     (tmp_path / "a").write_bytes(b"x" * 100_000)
-    alone = measure(str(tmp_path))
+    alone = measure_tree(str(tmp_path))
     os.link(tmp_path / "a", tmp_path / "b")
-    assert measure(str(tmp_path)) == alone
+    assert measure_tree(str(tmp_path)) == alone

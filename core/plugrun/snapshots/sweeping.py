@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 
-from plugrun.api import ACTIVE, Conflict, Corrupt
+from plugrun.errors import Conflict, Corrupt
+from plugrun.interfaces.storage import ACTIVE
+from plugrun.snapshots.records import FOLDERS, SnapshotRecords
 
-from plugrun_storage_overlay.records import FOLDERS, Records
-from plugrun_storage_overlay.trees import delete
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-def sweep(records: Records) -> int:
+def sweep(records: SnapshotRecords, discard: Callable[[str], None]) -> int:
     """Delete every file that no record names; return how many pieces went.
+
+    ``discard`` deletes one file or tree, and raises Conflict where it cannot.
 
     What the kernel refuses to delete stays and is tried again next time. Layers that a damaged
     record may be about stay as long as another record stands on them.
@@ -21,14 +26,14 @@ def sweep(records: Records) -> int:
     own, named = _named(records)
     pieces = 0
     for folder, keep in (("t", frozenset()), ("r", frozenset()), ("l", own | named)):
-        pieces += _sweep_folder(f"{records.root}/{folder}", keep)
+        pieces += _sweep_folder(f"{records.root}/{folder}", keep, discard)
     active = {r.id for r in records.all() if r.kind == ACTIVE}
     for folder in ("w", "p"):
-        pieces += _sweep_folder(f"{records.root}/{folder}", active)
+        pieces += _sweep_folder(f"{records.root}/{folder}", active, discard)
     return pieces
 
 
-def _named(records: Records) -> tuple[set[str], set[str]]:
+def _named(records: SnapshotRecords) -> tuple[set[str], set[str]]:
     own: set[str] = set()
     below: set[str] = set()
     for kind, folder in FOLDERS.items():
@@ -44,20 +49,16 @@ def _named(records: Records) -> tuple[set[str], set[str]]:
     return own, below
 
 
-def _sweep_folder(folder: str, keep: frozenset[str] | set[str]) -> int:
+def _sweep_folder(
+    folder: str, keep: frozenset[str] | set[str], discard: Callable[[str], None]
+) -> int:
     gone = 0
     for name in os.listdir(folder):
-        if name not in keep:
-            gone += _sweep_piece(f"{folder}/{name}")
+        if name in keep:
+            continue
+        try:
+            discard(f"{folder}/{name}")
+        except Conflict:
+            continue
+        gone += 1
     return gone
-
-
-def _sweep_piece(path: str) -> int:
-    try:
-        if os.path.isdir(path) and not os.path.islink(path):
-            delete(path)
-        else:
-            os.unlink(path)
-    except Conflict:
-        return 0
-    return 1

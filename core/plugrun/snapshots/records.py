@@ -4,11 +4,11 @@
 
     root/
       a/KEY  v/KEY  c/KEY    records of active snapshots, views and committed ones
-      l/ID                   a layer's own files; ID is short, so that 500 fit one mount call
-      w/ID                   overlayfs's work folder of an active snapshot
+      l/ID                   a snapshot's own files; ID is short, so that 500 fit one mount call
+      w/ID                   the work folder of an active snapshot's union
       p/ID                   empty: an active snapshot that others have been prepared over
       r/ID                   the record of a snapshot whose files are being deleted
-      t/…                    half-made records, and a probe's trial
+      t/…                    what is half made: records, trees, a probe's trial
       lock                   flock(2)ed by every verb that changes records
 
 A record is written in ``t`` and renamed to where it counts; another rename turns an active one
@@ -20,7 +20,9 @@ from __future__ import annotations
 import fcntl
 import os
 
-from plugrun.api import ACTIVE, COMMITTED, VIEW, Conflict, Corrupt, InvalidArgument, record
+from plugrun.errors import Corrupt, InvalidArgument
+from plugrun.interfaces.storage import ACTIVE, COMMITTED, VIEW
+from plugrun.model.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,10 +36,11 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 @record
-class Record:
-    """One snapshot. ``lower`` are the IDs beneath, nearest first; a view has no ``id`` of its own.
+class SnapshotRecord:
+    """One snapshot. ``lower`` are the IDs of those it stands on, nearest first.
 
-    ``parent`` is the parent's key when this was made; a commit may have renamed it since.
+    A view that has no files of its own has no ``id``. ``parent`` is the parent's key when this was
+    made; a commit may have renamed it since.
     """
 
     kind: str
@@ -53,8 +56,8 @@ class Record:
         return "\n".join(words)
 
 
-class Records:
-    """The records beneath one root."""
+class SnapshotRecords:
+    """The records beneath one root; nothing is touched before the first lock."""
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -74,6 +77,10 @@ class Records:
         fcntl.flock(fd, fcntl.LOCK_EX)
         return fd
 
+    def locked(self) -> Locked:
+        """Return the lock for the length of a ``with``."""
+        return Locked(self)
+
     def _make_folders(self) -> None:
         os.makedirs(self.root, 0o700, exist_ok=True)
         for name in _ALL_FOLDERS:
@@ -82,7 +89,7 @@ class Records:
             except FileExistsError:
                 continue
 
-    def find(self, key: str, kinds: tuple[str, ...] = (ACTIVE, VIEW, COMMITTED)) -> Record | None:
+    def find(self, key: str, kinds: tuple[str, ...] = tuple(FOLDERS)) -> SnapshotRecord | None:
         """Return a snapshot's record if it is of one of these kinds."""
         check_key(key)
         for kind in kinds:
@@ -96,7 +103,7 @@ class Records:
                 os.close(fd)
         return None
 
-    def _parse(self, kind: str, key: str, text: bytes) -> Record:
+    def _parse(self, kind: str, key: str, text: bytes) -> SnapshotRecord:
         words = text.decode("ascii", "replace").split("\n")
         if len(words) != 6 or words[0] != _VERSION or not words[2].isdigit():
             raise Corrupt(
@@ -104,9 +111,9 @@ class Records:
                 hint="after a power failure: remove the image or container, and make it anew",
             )
         lower = tuple(words[4].split(":")) if words[4] else ()
-        return Record(kind, key, words[1], int(words[2]), words[3], lower)
+        return SnapshotRecord(kind, key, words[1], int(words[2]), words[3], lower)
 
-    def write(self, made: Record) -> None:
+    def write(self, made: SnapshotRecord) -> None:
         """Make a record count; the caller holds the lock and has seen that the key is free."""
         aside = f"{self.root}/t/{made.kind}-{made.id}-{os.getpid()}"
         fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -116,7 +123,7 @@ class Records:
             os.close(fd)
         os.rename(aside, self.path(made.kind, made.key))
 
-    def all(self) -> Iterator[Record]:
+    def all(self) -> Iterator[SnapshotRecord]:
         """Yield every record, in no order; one that goes meanwhile is left out."""
         for kind, folder in FOLDERS.items():
             try:
@@ -128,8 +135,8 @@ class Records:
                 if found is not None:
                     yield found
 
-    def new_layer(self) -> str:
-        """Make an empty layer folder of mode 0700; return its ID."""
+    def new_folder(self) -> str:
+        """Make ``l/ID``, an empty folder of mode 0700; return its ID, which nobody else has."""
         length = 4
         while True:
             number = int.from_bytes(os.urandom(length), "big")
@@ -145,17 +152,20 @@ class Records:
             return id
 
 
+class Locked:
+    """Hold the lock for a block."""
+
+    def __init__(self, records: SnapshotRecords) -> None:
+        self._records = records
+
+    def __enter__(self) -> None:
+        self._fd = self._records.lock()
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+
 def check_key(key: str) -> None:
     """Raise InvalidArgument unless a key is of the form the storage interface gives."""
     if not 0 < len(key) <= 128 or not _KEY.issuperset(key) or key in (".", ".."):
         raise InvalidArgument(f"not a snapshot key: {key[:200]!r}")
-
-
-def refuse_root(root: str) -> None:
-    """Refuse a root that mount options cannot carry."""
-    for char in ":,\\":
-        if char in root:
-            raise Conflict(
-                f"overlay cannot keep its state in {root}: there is {char!r} in the path",
-                hint="choose another --root",
-            )

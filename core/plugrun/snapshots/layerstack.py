@@ -1,0 +1,109 @@
+"""Snapshots as stacks of layers: what a union file system puts together."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from plugrun.errors import Conflict
+from plugrun.interfaces.storage import (
+    ACTIVE,
+    COMMITTED,
+    INDEPENDENT_LAYERS,
+    VIEW,
+    WHITEOUT_OVERLAYFS,
+    LayerTree,
+)
+from plugrun.model.mount import Mount
+from plugrun.snapshots.records import SnapshotRecord
+from plugrun.snapshots.store import SnapshotStore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.interfaces.backend import Probe
+
+
+class LayerStack(SnapshotStore):
+    """A folder for each layer's own entries, with deletions as overlayfs has them.
+
+    A whiteout is a character device 0:0, an opaque folder has the xattr trusted.overlay.opaque=y
+    (Documentation/filesystems/overlayfs.rst). ``union`` and ``probe`` are the backend's.
+    """
+
+    capabilities = frozenset((INDEPENDENT_LAYERS,))
+    most_lower = 500  # layers beneath the writable one
+
+    def probe(self) -> Probe:
+        """Say whether the union can be mounted here."""
+        raise NotImplementedError
+
+    def union(self, lower: tuple[str, ...], upper: str, work: str) -> Mount:
+        """Return the mount of folders put together, ``lower`` nearest first.
+
+        Of a view, ``upper`` and ``work`` are empty and the mount is read-only; ``work`` is an
+        empty folder on the file system of ``upper``, for the union's own use.
+        """
+        raise NotImplementedError
+
+    def prepare(self, key: str, parent: str | None) -> None:
+        """Make an active snapshot: two folders and a record."""
+        with self.records.locked():
+            self.refuse_taken(key)
+            below = None if parent is None else self.parent_to_be(parent, (COMMITTED, ACTIVE))
+            lower = () if below is None else (below.id, *below.lower)
+            id = self.records.new_folder()
+            if below is None:
+                os.chmod(self.folder(id), 0o755)
+            else:
+                _copy_root(self.folder(below.id), self.folder(id))
+                os.mkdir(self._work(id), 0o700)
+            if below is not None and below.kind == ACTIVE:
+                _touch(f"{self.root}/p/{below.id}")
+            made = SnapshotRecord(ACTIVE, key, id, time.time_ns(), parent or "", lower)
+            self.records.write(made)
+
+    def mounts(self, key: str) -> tuple[Mount, ...]:
+        """Return one union, or a bind where there is one layer only."""
+        found = self.mountable(key)
+        lower = tuple(map(self.folder, found.lower))
+        if found.kind == ACTIVE and not lower:
+            return (Mount("bind", self.folder(found.id), ("bind", "rw")),)
+        if found.kind == VIEW and len(lower) == 1:
+            return (Mount("bind", lower[0], ("bind", "ro")),)
+        if found.kind == VIEW:
+            return (self.union(lower, "", ""),)
+        return (self.union(lower, self.folder(found.id), self._work(found.id)),)
+
+    def layer_tree(self, key: str) -> LayerTree:
+        """Return the active snapshot's own folder."""
+        found = self.active(key)
+        lower = tuple(map(self.folder, found.lower))
+        return LayerTree(self.folder(found.id), WHITEOUT_OVERLAYFS, lower)
+
+    def parent_to_be(self, key: str, kinds: tuple[str, ...]) -> SnapshotRecord:
+        """As beneath, and the stack may not be too high."""
+        found = super().parent_to_be(key, kinds)
+        if len(found.lower) >= self.most_lower:
+            raise Conflict(
+                f"snapshot {key} has {len(found.lower) + 1} layers; "
+                f"this storage takes {self.most_lower}"
+            )
+        return found
+
+    def _work(self, id: str) -> str:
+        return f"{self.root}/w/{id}"
+
+
+def _copy_root(source: str, target: str) -> None:
+    """Give a new upper folder the attributes of what it covers: a union shows the upper's."""
+    below = os.stat(source)
+    if below.st_uid or below.st_gid:
+        os.chown(target, below.st_uid, below.st_gid)
+    os.chmod(target, below.st_mode & 0o7777)
+    for name in os.listxattr(source):
+        if not name.startswith("trusted.overlay."):
+            os.setxattr(target, name, os.getxattr(source, name))
+
+
+def _touch(path: str) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
