@@ -7,7 +7,7 @@ import sys
 from plugrun.cli.progress import Plain, board
 from plugrun.engine.arrival import PullObserver
 from plugrun.engine.request import RunRequest
-from plugrun.engine.transfer import DOWNLOADING, EXTRACTING
+from plugrun.engine.transfer import COMPLETE, DOWNLOADING, EXTRACTING
 from plugrun.errors import InvalidArgument
 from plugrun.model.reference import DEFAULT_TAG, Reference, parse_reference, split_address
 
@@ -51,14 +51,31 @@ class AllTagsView(PullView):
         self._board.line(f"Digest: {digest}")
 
 
+class UnpackView(PullView):
+    """Shows a pull, or what is unpacked without one: of that, how far each layer is."""
+
+    _unpacks = False
+
+    def missing(self, familiar: str) -> None:
+        """Say why there is a pull at all."""
+        self._board.line(f"Unable to find image '{_familiar(familiar)}' locally")
+
+    def unpacking(self, familiar: str, storage: str) -> None:
+        """Say why it takes a moment before anything happens."""
+        self._unpacks = True
+        self._board.line(f"Unpacking {_familiar(familiar)} for storage {storage}")
+
+    def layer(self, digest_short: str, state: str, current: int = 0, total: int = 0) -> None:
+        """Show what is done with a layer; nothing is pulled where one is unpacked."""
+        if not self._unpacks or state == EXTRACTING:
+            super().layer(digest_short, state, current, total)
+        elif state == COMPLETE:
+            self._board.state(digest_short, "Unpacked")
+
+
 def run_observer(request: RunRequest) -> PullObserver:
     """Return what shows a pull on behalf of ``run``, on standard error."""
-    if request.quiet:
-        return PullObserver()
-    shown = board(sys.stderr)
-    if request.pull == "missing":
-        shown.line(f"Unable to find image '{_familiar(request.image)}' locally")
-    return PullView(shown)
+    return PullObserver() if request.quiet else UnpackView(board(sys.stderr))
 
 
 def _familiar(text: str) -> str:

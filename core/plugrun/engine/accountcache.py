@@ -9,6 +9,7 @@ import os
 
 from plugrun.engine.accounts import Accounts, read_accounts
 from plugrun.engine.peek import inside_tree
+from plugrun.errors import NoSuchSnapshot
 from plugrun.linux.filesystem import make_private, write_whole
 from plugrun.model.jsontext import dumps, loads
 
@@ -43,6 +44,21 @@ def forget_accounts(engine: Engine, chain: str) -> None:
 
 
 def _look(engine: Engine, storage: Storage, chain: str) -> bytes:
+    """Read the files of a tree from a storage, or from another one that has it."""
+    try:
+        return _look_in(engine, storage, chain)
+    except NoSuchSnapshot:
+        from plugrun.engine.heal import stored_backends
+
+        for other in stored_backends(engine):
+            try:
+                return _look_in(engine, other, chain)
+            except NoSuchSnapshot:
+                continue
+        raise
+
+
+def _look_in(engine: Engine, storage: Storage, chain: str) -> bytes:
     key = f"accounts-{os.getpid()}-{os.urandom(4).hex()}"
     storage.view(key, chain)
     try:

@@ -17,7 +17,14 @@ from plugrun.engine.images import find_name
 from plugrun.engine.layersizes import layers_size
 from plugrun.engine.layerwork import Layer, committed_count
 from plugrun.engine.manifests import LARGEST_CONFIG, chain_ids, parse_image_config
-from plugrun.engine.transfer import EXISTS, Transfer, short, sync_filesystem
+from plugrun.engine.transfer import (
+    DOWNLOADED,
+    DOWNLOADING,
+    EXISTS,
+    Transfer,
+    short,
+    sync_filesystem,
+)
 from plugrun.errors import AlreadyExists, Corrupt, NoMatchingPlatform
 from plugrun.model.descriptor import host_platform, normal_platform, platform_order
 from plugrun.model.image import Image, ImageName
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from plugrun.engine.engine import Engine
+    from plugrun.interfaces.storage import Storage
     from plugrun.interfaces.transport import Resolved, Transport
     from plugrun.model.descriptor import Descriptor, Platform
     from plugrun.model.image import ImageConfig, Manifest
@@ -47,6 +55,12 @@ class PullObserver:
     def done(self, digest: str, up_to_date: bool, familiar: str) -> None:
         """The image is complete and named."""
 
+    def missing(self, familiar: str) -> None:
+        """Somebody wants to run an image that is not here; it is about to be pulled."""
+
+    def unpacking(self, familiar: str, storage: str) -> None:
+        """An image is here, and another storage than before wants its layers."""
+
 
 @record
 class Arrived:
@@ -57,7 +71,11 @@ class Arrived:
 
 
 class Arrival:
-    """Brings one image here; ``familiar`` is what messages call it."""
+    """Brings one image here; ``familiar`` is what messages call it.
+
+    Its layers go into ``storage``, the profile's unless another is given. ``from_store`` says that
+    the transport has no blobs but the store's own: none that was lost can be had from it.
+    """
 
     def __init__(
         self,
@@ -66,8 +84,13 @@ class Arrival:
         asked: Platform | None,
         observer: PullObserver,
         familiar: str,
+        *,
+        storage: Storage | None = None,
+        from_store: bool = False,
     ) -> None:
         self._engine = engine
+        self._storage = storage or engine.storage()
+        self._from_store = from_store
         self._content = engine.content
         self._transport = transport
         self._asked = asked
@@ -96,6 +119,15 @@ class Arrival:
         else:
             self._say_existing(manifest.layers)
         return Arrived(manifest.config.digest, up_to_date)
+
+    def unpack(self, manifest: Manifest, diff_ids: tuple[str, ...]) -> None:
+        """Unpack layers alone: of an image that is known, and whose blobs are here.
+
+        Raise Corrupt and its kinds, NoSpace. The caller holds the lock ``images``.
+        """
+        with self._engine.locks.exclusive(f"image-{manifest.config.digest[7:]}"):
+            self._layers(manifest, diff_ids, chain_ids(diff_ids))
+            sync_filesystem(self._engine)
 
     def _check(self, manifest: Manifest, config: ImageConfig, *, is_choice: bool) -> None:
         """Refuse an image whose parts do not belong together, or that is for another platform."""
@@ -129,8 +161,18 @@ class Arrival:
             and self._engine.metadata.image(image) is not None
             and self._content.has(described.digest, described.size)
             and self._content.has(image, manifest.config.size)
-            and committed_count(self._engine.storage(), chain) == len(chain)
+            and committed_count(self._storage, chain) == len(chain)
+            and not self._lost(manifest, chain)
         )
+
+    def _lost(self, manifest: Manifest, chain: tuple[str, ...]) -> list[Descriptor]:
+        """Return the blobs that no longer hold layers which are unpacked here already."""
+        if self._from_store:
+            return []
+        part = replace(manifest, layers=manifest.layers[: len(chain)])
+        pairs = zip(part.layers, layer_blobs(self._engine, part, chain), strict=True)
+        has = self._content.has
+        return [b for b, held in pairs if not has(held, b.size if held == b.digest else None)]
 
     def _is_named(self, name: ImageName) -> bool:
         known = find_name(self._engine, name.name)
@@ -157,6 +199,19 @@ class Arrival:
                 # Another command, which does not know our locks, committed a layer meanwhile.
                 if attempt == _ATTEMPTS - 1:
                     raise
+            except Corrupt:
+                if self._from_store or attempt or not self._drop_damaged(manifest):
+                    raise
+
+    def _drop_damaged(self, manifest: Manifest) -> bool:
+        """Remove the blobs that were changed since they came here; whether there were any."""
+        dropped = False
+        for blob in dict.fromkeys(manifest.layers):
+            with self._engine.locks.exclusive(f"blob-{blob.digest[7:]}"):
+                if self._content.has(blob.digest) and not self._content.is_whole(blob.digest):
+                    self._content.remove(blob.digest)
+                    dropped = True
+        return dropped
 
     def _missing_layers(
         self,
@@ -165,7 +220,7 @@ class Arrival:
         chain: tuple[str, ...],
         stack: contextlib.ExitStack,
     ) -> None:
-        storage, locks = self._engine.storage(), self._engine.locks
+        storage, locks = self._storage, self._engine.locks
         held = committed_count(storage, chain)
         while held < len(chain):
             # In chain order, and blobs after all layers, in theirs: no two pulls wait in a ring.
@@ -182,11 +237,26 @@ class Arrival:
         blobs = {b.digest: b for b in manifest.layers[held:]}
         for digest in sorted(blobs):
             stack.enter_context(locks.exclusive(f"blob-{digest[7:]}"))
+        self._fetch_lost(manifest, chain[:held])
         if not missing:
             self._publish([])
             return
-        transfer = Transfer(self._engine, self._transport, self._observer, missing, blobs)
+        transfer = Transfer(
+            self._engine, self._transport, self._observer, missing, blobs, self._storage
+        )
         transfer.run(below, self._publish)
+
+    def _fetch_lost(self, manifest: Manifest, chain: tuple[str, ...]) -> None:
+        """Bring blobs that went lost of layers which are unpacked: others may want them."""
+        for blob in self._lost(manifest, chain):
+            self._take(blob)
+
+    def _take(self, blob: Descriptor) -> None:
+        def progress(count: int) -> None:
+            self._observer.layer(short(blob.digest), DOWNLOADING, count, blob.size)
+
+        self._content.ingest(blob, lambda offset: self._transport.fetch(blob, offset), progress)
+        self._observer.layer(short(blob.digest), DOWNLOADED)
 
     def _publish(self, blobs: list[str]) -> None:
         """Put everything written so far on the disk; then blobs and documents in their place."""

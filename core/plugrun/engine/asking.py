@@ -46,6 +46,8 @@ def local_image(
     from plugrun.engine.pull import pull
 
     observer = observer_factory()
+    if request.pull == "missing":
+        observer.missing(request.image)
     pulled = pull(engine, request.image, request.platform, observer)
     found = engine.metadata.image(pulled.image)
     if found is None:

@@ -15,7 +15,7 @@ from plugrun.engine.places import log_path
 from plugrun.engine.signals import signal_number
 from plugrun.engine.spec import runtime_spec
 from plugrun.engine.taskfile import write_task_file
-from plugrun.errors import AlreadyExists, InvalidArgument, NoSuchImage
+from plugrun.errors import AlreadyExists, InvalidArgument, NoSuchImage, NoSuchSnapshot
 from plugrun.linux.filesystem import make_private, write_whole
 from plugrun.model.container import BackendChoice, Container
 from plugrun.model.fence import Namespaces
@@ -25,6 +25,9 @@ from plugrun.model.upkeep import LogConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plugrun.engine.arrival import PullObserver
     from plugrun.engine.engine import Engine
     from plugrun.engine.request import RunRequest
     from plugrun.engine.taskfile import TaskFile
@@ -37,10 +40,17 @@ DEFAULT_STOP_TIMEOUT = 10
 _NAME_TRIES = 20
 
 
-def create(engine: Engine, request: RunRequest, image: Image, monitor: TaskFile) -> Container:
+def create(
+    engine: Engine,
+    request: RunRequest,
+    image: Image,
+    monitor: TaskFile,
+    observer: Callable[[], PullObserver],
+) -> Container:
     """Make a container of an image; it is on disk in full, or not at all.
 
-    ``monitor`` names the process that will look after it, and that ends with this one.
+    ``monitor`` names the process that will look after it, and that ends with this one. Where the
+    storage lacks the image it is unpacked first, and ``observer`` makes who hears of that.
     """
     container = assemble(engine, request, image)
     if container.log != LogConfig():
@@ -51,6 +61,7 @@ def create(engine: Engine, request: RunRequest, image: Image, monitor: TaskFile)
     write_task_file(engine.task_folder(container.id), monitor)
     with engine.locks.shared("images"):
         try:
+            _unpack_missing(engine, container, image, observer)
             container = _reserve(engine, container, given=bool(request.name))
             _prepare(engine, container, image)
         except BaseException:
@@ -242,6 +253,21 @@ def _reserve(engine: Engine, container: Container, *, given: bool) -> Container:
                 raise
             container = replace(container, name=f"{random_name()}_{container.id[:4]}")
     raise AlreadyExists("no free name was found", hint="give one with --name")
+
+
+def _unpack_missing(
+    engine: Engine, container: Container, image: Image, observer: Callable[[], PullObserver]
+) -> None:
+    """Unpack the image for the container's storage, unless it has all of it: see ``unpacking``."""
+    if not image.chain:
+        return
+    storage = engine.storage_named(container.storage.name)
+    try:
+        storage.stat(image.chain[-1])
+    except NoSuchSnapshot:
+        from plugrun.engine.unpacking import unpack
+
+        unpack(engine, image, storage, (container.image_name, container.storage.name), observer)
 
 
 def _prepare(engine: Engine, container: Container, image: Image) -> None:

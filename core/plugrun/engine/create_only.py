@@ -24,7 +24,7 @@ def create_only(
     """Make a container and start nothing; return its ID. The image is pulled if it is missing."""
     check_request(request)
     image = local_image(engine, request, observer_factory)
-    container = create(engine, request, image, served_by(os.getpid()))
+    container = create(engine, request, image, served_by(os.getpid()), observer_factory)
     write_cidfile(request, container)
     forget_task(engine, container.id)
     return container.id

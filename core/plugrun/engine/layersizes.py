@@ -32,7 +32,9 @@ def layer_size(engine: Engine, chain: str) -> int:
             return int(file.read())
     except (FileNotFoundError, ValueError):
         # Older than this file, or a power failure left it empty.
-        return content_size(engine.storage(), chain)
+        from plugrun.engine.heal import stored_backends
+
+        return max((content_size(one, chain) for one in stored_backends(engine)), default=0)
 
 
 def layers_size(engine: Engine, chain: Iterable[str]) -> int:

@@ -66,12 +66,27 @@ def make_image(engine: Engine, wanted: NewImage, write: Callable[[int], str]) ->
         layer = _layer(engine, write)
         try:
             source = _Source(engine, wanted, layer)
-            arrival = Arrival(engine, source, wanted.platform, PullObserver(), wanted.name or "it")
+            called = wanted.name or "it"
+            arrival = Arrival(
+                engine, source, wanted.platform, PullObserver(), called, from_store=True
+            )
+            if wanted.base is not None:
+                _unpack_base(engine, wanted.base)
             names = [ImageName(wanted.name, "", "")] if wanted.name else []
             return arrival.bring(source.resolve(wanted.platform), names).image
         finally:
             # Where it succeeded it has been published, and this finds nothing.
             engine.content.discard(layer.digest)
+
+
+def _unpack_base(engine: Engine, base: Image) -> None:
+    """Have the base in the profile's storage, where the new layer goes."""
+    from plugrun.engine.unpacking import is_unpacked, unpack
+
+    storage = engine.storage()
+    if not is_unpacked(storage, base):
+        called = (base.id, engine.storage_choice().name)
+        unpack(engine, base, storage, called, PullObserver)
 
 
 def _layer(engine: Engine, write: Callable[[int], str]) -> Descriptor:

@@ -51,7 +51,7 @@ def run(
     clock.mark("monitor")
     image = local_image(engine, request, observer_factory)
     clock.mark("image")
-    container = create(engine, request, image, starter.monitor)
+    container = create(engine, request, image, starter.monitor, observer_factory)
     write_cidfile(request, container)
     clock.mark("container")
     if wishes is not None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from plugrun.engine.arrival import PullObserver
     from plugrun.engine.engine import Engine
+    from plugrun.interfaces.storage import Storage
     from plugrun.interfaces.transport import Transport
     from plugrun.layers.unpack import Unpacked
     from plugrun.model.descriptor import Descriptor
@@ -67,8 +68,10 @@ class Transfer:
         observer: PullObserver,
         layers: list[Layer],
         blobs: dict[str, Descriptor],
+        storage: Storage,
     ) -> None:
         self._engine = engine
+        self._storage = storage
         self._transport = transport
         self._observer = observer
         self._layers = layers
@@ -101,8 +104,8 @@ class Transfer:
             # A storage that takes layers one by one commits while later blobs are on their way.
             publish([d for d in self._blobs if d not in self._missing_blobs])
 
-        storage, find = self._engine.storage(), self._engine.content.received
-        return LayerWork(storage, self._layers, below, pool, self._hear, find, sync)
+        find = self._engine.content.received
+        return LayerWork(self._storage, self._layers, below, pool, self._hear, find, sync)
 
     def _begin(self, work: LayerWork, downloads: Downloads) -> None:
         wanted = [self._blobs[d] for d in self._in_order() if d in self._missing_blobs]

@@ -83,6 +83,18 @@ class ContentStore:
             )
         return data
 
+    def is_whole(self, digest: str) -> bool:
+        """Whether a published blob's bytes have its digest; all of it is read. Raise NotFound."""
+        import hashlib
+
+        hasher, fd = hashlib.sha256(), self.open(digest)
+        try:
+            while piece := os.read(fd, _CHUNK):
+                hasher.update(piece)
+        finally:
+            os.close(fd)
+        return f"sha256:{hasher.hexdigest()}" == digest
+
     def walk(self) -> Iterator[str]:
         """Yield the digest of every published blob."""
         try:

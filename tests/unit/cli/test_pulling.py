@@ -139,11 +139,22 @@ def test_a_pull_by_digest_and_from_elsewhere():
 )
 def test_run_pulls_on_standard_error(capsys, request_, text):
     observer = run_observer(request_)
+    if request_.pull == "missing":
+        observer.missing(request_.image)
     assert capsys.readouterr() == ("", text)
     observer.resolved("debian", "latest", DIGEST)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert bool(captured.err) == (not request_.quiet)
+
+
+def test_unpacking_tells_of_layers_without_a_pull(capsys):
+    observer = run_observer(RunRequest("debian"))
+    observer.unpacking("debian", "cow")
+    for state in ("Pulling fs layer", "Download complete", "Already exists", "Pull complete"):
+        observer.layer("a1b2", state)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["Unpacking debian:latest for storage cow", "a1b2: Unpacked"]
 
 
 def test_only_registry_addresses_have_references():
