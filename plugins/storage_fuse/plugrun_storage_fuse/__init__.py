@@ -1,0 +1,1 @@
+"""Storage on a union file system of our own, served through FUSE."""
