@@ -10,7 +10,7 @@ def test_each_layer_is_a_word_so_that_any_path_and_any_number_fits():
     words = argv(lower, "/u", "/w")
     assert words[0] == sys.executable
     assert words[1:3] == ("-I", "-S")
-    assert [w.removeprefix("lowerdir+=") for w in words if w.startswith("lowerdir+=")] == list(lower)
+    assert [w for w in words if w.startswith("lowerdir+=")] == [f"lowerdir+={one}" for one in lower]
     assert words[-2:] == ("upperdir=/u", "workdir=/w")
 
 
