@@ -4,8 +4,8 @@ Names are loaded when first used, so that a backend on the hot path pays for wha
 What is listed here keeps its meaning as long as API_VERSION stays the same; the entry-point
 groups (``plugrun.storage.v1`` …) carry that number.
 
-The modules ``libc``, ``mounting``, ``beneath``, ``process`` and ``filesystem`` of
-``plugrun.linux`` are names here too.
+The modules ``attach``, ``beneath``, ``filesystem``, ``libc``, ``mountfd``, ``mounting``,
+``overlay`` and ``process`` of ``plugrun.linux`` are names here too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from plugrun.errors import AlreadyExists as AlreadyExists
     from plugrun.errors import BackendUnavailable as BackendUnavailable
     from plugrun.errors import CannotAttach as CannotAttach
+    from plugrun.errors import CannotMount as CannotMount
     from plugrun.errors import CommandNotExecutable as CommandNotExecutable
     from plugrun.errors import CommandNotFound as CommandNotFound
     from plugrun.errors import ConfigError as ConfigError
@@ -95,10 +96,13 @@ if TYPE_CHECKING:
     from plugrun.interfaces.transport import Destination as Destination
     from plugrun.interfaces.transport import Resolved as Resolved
     from plugrun.interfaces.transport import Transport as Transport
+    from plugrun.linux import attach as attach
     from plugrun.linux import beneath as beneath
     from plugrun.linux import filesystem as filesystem
     from plugrun.linux import libc as libc
+    from plugrun.linux import mountfd as mountfd
     from plugrun.linux import mounting as mounting
+    from plugrun.linux import overlay as overlay
     from plugrun.linux import process as process
     from plugrun.model.container import Container as Container
     from plugrun.model.descriptor import Descriptor as Descriptor
@@ -146,6 +150,7 @@ _HOMES = {
         "AlreadyExists",
         "BackendUnavailable",
         "CannotAttach",
+        "CannotMount",
         "CommandNotExecutable",
         "CommandNotFound",
         "ConfigError",
@@ -288,7 +293,16 @@ _HOMES = {
         "delete_tree",
         "measure_tree",
     ),
-    "plugrun.linux": ("beneath", "filesystem", "libc", "mounting", "process"),
+    "plugrun.linux": (
+        "attach",
+        "beneath",
+        "filesystem",
+        "libc",
+        "mountfd",
+        "mounting",
+        "overlay",
+        "process",
+    ),
 }
 
 

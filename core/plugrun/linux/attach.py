@@ -1,10 +1,11 @@
-"""Perform mounts given as data at one place."""
+"""Perform mounts given as data: the one way in which a snapshot is made visible."""
 
 from __future__ import annotations
 
 import os
 
-from plugrun.linux.mounting import MS_BIND, MS_REC, MS_REMOUNT, mount, parse_options
+from plugrun.linux import mountfd, mounting
+from plugrun.linux.overlay import mount_overlay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,35 +13,62 @@ if TYPE_CHECKING:
 
     from plugrun.model.mount import Mount
 
-# mount(2) reads at most a page of data; a little less, for the kernel's own use of it.
-_DATA_LIMIT = 4000
+_PLACE = os.O_PATH | os.O_CLOEXEC
 
 
 def mount_all(mounts: Sequence[Mount], target: str) -> None:
     """Perform mounts in order, each at its own target beneath ``target``.
 
     For trees that the caller trusts not to change meanwhile (a snapshot that nothing runs in).
-    Changes the working directory when an overlay has more layers than fit into a page.
+    Raise OSError, CannotMount, Corrupt or NoSpace.
     """
     for one in mounts:
-        place = os.path.join(target, one.target) if one.target else target
-        flags, _, propagation, data = parse_options(one.options)
-        if len(os.fsencode(data)) > _DATA_LIMIT:
-            data = _shortened(data)
-        kind = "" if flags & MS_BIND else one.type
-        first = flags & (MS_BIND | MS_REC) if flags & MS_BIND else flags
-        mount(one.source, place, kind, first, data)
-        if flags & MS_BIND and flags & ~(MS_BIND | MS_REC):
-            mount("", place, "", flags | MS_REMOUNT, "")
+        path = os.path.join(target, one.target) if one.target else target
+        place = os.open(path, _PLACE)
+        try:
+            mount_onto(one, place, path)
+        finally:
+            os.close(place)
+
+
+def mount_onto(mount: Mount, place: int, subject: str) -> None:
+    """Perform a mount onto what the descriptor ``place`` is; errors call it ``subject``.
+
+    Where a name is looked up a second time is the kernel's business only. Raise as ``mount_all``.
+    """
+    flags, _, propagation, data = mounting.parse_options(mount.options)
+    if is_bind(mount):
+        _bind(mount, place, subject)
+    elif mount.type == "overlay":
+        mount_overlay(mount.options, place, subject)
+    else:
+        path = f"/proc/self/fd/{place}"
+        mounting.mount(mount.source, path, mount.type, flags, data)
         if propagation:
-            mount("", place, "", propagation, "")
+            mounting.mount("", os.readlink(path), "", propagation)
 
 
-def _shortened(data: str) -> str:
-    """Make an overlay's paths relative to the folder they share, and go there."""
-    options = dict(option.partition("=")[::2] for option in data.split(","))
-    lowers = options["lowerdir"].split(":")
-    base = os.path.commonpath([os.path.dirname(path) for path in lowers])
-    os.chdir(base)
-    options["lowerdir"] = ":".join(os.path.relpath(path, base) for path in lowers)
-    return ",".join(f"{name}={value}" if value else name for name, value in options.items())
+def is_bind(mount: Mount) -> bool:
+    """Whether a mount shows a folder or file that is there already."""
+    return mount.type in ("bind", "rbind") or "bind" in mount.options or "rbind" in mount.options
+
+
+def _bind(mount: Mount, place: int, subject: str) -> None:
+    flags, cleared, propagation, _ = mounting.parse_options(mount.options)
+    deep = mount.type == "rbind" or "rbind" in mount.options
+    try:
+        tree = mountfd.clone_tree(mountfd.AT_FDCWD, mount.source, recursive=deep)
+    except FileNotFoundError:
+        from plugrun.errors import Corrupt
+        from plugrun.linux.overlayfault import REPAIR
+
+        raise Corrupt(
+            f"the storage is damaged: the layer {mount.source} is missing", hint=REPAIR
+        ) from None
+    try:
+        kept = ~(mounting.MS_BIND | mounting.MS_REC)
+        mountfd.set_attributes(tree, flags & kept, cleared)
+        mountfd.set_attributes(tree, propagation=propagation)
+        mountfd.attach(tree, place, subject)
+    finally:
+        os.close(tree)

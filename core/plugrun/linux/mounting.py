@@ -93,10 +93,15 @@ def pivot_root(new_root: str, put_old: str) -> None:
     check(LIBC.pivot_root(os.fsencode(new_root), os.fsencode(put_old)), new_root)
 
 
+def own_options(options: tuple[str, ...] | list[str]) -> list[str]:
+    """Return the options that are the file system's own, in their order."""
+    known = (SET_FLAGS, CLEAR_FLAGS, PROPAGATION, ("defaults",))
+    return [option for option in options if not any(option in words for words in known)]
+
+
 def parse_options(options: tuple[str, ...] | list[str]) -> tuple[int, int, int, str]:
     """Split mount options into flags set, flags cleared, propagation and file-system data."""
     set_flags = clear_flags = propagation = 0
-    data = []
     for option in options:
         if option in SET_FLAGS:
             set_flags |= SET_FLAGS[option]
@@ -104,6 +109,5 @@ def parse_options(options: tuple[str, ...] | list[str]) -> tuple[int, int, int, 
             clear_flags |= CLEAR_FLAGS[option]
         elif option in PROPAGATION:
             propagation |= PROPAGATION[option]
-        elif option != "defaults":
-            data.append(option)
-    return set_flags & ~clear_flags, clear_flags, propagation, ",".join(data)
+    data = ",".join(own_options(options))
+    return set_flags & ~clear_flags, clear_flags, propagation, data

@@ -11,7 +11,8 @@ class Mount:
 
     ``options`` holds flags and file-system data alike (``ro``, ``nosuid``, ``lowerdir=…``), as
     fstab(5) and the OCI runtime spec write them. ``target`` is relative to the root that the
-    mount helps to make; the empty string is that root itself. Paths are absolute.
+    mount helps to make; the empty string is that root itself. Paths are absolute; in an overlay's
+    options a backslash stands before what would end a path there (``overlay.folder_option``).
 
     ``helper`` is the argv of a program that serves the file system, of a mount whose type is
     ``fuse``; whoever performs the mount starts it, and it gets the connection as descriptor 0

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from plugrun.linux import mounting, process
+from plugrun.linux.attach import mount_all
 
 if TYPE_CHECKING:
     from plugrun.model.mount import Mount
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _KILLED = 99
-_PAGE = 4096  # what mount(2) takes of data
-_OVERLAY_DIRS = ("lowerdir", "upperdir", "workdir")
 # What a verb changes the world with; a process can be killed before any of these.
 _ACTS = (
     "chmod",
@@ -81,36 +80,10 @@ def mounted(mounts: Sequence[Mount], place: str, act: Callable[[str], T]) -> T:
     def look() -> T:
         process.unshare(process.CLONE_NEWNS)
         mounting.mount("", "/", "", mounting.MS_REC | mounting.MS_PRIVATE)
-        for mount in mounts:
-            perform(mount, os.path.join(place, mount.target) if mount.target else place)
+        mount_all(mounts, place)
         return act(place)
 
     return in_child(look)
-
-
-def perform(mount: Mount, target: str) -> None:
-    """Perform one mount as isolation would; changes the working folder for long layer lists."""
-    flags, _, propagation, data = mounting.parse_options(mount.options)
-    if len(data) >= _PAGE:
-        data = _shorten(data)
-    if flags & mounting.MS_BIND:
-        deep = mounting.MS_BIND | flags & mounting.MS_REC
-        mounting.mount(mount.source, target, "", deep)
-        if flags & ~deep:
-            mounting.mount("", target, "", flags | mounting.MS_REMOUNT)
-    else:
-        mounting.mount(mount.source, target, mount.type, flags, data)
-    if propagation:
-        mounting.mount("", target, "", propagation)
-
-
-def _shorten(data: str) -> str:
-    """Make overlay's paths relative to the folder they have in common, and go there."""
-    pairs = [option.partition("=") for option in data.split(",")]
-    paths = [p for key, _, value in pairs if key in _OVERLAY_DIRS for p in value.split(":")]
-    common = os.path.commonpath(paths)
-    os.chdir(common)
-    return data.replace(f"{common}/", "")
 
 
 def killed_at(count: int, act: Callable[[], object]) -> bool:

@@ -24,9 +24,12 @@ import sys
 
 from plugrun.api import (
     BackendUnavailable,
+    CannotMount,
     CommandNotExecutable,
     CommandNotFound,
+    Corrupt,
     IsolationError,
+    NoSpace,
     PlugrunError,
     dumps,
     libc,
@@ -47,7 +50,15 @@ _TIOCSCTTY = 0x540E  # from here, because termios may no longer be imported
 _SIGKILL = 9
 _CLONE_PARENT = 0x00008000
 _CLONE_INTO_CGROUP = 0x200000000
-_ERRORS = (IsolationError, CommandNotFound, CommandNotExecutable, BackendUnavailable)
+_ERRORS = (
+    BackendUnavailable,
+    CannotMount,
+    CommandNotExecutable,
+    CommandNotFound,
+    Corrupt,
+    IsolationError,
+    NoSpace,
+)
 
 
 def fork(body: Callable[[], None], report: int) -> int:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
-from plugrun.api import IsolationError
+from plugrun.api import IsolationError, mountfd
 
-from plugrun_isolation_ns import mountfd
 from plugrun_isolation_ns.root import Root
 
 TYPE_CHECKING = False

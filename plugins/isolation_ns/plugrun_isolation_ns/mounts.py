@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from plugrun.api import IsolationError, mounting
+from plugrun.api import IsolationError, mountfd, mounting
 
-from plugrun_isolation_ns import child, mountfd
+from plugrun_isolation_ns import child
 from plugrun_isolation_ns.root import Root, bind, clone
 
 TYPE_CHECKING = False

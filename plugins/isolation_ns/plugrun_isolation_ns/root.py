@@ -12,9 +12,7 @@ import errno
 import os
 import stat
 
-from plugrun.api import IsolationError, beneath, mounting
-
-from plugrun_isolation_ns import mountfd
+from plugrun.api import IsolationError, attach, beneath, mountfd, mounting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from plugrun.api import Mount
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY
-# mount(2) reads no more than a page of data, its final NUL included.
-_PAGE = 4096
 # As many symbolic links as the kernel follows: path_resolution(7).
 _MOST_LINKS = 40
 
@@ -139,52 +135,18 @@ def mount_root(path: str, mounts: Sequence[Mount]) -> Root:
         if mount.target:
             _mount_beneath(Root(path), mount)
         else:
-            _mount_onto(os.open(path, _FOLDER | os.O_CLOEXEC), path, mount)
+            _attach(mount, os.open(path, _FOLDER | os.O_CLOEXEC), path)
     return Root(path)
 
 
 def _mount_beneath(root: Root, mount: Mount) -> None:
-    is_folder = not _is_bind(mount) or os.path.isdir(mount.source)
-    _mount_onto(root.target(mount.target, is_folder=is_folder), mount.target, mount)
+    is_folder = not attach.is_bind(mount) or os.path.isdir(mount.source)
+    _attach(mount, root.target(mount.target, is_folder=is_folder), mount.target)
 
 
-def _is_bind(mount: Mount) -> bool:
-    return mount.type in ("bind", "rbind") or "bind" in mount.options or "rbind" in mount.options
-
-
-def _mount_onto(target: int, subject: str, mount: Mount) -> None:
-    options = mount.options
-    if _is_bind(mount):
-        bind(mount.source, target, subject, options, deep=mount.type == "rbind")
-    else:
-        flags, _, _, data = mounting.parse_options(options)
-        path = f"/proc/self/fd/{target}"
-        if mount.type == "overlay" and len(os.fsencode(data)) >= _PAGE:
-            _mount_many(mount, path, flags, data)
-        else:
-            mounting.mount(mount.source, path, mount.type, flags, data)
+def _attach(mount: Mount, target: int, subject: str) -> None:
+    attach.mount_onto(mount, target, subject)
     os.close(target)
-
-
-def _mount_many(mount: Mount, target: str, flags: int, data: str) -> None:
-    """Mount an overlay of many layers, named by descriptor and from the folder of descriptors.
-
-    Three letters a layer let 500 layers, overlayfs' own maximum, fit into the page.
-    """
-    options = [option.partition("=") for option in data.split(",")]
-    layers = next(value for name, _, value in options if name == "lowerdir").split(":")
-    opened = [os.open(layer, _FOLDER | os.O_CLOEXEC) for layer in layers]
-    short = ":".join(map(str, opened))
-    data = ",".join(
-        name + equals + (short if name == "lowerdir" else value) for name, equals, value in options
-    )
-    os.chdir("/proc/self/fd")
-    try:
-        mounting.mount(mount.source, target, mount.type, flags, data)
-    finally:
-        os.chdir("/")
-        for fd in opened:
-            os.close(fd)
 
 
 def bind(

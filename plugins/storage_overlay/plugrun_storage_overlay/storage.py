@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.api import Conflict, LayerStack, Mount
+from plugrun.api import LayerStack, Mount, overlay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,10 +18,6 @@ class OverlayStorage(LayerStack):
 
     most_lower = 500  # OVL_MAX_STACK in fs/overlayfs/ovl_entry.h
 
-    def __init__(self, root: str) -> None:
-        _refuse_root(root)
-        super().__init__(root)
-
     def probe(self) -> Probe:
         """Mount a trial overlay on the root's file system, in a child with its own mounts."""
         from plugrun_storage_overlay.trial import probe
@@ -30,18 +26,9 @@ class OverlayStorage(LayerStack):
 
     def union(self, lower: tuple[str, ...], upper: str, work: str) -> Mount:
         """Return the overlay of these folders; without an upper one it is read-only."""
-        layers = "lowerdir=" + ":".join(lower)
+        layers = overlay.folder_option("lowerdir", lower)
         if not upper:
             return Mount("overlay", "overlay", ("ro", layers, *_FEATURES))
-        options = (layers, f"upperdir={upper}", f"workdir={work}", *_FEATURES)
-        return Mount("overlay", "overlay", options)
-
-
-def _refuse_root(root: str) -> None:
-    """Refuse a root that mount options cannot carry."""
-    for char in ":,\\":
-        if char in root:
-            raise Conflict(
-                f"overlay cannot keep its state in {root}: there is {char!r} in the path",
-                hint="choose another --root",
-            )
+        writable = overlay.folder_option("upperdir", (upper,))
+        aside = overlay.folder_option("workdir", (work,))
+        return Mount("overlay", "overlay", (layers, writable, aside, *_FEATURES))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 
-from plugrun.api import mounting
+from plugrun.api import mountfd, mounting
 
-from plugrun_isolation_ns import mountfd
 from plugrun_isolation_ns.root import Root
 
 TYPE_CHECKING = False

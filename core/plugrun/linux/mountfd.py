@@ -1,6 +1,6 @@
 """The mount calls that work on descriptors: open_tree(2), move_mount(2), mount_setattr(2).
 
-A target is a descriptor that was resolved beneath the container's root. Nothing is looked up a
+A target is a descriptor, of a container resolved beneath its root. Nothing is looked up a
 second time between the check and the mount, which is the gap of CVE-2021-30465.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-from plugrun.api import libc, mounting
+from plugrun.linux import libc, mounting
 
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
@@ -63,7 +63,7 @@ def set_attributes(
     deep: bool = False,
 ) -> None:
     """Change a mount's flags, given as MS_ words; those not named stay as they are."""
-    wanted, cleared = _attributes(set_flags), _attributes(clear_flags)
+    wanted, cleared = attributes(set_flags), attributes(clear_flags)
     if set_flags & (mounting.MS_RELATIME | mounting.MS_NOATIME | mounting.MS_STRICTATIME):
         cleared |= _ATIME_MASK
     if not (wanted or cleared or propagation):
@@ -75,7 +75,8 @@ def set_attributes(
     libc.syscall(libc.SYS_MOUNT_SETATTR, mount, b"", flags, ctypes.byref(attr), size)
 
 
-def _attributes(flags: int) -> int:
+def attributes(flags: int) -> int:
+    """Return the MOUNT_ATTR_ word of MS_ flags."""
     result = 0
     for mask, attribute in _ATTRIBUTES.items():
         if flags & mask:
