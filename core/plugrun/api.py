@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from plugrun.interfaces.storage import Snapshot as Snapshot
     from plugrun.interfaces.storage import Storage as Storage
     from plugrun.interfaces.storage import Usage as Usage
+    from plugrun.interfaces.transport import FLATTEN as FLATTEN
     from plugrun.interfaces.transport import LIST as LIST
     from plugrun.interfaces.transport import MOUNT as MOUNT
     from plugrun.interfaces.transport import OFFLINE as OFFLINE
@@ -96,6 +97,10 @@ if TYPE_CHECKING:
     from plugrun.interfaces.transport import Destination as Destination
     from plugrun.interfaces.transport import Resolved as Resolved
     from plugrun.interfaces.transport import Transport as Transport
+    from plugrun.layers.archive import archive_tree as archive_tree
+    from plugrun.layers.removal import remove_tree as remove_tree
+    from plugrun.layers.tarsink import TarSink as TarSink
+    from plugrun.layers.unpacktree import unpack_layers as unpack_layers
     from plugrun.linux import attach as attach
     from plugrun.linux import beneath as beneath
     from plugrun.linux import filesystem as filesystem
@@ -225,6 +230,7 @@ _HOMES = {
         "SearchResult",
     ),
     "plugrun.interfaces.transport": (
+        "FLATTEN",
         "LIST",
         "MOUNT",
         "OFFLINE",
@@ -242,6 +248,10 @@ _HOMES = {
         "Attachment",
         "Network",
     ),
+    "plugrun.layers.archive": ("archive_tree",),
+    "plugrun.layers.removal": ("remove_tree",),
+    "plugrun.layers.tarsink": ("TarSink",),
+    "plugrun.layers.unpacktree": ("unpack_layers",),
     "plugrun.model.container": ("Container",),
     "plugrun.model.descriptor": (
         "Descriptor",

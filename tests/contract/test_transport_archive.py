@@ -158,3 +158,49 @@ class TestPutOciArchive(Destination):
 
 class TestPutOciLayout(Destination):
     scheme = "oci"
+
+
+class TestDirectory(Suite):
+    """skopeo's folder: one image."""
+
+    scheme = "dir"
+
+    @pytest.fixture
+    def missing_transport(self, tmp_path):
+        transport = opened(f"dir:{tmp_path}")
+        yield transport
+        transport.close()
+
+
+class TestPutDirectory(Destination):
+    scheme = "dir"
+
+    @pytest.fixture
+    def name_of(self):
+        return lambda tag: "localhost/made:latest"  # an image in a folder has its folder's name
+
+    @pytest.fixture
+    def open_source(self, tmp_path):
+        return lambda name: opened(f"dir:{tmp_path}/made")
+
+
+class TestRootfs(Contract):
+    """A tree of files with what trees have."""
+
+    @pytest.fixture
+    def transport(self, tmp_path):
+        root = tmp_path / "tree"
+        (root / "bin").mkdir(parents=True)
+        (root / "bin" / "sh").write_bytes(os.urandom(3_000_001))
+        os.link(root / "bin" / "sh", root / "bin" / "bash")
+        os.symlink("bin", root / "usr")
+        os.mkfifo(root / "fifo")
+        transport = opened(f"rootfs:{root}")
+        yield transport
+        transport.close()
+
+    @pytest.fixture
+    def missing_transport(self, tmp_path):
+        transport = opened(f"rootfs:{tmp_path}/nothing-here")
+        yield transport
+        transport.close()

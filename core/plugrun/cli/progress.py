@@ -1,12 +1,27 @@
-"""The progress of a pull, as Docker shows it: live on a terminal, line by line elsewhere."""
+"""The progress of a pull, as Docker shows it: live on a terminal, line by line elsewhere.
+
+``--progress`` chooses: ``tty``, ``plain``, or ``json``, which is one object a line in the form
+of Docker's API, for programs.
+"""
 
 from __future__ import annotations
 
 from time import monotonic
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from plugrun.cli.terminal import width
 from plugrun.cli.units import human_size
+from plugrun.errors import UsageError
+from plugrun.model.jsontext import dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AUTO = "auto"
+PLAIN = "plain"
+TTY = "tty"
+JSON = "json"
+KINDS = (AUTO, PLAIN, TTY, JSON)
 
 _BAR = 50
 _ROOMY = 110
@@ -34,6 +49,10 @@ class Plain:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._last: dict[str, str] = {}
+
+    def result(self, text: str, facts: Mapping[str, str]) -> None:
+        """Say what all came to: a line for people, the facts for programs."""
+        self.line(text)
 
     def line(self, text: str) -> None:
         """Say something about the whole."""
@@ -89,6 +108,51 @@ class Live(Plain):
         self._stream.flush()
 
 
-def board(stream: TextIO) -> Plain:
-    """Return what fits a stream."""
-    return Live(stream) if stream.isatty() else Plain(stream)
+class JsonLines(Plain):
+    """One JSON object a line: ``id`` and ``status`` of a layer, ``progressDetail`` in bytes,
+    ``status`` alone of the whole, and ``aux`` with the result's facts at the end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._due: dict[str, float] = {}
+
+    def result(self, text: str, facts: Mapping[str, str]) -> None:
+        """Tell the facts."""
+        self._object({"aux": dict(facts)})
+
+    def line(self, text: str) -> None:
+        """Say something about the whole."""
+        self._object({"status": text})
+
+    def state(self, layer: str, state: str) -> None:
+        """Say what is done with a layer now."""
+        if self._last.get(layer) != state:
+            self._last[layer] = state
+            self._object({"id": layer, "status": state})
+
+    def advance(self, layer: str, state: str, current: int, total: int) -> None:
+        """Say how far that is, ten times a second at most, and always at the end."""
+        now = monotonic()
+        if self._last.get(layer) == state and now < self._due.get(layer, 0) and current < total:
+            return
+        self._last[layer] = state
+        self._due[layer] = now + _INTERVAL
+        detail = {"current": current, "total": total}
+        self._object({"id": layer, "status": state, "progressDetail": detail})
+
+    def _object(self, body: dict[str, Any]) -> None:
+        super().line(dumps(body))
+
+
+def board(stream: TextIO, kind: str = AUTO) -> Plain:
+    """Return what was asked for with ``--progress``, or else what fits a stream."""
+    if kind == AUTO:
+        kind = TTY if stream.isatty() else PLAIN
+    return {PLAIN: Plain, TTY: Live, JSON: JsonLines}[kind](stream)
+
+
+def check_kind(kind: str) -> str:
+    """Return a value of ``--progress``; raise UsageError if it is none."""
+    if kind not in KINDS:
+        raise UsageError(f'invalid value "{kind}" for --progress: it is one of {", ".join(KINDS)}')
+    return kind

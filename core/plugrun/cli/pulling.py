@@ -11,6 +11,10 @@ from plugrun.engine.transfer import COMPLETE, DOWNLOADING, EXTRACTING
 from plugrun.errors import InvalidArgument
 from plugrun.model.reference import DEFAULT_TAG, Reference, parse_reference, split_address
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class PullView(PullObserver):
     """Shows a pull on a board."""
@@ -39,11 +43,18 @@ class PullView(PullObserver):
 
 
 class AllTagsView(PullView):
-    """Shows one pull after another; what they came to is said once, of all of them."""
+    """Shows one pull after another; what they came to is said once, of all of them.
+
+    ``new_board`` makes a board for the next one: its layers' states are told anew.
+    """
+
+    def __init__(self, new_board: Callable[[], Plain]) -> None:
+        super().__init__(new_board())
+        self._new_board = new_board
 
     def resolved(self, familiar_name: str, tag: str, digest: str) -> None:
-        """Say what is pulled; its layers' states are told anew."""
-        self._board = board(sys.stdout)
+        """Say what is pulled."""
+        self._board = self._new_board()
         super().resolved(familiar_name, tag, digest)
 
     def done(self, digest: str, up_to_date: bool, familiar: str) -> None:

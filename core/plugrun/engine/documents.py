@@ -41,23 +41,32 @@ class Documents:
 
     def take(self, descriptor: Descriptor, limit: int) -> bytes:
         """Return a small blob, from here or from the transport."""
-        if descriptor.size > limit:
-            raise Corrupt(
-                f"{descriptor.digest} has {descriptor.size} bytes, over the limit of {limit}"
-            )
+        _check_size(descriptor, limit)
         if self._content.has(descriptor.digest, descriptor.size):
             try:
                 return self._content.read(descriptor.digest, limit)
             except DigestMismatch:
                 self._content.remove(descriptor.digest)  # damaged here: take it in anew
-        data = b""
-        for chunk in self._transport.fetch(descriptor):
-            data += chunk
-            if len(data) > descriptor.size:
-                break
-        verify(descriptor, data)
+        data = fetched(self._transport, descriptor, limit)
         self.taken.append((descriptor, data))
         return data
+
+
+def fetched(transport: Transport, descriptor: Descriptor, limit: int) -> bytes:
+    """Return a small blob from a transport, verified; raise Corrupt if it is over ``limit``."""
+    _check_size(descriptor, limit)
+    data = b""
+    for chunk in transport.fetch(descriptor):
+        data += chunk
+        if len(data) > descriptor.size:
+            break
+    verify(descriptor, data)
+    return data
+
+
+def _check_size(descriptor: Descriptor, limit: int) -> None:
+    if descriptor.size > limit:
+        raise Corrupt(f"{descriptor.digest} has {descriptor.size} bytes, over the limit of {limit}")
 
 
 def verify(descriptor: Descriptor, data: bytes) -> None:

@@ -67,7 +67,8 @@ class Part:
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
 
 
 @record
@@ -85,6 +86,8 @@ class Form:
 # none of Docker's media types.
 FOR_REGISTRY = Form({PLAIN: GZIP}, False)
 FOR_ARCHIVE = Form({ZSTD: PLAIN}, True)
+# A folder that keeps one image for tools takes anything as it is.
+UNCHANGED = Form({}, False)
 
 
 class Outgoing:
@@ -147,18 +150,29 @@ class Outgoing:
         return wanted
 
     def _describe(self, raw: bytes, manifest: Manifest, encodings: list[str]) -> None:
-        """Keep the manifest if it says what goes out; else change it where it does not."""
-        body: dict[str, Any] = loads(raw)
-        was_oci = body.get("mediaType", MANIFEST_OCI) == MANIFEST_OCI
-        oci = was_oci or self._form.oci
         own = [part.descriptor for part in self.layers]
-        same = [d.digest for d in own] == [d.digest for d in manifest.layers]
-        if not same or oci != was_oci:
-            types = _OCI_LAYERS if oci else _DOCKER_LAYERS
-            body["mediaType"] = MANIFEST_OCI if oci else MANIFEST_DOCKER
-            body["config"]["mediaType"] = CONFIG_OCI if oci else CONFIG_DOCKER
-            for item, found, name in zip(body["layers"], own, encodings, strict=True):
-                item.update(mediaType=types[name], digest=found.digest, size=found.size)
-            raw = dumps(body).encode()
-        media_type = MANIFEST_OCI if oci else MANIFEST_DOCKER
-        self.raw, self.descriptor = raw, Descriptor(media_type, digest_of(raw), len(raw))
+        self.descriptor, self.raw = adapted(raw, manifest, own, encodings, oci=self._form.oci)
+
+
+def adapted(
+    raw: bytes, manifest: Manifest, layers: list[Descriptor], encodings: list[str], *, oci: bool
+) -> tuple[Descriptor, bytes]:
+    """Keep a manifest if it says what goes out; else change it where it does not.
+
+    ``layers`` are those that go out, with their ``encodings``: one this knows no name for keeps
+    its media type.
+    """
+    body: dict[str, Any] = loads(raw)
+    was_oci = body.get("mediaType", MANIFEST_OCI) == MANIFEST_OCI
+    oci = was_oci or oci
+    same = [d.digest for d in layers] == [d.digest for d in manifest.layers]
+    if not same or oci != was_oci:
+        types = _OCI_LAYERS if oci else _DOCKER_LAYERS
+        body["mediaType"] = MANIFEST_OCI if oci else MANIFEST_DOCKER
+        body["config"]["mediaType"] = CONFIG_OCI if oci else CONFIG_DOCKER
+        for item, found, name in zip(body["layers"], layers, encodings, strict=True):
+            media_type = types.get(name, item["mediaType"])
+            item.update(mediaType=media_type, digest=found.digest, size=found.size)
+        raw = dumps(body).encode()
+    media_type = MANIFEST_OCI if oci else MANIFEST_DOCKER
+    return Descriptor(media_type, digest_of(raw), len(raw)), raw

@@ -27,6 +27,9 @@ they share once.
   returns once the destination has them all. Putting what is there already does no harm.
 - ``put_manifest`` gives bytes a name or several (full references; none is an image without a
   name); they are kept as they are. All it names has been put before; otherwise it raises.
+- A destination without ``list`` holds one image: ``put_manifest`` or ``finish`` raises
+  InvalidArgument on a second one. A manifest that an index names is put before it, without a
+  name, and is no image of its own then.
 - What was put is there for others after ``finish`` at the latest; ``close`` without it leaves
   nothing behind that a reader could take for an image, and a file that stood at the
   destination stays as it was.
@@ -40,6 +43,8 @@ Capabilities
     ``list`` works.
 ``push``
     ``has``, ``put``, ``put_manifest`` and ``finish`` work.
+``flatten``
+    What is put is unpacked into one tree of files: its manifest and blobs are not kept.
 ``parallel``
     ``has``, ``mount`` and ``put`` may be called from several threads at once, for different
     blobs. Without it they come one after another, in the order the result shall have.
@@ -70,6 +75,7 @@ else:
 PULL = "pull"
 LIST = "list"
 PUSH = "push"
+FLATTEN = "flatten"
 PARALLEL = "parallel"
 MOUNT = "mount"
 RESUME = "resume"

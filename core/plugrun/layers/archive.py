@@ -11,13 +11,18 @@ if TYPE_CHECKING:
     from plugrun.layers.tarsink import TarSink
 
 
-def archive_tree(root: int, sink: TarSink) -> None:
+def archive_tree(root: int, sink: TarSink, *, one_file_system: bool = False) -> None:
     """Write all that lies beneath a folder, sorted by name; the folder itself has no entry.
 
-    Sockets are left out, as is what goes away meanwhile.
+    Sockets are left out, as is what goes away meanwhile; with ``one_file_system`` so is what is
+    in folders where another one is mounted.
     """
-    reader = Reader()
-    for node in Walk(root):
+    reader, walk, device = Reader(), Walk(root), os.fstat(root).st_dev
+    for node in walk:
+        if one_file_system and node.state.st_dev != device:
+            if not node.is_folder:
+                continue
+            walk.skip()
         found = reader.read(node, node.path)
         if found is None:
             continue

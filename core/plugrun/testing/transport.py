@@ -29,6 +29,7 @@ import pytest
 from plugrun.errors import ImageNotFound, InvalidArgument, TransportError
 from plugrun.interfaces.backend import Probe
 from plugrun.interfaces.transport import (
+    FLATTEN,
     LIST,
     MOUNT,
     OFFLINE,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
     from plugrun.interfaces.transport import Transport
 
-_WORDS = frozenset((PULL, LIST, PUSH, PARALLEL, MOUNT, RESUME, OFFLINE))
+_WORDS = frozenset((PULL, LIST, PUSH, FLATTEN, PARALLEL, MOUNT, RESUME, OFFLINE))
 
 
 def digest_of(data: bytes) -> str:

@@ -89,10 +89,10 @@ def _entry(item: dict[str, Any], where: str) -> Entry:
     full = full_name(text_in(annotations.get(FULL_NAME), where))
     if tag and not full.endswith(tag):
         full = ""  # a copy made by a tool (umoci) that gave it another tag, and left this as it was
-    return Entry(descriptor_in(item, where), full or _name_of_tag(tag), tag)
+    return Entry(descriptor_in(item, where), full or name_of_tag(tag), tag)
 
 
-def _name_of_tag(tag: str) -> str:
+def name_of_tag(tag: str) -> str:
     """Return the name a ``ref.name`` stands for: a bare word is a tag of nothing in particular."""
     return full_name(tag) if "/" in tag or ":" in tag else ""
 

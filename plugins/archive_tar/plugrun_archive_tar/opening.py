@@ -16,6 +16,7 @@ from plugrun.api import Corrupt, InvalidArgument, NoSpace, TransportError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import FileIO
     from typing import Any
 
 _PIECE = 1 << 20
@@ -156,12 +157,22 @@ class _Stream(io.RawIOBase):
         return count
 
 
-def _spool(pieces: Iterator[bytes]) -> int:
+def spool_folder() -> str:
+    """Return where large temporary files go."""
+    return os.environ.get("TMPDIR") or "/var/tmp"
+
+
+def spool_file() -> FileIO:
+    """Return a temporary file without a name, for what may be large."""
     import tempfile
 
-    folder = os.environ.get("TMPDIR") or "/var/tmp"
+    return tempfile.TemporaryFile(dir=spool_folder(), buffering=0)
+
+
+def _spool(pieces: Iterator[bytes]) -> int:
+    folder = spool_folder()
     try:
-        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        with spool_file() as file:
             _fill(file.fileno(), pieces)
             return os.dup(file.fileno())
     except OSError as error:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 DOCKER_ARCHIVE = "docker-archive"
 OCI_ARCHIVE = "oci-archive"
 OCI = "oci"
-SCHEMES = frozenset((DOCKER_ARCHIVE, OCI_ARCHIVE, OCI))
+DIR = "dir"
+ROOTFS = "rootfs"
+SCHEMES = frozenset((DOCKER_ARCHIVE, OCI_ARCHIVE, OCI, DIR, ROOTFS))
 
 
 def plugrun_options() -> tuple[Option, ...]:
@@ -23,7 +25,8 @@ def plugrun_options() -> tuple[Option, ...]:
 
 
 def plugrun_open_transport(address: str, options: Mapping[str, Any]) -> Transport | None:
-    """Open ``docker-archive:PATH[:REF]``, ``oci-archive:PATH[:REF]`` or ``oci:FOLDER[:REF]``.
+    """Open ``docker-archive:PATH[:REF]``, ``oci-archive:PATH[:REF]``, ``oci:FOLDER[:REF]``,
+    ``dir:FOLDER`` or ``rootfs:FOLDER``.
 
     An archive's PATH may be ``-``: standard input to read from, standard output to write to. REF
     ``@N`` is the archive's image number N, from 0.
@@ -31,11 +34,19 @@ def plugrun_open_transport(address: str, options: Mapping[str, Any]) -> Transpor
     scheme, rest = split_address(address)
     if scheme not in SCHEMES:
         return None
-    path, _, reference = rest.partition(":")
+    has_reference = scheme not in (DIR, ROOTFS)
+    path, _, reference = rest.partition(":") if has_reference else (rest, "", "")
     if not path or "\0" in path:
-        raise InvalidArgument(
-            f"{address!r} names no file", hint=f"write it as {scheme}:PATH[:REFERENCE]"
-        )
+        form = "PATH[:REFERENCE]" if has_reference else "FOLDER"
+        raise InvalidArgument(f"{address!r} names no file", hint=f"write it as {scheme}:{form}")
+    if scheme == DIR:
+        from plugrun_archive_tar.directory import DirectoryTransport
+
+        return DirectoryTransport(path)
+    if scheme == ROOTFS:
+        from plugrun_archive_tar.rootfs import RootfsTransport
+
+        return RootfsTransport(path)
     from plugrun_archive_tar.transport import ArchiveTransport
 
     return ArchiveTransport(scheme, path, reference)

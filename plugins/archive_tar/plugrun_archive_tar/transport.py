@@ -21,6 +21,7 @@ from plugrun.api import (
 from plugrun_archive_tar.catalog import Catalog, Held, read_catalog
 from plugrun_archive_tar.layout import blob_name, full_name
 from plugrun_archive_tar.members import FolderMembers, TarMembers
+from plugrun_archive_tar.names import local_name
 from plugrun_archive_tar.opening import open_tar
 from plugrun_archive_tar.plugin import DOCKER_ARCHIVE, OCI
 from plugrun_archive_tar.scanning import scan
@@ -140,13 +141,9 @@ class ArchiveTransport:
 
     def _made_name(self, held: Held) -> str:
         """Return a name for an image that has none: after its file, and its tag or digest."""
-        base = "stdin" if self._path == "-" else os.path.basename(os.path.abspath(self._path))
-        words = "".join(c if c.isascii() and c.isalnum() else " " for c in base.lower()).split()
-        name = "-".join(words)[:100] or "archive"
         tag = next(iter(held.tags), "")
-        return (tag and full_name(f"localhost/{name}:{tag}")) or (
-            f"localhost/{name}:{held.descriptor.digest[7:19]}"
-        )
+        own = local_name("stdin" if self._path == "-" else self._path, tag)
+        return own or local_name(self._path, held.descriptor.digest[7:19])
 
     # -- writing --------------------------------------------------------------------------
 
@@ -161,7 +158,7 @@ class ArchiveTransport:
             writer.put(blob, read)
 
     def put_manifest(self, manifest: Descriptor, raw: bytes, names: Iterable[str]) -> None:
-        """Write a manifest; one without names gets the address's reference."""
+        """Write a manifest; the address's own reference, if it has one, goes before names."""
         self._writing().put_manifest(manifest, raw, tuple(names), self._reference)
 
     def finish(self) -> None:

@@ -24,7 +24,7 @@ from plugrun_archive_tar.documents import (
     object_in,
     parsed,
 )
-from plugrun_archive_tar.layout import FULL_NAME, REF_NAME, blob_name
+from plugrun_archive_tar.layout import FULL_NAME, REF_NAME, blob_name, name_of_tag
 from plugrun_archive_tar.sinks import ArchiveFile, LayoutFolder
 
 TYPE_CHECKING = False
@@ -41,7 +41,7 @@ _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 @record
 class _Written:
-    """One image: its manifest as a descriptor and parsed, and its names."""
+    """One image: its manifest as a descriptor and parsed, its names, its tag if it has none."""
 
     descriptor: Descriptor
     body: dict[str, Any]
@@ -74,18 +74,32 @@ class Writer:
     def put_manifest(
         self, manifest: Descriptor, raw: bytes, names: tuple[str, ...], reference: str
     ) -> None:
-        """Write a manifest or index; raise InvalidArgument if what it names was not put."""
+        """Write a manifest or index; raise InvalidArgument if what it names was not put.
+
+        ``reference`` is the address's: a full name, or a layout's tag, which count before names.
+        """
         body = object_in(parsed(raw, "a manifest"), "a manifest")
         if self._for_docker and manifest.media_type in INDEXES:
             raise InvalidArgument("Docker's archive has no place for an index of platforms")
-        for child in _children(body):
+        children = children_of(body)
+        for child in children:
             if not self.has(child):
                 raise InvalidArgument(f"{child.digest} is named by a manifest, and was not put")
         if not self.has(manifest):
             self.put(manifest, lambda offset: (raw[offset:],))
+        if reference:
+            names = tuple(filter(None, (name_of_tag(reference),)))
         known = self._images.get(manifest.digest)
         names = tuple(dict.fromkeys((*(known.names if known else ()), *names)))
+        self._part_of_index(children)
         self._images[manifest.digest] = _Written(manifest, body, names, reference)
+
+    def _part_of_index(self, children: list[Descriptor]) -> None:
+        """What an index names needs no entry of its own, unless it has a name."""
+        for child in children:
+            known = self._images.get(child.digest)
+            if known is not None and not known.names:
+                del self._images[child.digest]
 
     def finish(self) -> None:
         """Write the index, and what Docker reads."""
@@ -107,7 +121,8 @@ class Writer:
         self._sink.close()
 
 
-def _children(body: dict[str, Any]) -> list[Descriptor]:
+def children_of(body: dict[str, Any]) -> list[Descriptor]:
+    """Return what a manifest or index names."""
     items = [*([body["config"]] if "config" in body else []), *list_in_manifest(body)]
     return [descriptor_in(item, "a manifest") for item in items]
 
@@ -124,7 +139,14 @@ def _entries(image: _Written) -> list[dict[str, Any]]:
         tag = {"annotations": {REF_NAME: image.reference}} if image.reference else {}
         return [{**entry, **tag}]
     return [
-        {**entry, "annotations": {FULL_NAME: name, REF_NAME: parse_reference(name).tag}}
+        {
+            **entry,
+            # Tools look for what stands in the address, letter by letter.
+            "annotations": {
+                FULL_NAME: name,
+                REF_NAME: image.reference or parse_reference(name).tag,
+            },
+        }
         for name in image.names
     ]
 
@@ -153,7 +175,7 @@ def _for_docker(images: list[_Written]) -> list[tuple[str, bytes]]:
     """Return ``manifest.json``, and ``repositories`` if there are names."""
     items, repositories = [], dict[str, dict[str, str]]()
     for image in images:
-        children = [blob_name(child.digest) for child in _children(image.body)]
+        children = [blob_name(child.digest) for child in children_of(image.body)]
         if not children:
             raise Corrupt("an image without a config cannot be written for Docker")
         config, *layers = children

@@ -21,6 +21,7 @@ _WORDS = {
     "format": ("json", "table"),
     "log-driver": ("json-file", "none"),
     "network": ("none", "host", "default"),
+    "progress": ("auto", "plain", "tty", "json"),
     "pull": ("always", "missing", "never"),
     "restart": ("no", "on-failure", "always", "unless-stopped"),
     "type": ("container", "image", "volume"),
@@ -42,6 +43,8 @@ def arguments(table: Command, args: Sequence[str], here: Here) -> Iterable[str]:
     name = table.name.rpartition(" ")[2]
     state = "running" if name in _ON_RUNNING else "stopped" if name in _ON_STOPPED else ""
     found: list[str] = []
+    if kind in ("SRC", "DEST"):
+        found += images(here())
     if "CONTAINER" in kind or "NAME|ID" in kind:
         found += containers(here(), state)
     if "IMAGE" in kind or "REPOSITORY" in kind or "NAME|ID" in kind:

@@ -10,6 +10,7 @@ from plugrun.cli.tables.shared import (
     FORMAT_F,
     FORMAT_LIST,
     NO_TRUNC,
+    PROGRESS,
 )
 
 # Docker's switch for Notary's signatures, which few registries have had; there is none to check.
@@ -25,6 +26,7 @@ PULL = Command(
         Option("all-tags", FLAG, "Download all images of the repository", "a"),
         _CONTENT_TRUST,
         Option("platform", STRING, "Take the image for this platform", default=""),
+        PROGRESS,
         Option("quiet", FLAG, "Print the image's name only", "q"),
     ),
     least=1,
@@ -41,6 +43,7 @@ PUSH = Command(
     (
         Option("all-tags", FLAG, "Upload all images of the repository", "a"),
         _CONTENT_TRUST,
+        PROGRESS,
         Option("quiet", FLAG, "Print the image's name only", "q"),
     ),
     least=1,
@@ -67,11 +70,28 @@ LOAD = Command(
     (
         Option("input", STRING, "Read from this file", "i", ""),
         Option("platform", STRING, "Take the image for this platform", default=""),
+        PROGRESS,
         Option("quiet", FLAG, "Do not show progress", "q"),
     ),
     most=0,
     verb="load",
     also=("image load",),
+)
+
+COPY = Command(
+    "copy",
+    "[OPTIONS] SRC DEST",
+    "Copy an image between registries, archives, folders and this machine's images",
+    (
+        Option("all", FLAG, "Copy the image for all platforms, and attestations", "a"),
+        Option("platform", STRING, "Take the image for this platform", default=""),
+        PROGRESS,
+        Option("quiet", FLAG, "Print the digest only", "q"),
+    ),
+    least=2,
+    most=2,
+    verb="copy",
+    also=("image copy",),
 )
 
 IMAGES = Command(
@@ -165,6 +185,7 @@ TABLES = (
     PUSH,
     SAVE,
     LOAD,
+    COPY,
     IMAGES,
     HISTORY,
     TAG,

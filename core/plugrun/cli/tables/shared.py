@@ -24,3 +24,6 @@ FORCE_PRUNE = Option("force", FLAG, "Do not ask first", "f")
 FILTER_PRUNE = Option(
     "filter", FILTER, "Remove only what fits KEY=VALUE (until, label, label!)", metavar="filter"
 )
+PROGRESS = Option(
+    "progress", STRING, 'How to show progress: "auto", "plain", "tty" or "json"', default="auto"
+)

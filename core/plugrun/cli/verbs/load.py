@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from plugrun.cli import output
 from plugrun.cli.archives import input_address
 from plugrun.cli.failure import SaidError
 from plugrun.cli.options import Parsed
-from plugrun.cli.progress import board
+from plugrun.cli.progress import Plain, board, check_kind
 from plugrun.cli.requests import platform
 from plugrun.engine.arrival import PullObserver
 from plugrun.engine.heal import heal_storage, open_healed
@@ -23,8 +22,8 @@ _LOADING = "Loading layer"
 class LoadView(PullObserver):
     """Shows each layer that is read on a terminal."""
 
-    def __init__(self) -> None:
-        self._board = board(sys.stdout)
+    def __init__(self, board: Plain) -> None:
+        self._board = board
 
     def layer(self, digest_short: str, state: str, current: int = 0, total: int = 0) -> None:
         """Show how far a layer is."""
@@ -34,21 +33,22 @@ class LoadView(PullObserver):
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Load all images of an archive, and print what they are called."""
+    shown = board(sys.stdout, check_kind(parsed.values["progress"]))
     path, wanted = parsed.values["input"], platform(parsed.values["platform"])
     if not path and os.isatty(0):
         raise SaidError("requested load from stdin, but stdin is empty")
     address = input_address(path)
     engine = open_healed(options)
     heal_storage(engine)
-    observer = PullObserver() if parsed.values["quiet"] else LoadView()
+    observer = PullObserver() if parsed.values["quiet"] else LoadView(shown)
     for loaded in load(engine, address, wanted, observer):
         for name, old in loaded.taken:
-            output.line(
+            shown.line(
                 f"The image {name} already exists, renaming the old one with ID {old} to empty "
                 "string"
             )
         for name in loaded.names:
-            output.line(f"Loaded image: {name}")
+            shown.result(f"Loaded image: {name}", {"Name": name, "ID": loaded.image})
         if not loaded.names:
-            output.line(f"Loaded image ID: {loaded.image}")
+            shown.result(f"Loaded image ID: {loaded.image}", {"ID": loaded.image})
     return 0

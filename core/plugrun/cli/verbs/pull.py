@@ -7,7 +7,7 @@ import sys
 from plugrun.cli import output
 from plugrun.cli.failure import SaidError
 from plugrun.cli.options import Parsed
-from plugrun.cli.progress import board
+from plugrun.cli.progress import Plain, board, check_kind
 from plugrun.cli.pulling import AllTagsView, PullView, registry_reference
 from plugrun.cli.requests import platform
 from plugrun.engine.arrival import PullObserver
@@ -26,32 +26,43 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
         if named is not None and not is_bare:
             raise SaidError("tag can't be used with --all-tags/-a")
         return _all(options, parsed, text)
-    quiet = parsed.values["quiet"]
+    shown = _board(parsed)
     wanted = platform(parsed.values["platform"])
     engine = open_healed(options)
     heal_storage(engine)
-    if not quiet and is_bare:
-        output.line(f"Using default tag: {DEFAULT_TAG}")
-    observer = PullObserver() if quiet else PullView(board(sys.stdout))
-    output.line(pull(engine, text, wanted, observer).name)
+    if shown and is_bare:
+        shown.line(f"Using default tag: {DEFAULT_TAG}")
+    pulled = pull(engine, text, wanted, PullView(shown) if shown else PullObserver())
+    if shown:
+        facts = {"Name": pulled.name, "ID": pulled.image, "Digest": pulled.digest}
+        shown.result(pulled.name, facts)
+    else:
+        output.line(pulled.name)
     return 0
+
+
+def _board(parsed: Parsed) -> Plain | None:
+    """Return what to show progress on; None with ``-q``."""
+    kind = check_kind(parsed.values["progress"])
+    return None if parsed.values["quiet"] else board(sys.stdout, kind)
 
 
 def _all(options: GlobalOptions, parsed: Parsed, text: str) -> int:
     """Pull all tags; say once whether any of them was new."""
-    quiet = parsed.values["quiet"]
+    shown = _board(parsed)
     wanted = platform(parsed.values["platform"])
     engine = open_healed(options)
     heal_storage(engine)
-    observer = PullObserver() if quiet else AllTagsView(board(sys.stdout))
+    kind = parsed.values["progress"]
+    observer = AllTagsView(lambda: board(sys.stdout, kind)) if shown else PullObserver()
     pulled = list(pull_all(engine, text, wanted, observer))
     named = registry_reference(text, default_tag="")
-    if not quiet:
-        what = (
-            "Image is up to date"
-            if all(p.up_to_date for p in pulled)
-            else ("Downloaded newer image")
-        )
-        output.line(f"Status: {what} for {named.familiar_name if named else text}")
-    output.line(named.name if named else text)
+    name = named.name if named else text
+    if not shown:
+        output.line(name)
+        return 0
+    known = all(one.up_to_date for one in pulled)
+    what = "Image is up to date" if known else "Downloaded newer image"
+    shown.line(f"Status: {what} for {named.familiar_name if named else text}")
+    shown.result(name, {"Name": name})
     return 0

@@ -7,7 +7,7 @@ import sys
 from plugrun.cli import output
 from plugrun.cli.failure import SaidError
 from plugrun.cli.options import Parsed
-from plugrun.cli.progress import Plain, board
+from plugrun.cli.progress import Plain, board, check_kind
 from plugrun.cli.pulling import registry_reference
 from plugrun.engine.heal import open_healed
 from plugrun.engine.push import PushObserver, push
@@ -36,7 +36,8 @@ class PushView(PushObserver):
 
     def done(self, tag: str, digest: str, size: int) -> None:
         """Say what it came to."""
-        self._board.line(f"{tag}: digest: {digest} size: {size}")
+        facts = {"Tag": tag, "Digest": digest, "Size": str(size)}
+        self._board.result(f"{tag}: digest: {digest} size: {size}", facts)
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
@@ -46,9 +47,10 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     named = registry_reference(text, default_tag="")
     if named is not None and all_tags and (named.tag or named.digest):
         raise SaidError("tag can't be used with --all-tags/-a")
+    shown = board(sys.stdout, check_kind(parsed.values["progress"]))
     if not quiet and not all_tags and named is not None and not named.tag and not named.digest:
-        output.line(f"Using default tag: {DEFAULT_TAG}")
-    observer = PushObserver() if quiet else PushView(board(sys.stdout))
+        shown.line(f"Using default tag: {DEFAULT_TAG}")
+    observer = PushObserver() if quiet else PushView(shown)
     try:
         name = push(open_healed(options), text, all_tags, observer)
     except NoSuchImage as error:
