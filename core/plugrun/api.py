@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from plugrun.interfaces.storage import COMMITTED as COMMITTED
     from plugrun.interfaces.storage import INDEPENDENT_LAYERS as INDEPENDENT_LAYERS
     from plugrun.interfaces.storage import MOUNTLESS as MOUNTLESS
+    from plugrun.interfaces.storage import POSIX_UNION as POSIX_UNION
     from plugrun.interfaces.storage import VIEW as VIEW
     from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS as WHITEOUT_OVERLAYFS
     from plugrun.interfaces.storage import WHITEOUT_UNLINK as WHITEOUT_UNLINK
@@ -195,6 +196,7 @@ _HOMES = {
         "COMMITTED",
         "INDEPENDENT_LAYERS",
         "MOUNTLESS",
+        "POSIX_UNION",
         "VIEW",
         "WHITEOUT_OVERLAYFS",
         "WHITEOUT_UNLINK",

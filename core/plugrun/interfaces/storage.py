@@ -45,6 +45,11 @@ Capabilities
     committed by the time of ``commit``. Lets all layers of an image unpack at once.
 ``mountless``
     ``mounts`` are plain binds; nothing needs to be mounted by the kernel's file systems.
+``posix-union``
+    What is mounted behaves as one POSIX file system, whatever layer a file comes from: folders
+    of lower layers can be renamed, names that share a file in a lower layer share it when it is
+    written, who reads a file sees what another writes later, and a file keeps its st_ino.
+    Without it a rename may give EXDEV, and the first write parts a file from its other names.
 """
 
 from __future__ import annotations
@@ -63,6 +68,7 @@ else:
 
 INDEPENDENT_LAYERS = "independent-layers"
 MOUNTLESS = "mountless"
+POSIX_UNION = "posix-union"
 
 ACTIVE = "active"
 VIEW = "view"

@@ -51,7 +51,9 @@ def in_child(act: Callable[[], T]) -> T:
     os.close(write_end)
     with open(read_end, "rb") as pipe:
         answer = pipe.read()
-    os.waitpid(pid, 0)
+    _, status = os.waitpid(pid, 0)
+    if not answer:
+        raise AssertionError(f"a child process gave no answer; wait status {status:#x}")
     worked, value = pickle.loads(answer)  # noqa: S301  (our own child)
     if not worked:
         raise AssertionError(f"in a child process:\n{value}")

@@ -20,7 +20,15 @@ from plugrun.testing.storage.kept import KeepingContract
 from plugrun.testing.storage.life import LifeContract
 from plugrun.testing.storage.refusals import RefusalContract
 from plugrun.testing.storage.seen import ViewContract
+from plugrun.testing.storage.unions import UnionContract
 
 
-class StorageSuite(LifeContract, RefusalContract, ViewContract, KeepingContract, CrashContract):
+class StorageSuite(
+    LifeContract,
+    RefusalContract,
+    ViewContract,
+    KeepingContract,
+    UnionContract,
+    CrashContract,
+):
     """All of the contract."""

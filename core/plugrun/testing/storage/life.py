@@ -21,6 +21,7 @@ from plugrun.interfaces.storage import (
     COMMITTED,
     INDEPENDENT_LAYERS,
     MOUNTLESS,
+    POSIX_UNION,
     VIEW,
     Storage,
 )
@@ -38,7 +39,7 @@ class LifeContract(StorageFixtures):
     """What a storage says of itself, and the life of a snapshot."""
 
     def test_capabilities_are_words_of_the_interface(self, storage: Storage) -> None:
-        assert storage.capabilities <= {INDEPENDENT_LAYERS, MOUNTLESS}
+        assert storage.capabilities <= {INDEPENDENT_LAYERS, MOUNTLESS, POSIX_UNION}
 
     def test_probe_works_here_and_leaves_nothing(self, storage: Storage, root_path: str) -> None:
         storage.probe()
