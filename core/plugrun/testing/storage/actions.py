@@ -182,6 +182,13 @@ def _seek_write(hand: Hand, slot: int, letter: str, size: int) -> int:
     return os.write(hand.fd(slot), payload(letter, size))
 
 
+def _seek_end(hand: Hand, slot: int) -> int | None:
+    fd = hand.fd(slot)
+    if stat.S_ISDIR(os.fstat(fd).st_mode):
+        return None  # a folder's positions are each file system's own
+    return os.lseek(fd, 0, os.SEEK_END)
+
+
 ACTIONS: dict[str, Callable[..., Any]] = {
     "as_user": lambda hand, user: hand.act_as(user),
     # With names.
@@ -217,7 +224,7 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     ),
     "write_on": _seek_write,
     "mmap_write": _write_mapped,
-    "seek_end": lambda hand, slot: os.lseek(hand.fd(slot), 0, os.SEEK_END),
+    "seek_end": _seek_end,
     "ftruncate": lambda hand, slot, size: os.ftruncate(hand.fd(slot), size),
     "fallocate": _fallocate,
     "copy_range": _copy_range,

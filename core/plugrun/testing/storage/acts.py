@@ -28,6 +28,7 @@ class Hand:
     """Who acts: a user, and the descriptors that were opened."""
 
     def __init__(self) -> None:
+        self.user = 0
         self._held: list[int | None] = [None] * SLOTS
         self._opened_as: list[tuple[int, int]] = [(0, 0)] * SLOTS
         os.umask(0o022)
@@ -38,6 +39,7 @@ class Hand:
         first, second = (LIBC.setfsuid, LIBC.setfsgid) if user == 0 else _USER_LAST
         first(user)
         second(user)
+        self.user = user
 
     def hold(self, slot: int, fd: int) -> None:
         """Keep a descriptor; what the slot held before is closed."""
@@ -57,6 +59,10 @@ class Hand:
         """Return a slot's descriptor, or a number that is not open; to os, -1 may be the folder."""
         fd = self._held[slot]
         return _NOT_OPEN if fd is None else fd
+
+    def holds(self, slot: int) -> bool:
+        """Whether a slot has a descriptor."""
+        return self._held[slot] is not None
 
     def is_as_opened(self, slot: int) -> bool:
         """Whether a descriptor has still the device and inode number it was opened with."""
