@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
     from plugrun.config import Candidate
     from plugrun.errors import PlugrunError
+    from plugrun.interfaces.backend import Probe
     from plugrun.interfaces.registry import Registry
     from plugrun.interfaces.transport import Transport
     from plugrun.model.container import BackendChoice, Container
     from plugrun.model.event import Event
     from plugrun.model.spec import RuntimeSpec
 
-_FORMAT = 1
+_FORMAT = 2
 # A file system's clock ticks this slowly: what changed less long ago may change again unseen.
 _TICK_NS = 50_000_000
 
@@ -108,10 +109,11 @@ class Backends:
         device = _device(folder)
         kept = self._index.choice(kind, folder, device)
         if kept is None:
-            kept = self._try_in_order(kind, folder)
-            self._index.keep_choice(kind, folder, device, kept)
+            kept, watch = self._try_in_order(kind, folder)
+            self._index.keep_choice(kind, folder, device, kept, watch)
         name, why = kept
-        return BackendChoice(name, self._index.installed(kind, name).version, why)
+        plugin = self._index.installed(kind, name)
+        return BackendChoice(name, plugin.version, why, plugin.distribution)
 
     def open(self, kind: str, name: str, folder: str) -> Any:
         """Open a backend by name with its state in ``folder``, whatever the profile says.
@@ -181,25 +183,32 @@ class Backends:
                     fault = f"{type(error).__name__}: {error}"
                     sys.stderr.write(f"plugrun: the {plugin} failed on an event: {fault}\n")
 
-    def _try_in_order(self, kind: str, folder: str) -> tuple[str, str]:
+    def _try_in_order(self, kind: str, folder: str) -> tuple[tuple[str, str], tuple[str, ...]]:
+        """Return the choice, and the paths that it hangs on."""
         names = self.profile.names(kind)
         failed: list[tuple[str, str, str]] = []
+        watch: tuple[str, ...] = ()
         for name in names:
-            reason, remedy = self._try(kind, name, f"{folder}/{name}")
-            if not reason:
-                return name, self._why(names, failed)
-            failed.append((name, reason, remedy))
+            probe = self._try(kind, name, f"{folder}/{name}")
+            watch += probe.watch
+            if probe.works:
+                if failed:
+                    _tell_fallback(kind, name, failed)
+                return (name, self._why(names, failed)), watch
+            failed.append((name, probe.reason or "it does not say why", probe.remedy))
         raise _none_works(kind, failed)
 
-    def _try(self, kind: str, name: str, folder: str) -> tuple[str, str]:
-        """Open and probe; return the reason why not and the remedy, or nothing if it works."""
+    def _try(self, kind: str, name: str, folder: str) -> Probe:
+        """Open and probe."""
         from plugrun.errors import BackendUnavailable
 
         try:
-            probe = self.open(kind, name, folder).probe()
+            found: Probe = self.open(kind, name, folder).probe()
         except BackendUnavailable as error:
-            return error.message, error.hint
-        return ("", "") if probe.works else (probe.reason or "it does not say why", probe.remedy)
+            from plugrun.interfaces.backend import Probe
+
+            return Probe(False, error.message, error.hint)
+        return found
 
     def _why(self, names: tuple[str, ...], failed: list[tuple[str, str, str]]) -> str:
         if len(names) == 1:
@@ -218,6 +227,12 @@ def _open(plugin: Installed, folder: str) -> Any:
 
         raise PluginError(f"the {plugin} handed over nothing")
     return backend
+
+
+def _tell_fallback(kind: str, name: str, failed: list[tuple[str, str, str]]) -> None:
+    """Say once, when it is chosen, that it is not what the profile wants most."""
+    reasons = "; ".join(f"{other} does not work here: {reason}" for other, reason, _ in failed)
+    sys.stderr.write(f"plugrun: {kind} falls back to {name}: {reasons}\n")
 
 
 def _none_works(kind: str, failed: list[tuple[str, str, str]]) -> PlugrunError:
@@ -294,11 +309,22 @@ class _Index:
         return Installed(kind, name, *entry)
 
     def choice(self, kind: str, folder: str, device: int) -> tuple[str, str] | None:
-        found: tuple[str, str] | None = self._content["choices"].get((kind, folder, device))
-        return found
+        """Return what was chosen before, unless something it hangs on is not as it was."""
+        name, why, watch = self._content["choices"].get((kind, folder, device), ("", "", ()))
+        if not name or any(_identity(path) != found for path, found in watch):
+            return None
+        return name, why
 
-    def keep_choice(self, kind: str, folder: str, device: int, choice: tuple[str, str]) -> None:
-        self._content["choices"][kind, folder, device] = choice
+    def keep_choice(
+        self,
+        kind: str,
+        folder: str,
+        device: int,
+        choice: tuple[str, str],
+        watch: tuple[str, ...],
+    ) -> None:
+        stamps = tuple((path, _identity(path)) for path in watch)
+        self._content["choices"][kind, folder, device] = (*choice, stamps)
         self._write()
 
 
@@ -343,6 +369,15 @@ def _stamp(path: str) -> tuple[int, ...]:
     except OSError:
         return ()
     return (found.st_mtime_ns, found.st_ino, found.st_size)
+
+
+def _identity(path: str) -> tuple[int, ...]:
+    """Return which file it is, whatever it holds; nothing if there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return (found.st_mode, found.st_rdev, found.st_dev, found.st_ino)
 
 
 def _load(path: str) -> dict[str, Any] | None:

@@ -7,11 +7,12 @@ import os
 import shutil
 import subprocess
 import tempfile
+from dataclasses import replace
 
 import pytest
 
 from tests.e2e.conftest import HOST_IMAGE, PATIENCE, PROFILES, cgroups_of, fresh_root, layer, traces
-from tests.e2e.otherstorages import SECOND, Several, Site, built_in, write_config
+from tests.e2e.otherstorages import MOODY, SECOND, Several, Site, built_in, write_config
 from tests.registry import make_image
 
 # Each is used beside overlay; "second" is a third party's.
@@ -206,3 +207,75 @@ def test_a_damaged_store_names_the_remedy(several, other, stacked, damage):
     if damage != "gone":
         other("pull", stacked)
     assert other.out("run", "--rm", *QUIET, stacked, "cat", "/srv/kept") == "kept"
+
+
+@pytest.fixture
+def moody(several, site, tmp_path, monkeypatch):
+    """The command with a list whose first storage works as long as a file is there."""
+    mood = tmp_path / "mood"
+    monkeypatch.setenv("MOOD", str(mood))
+    site.install("moody", MOODY)
+    config = write_config(tmp_path / "moody.yaml", list="[moody, overlay]", plain="overlay")
+    return replace(several, config=config), mood
+
+
+def test_a_list_falls_back_and_says_so(moody):
+    tool, _ = moody
+    done = tool("run", "--name", "fell", *QUIET, HOST_IMAGE, "true")
+    reason = "moody does not work here: the moon is full"
+    assert f"plugrun: storage falls back to overlay: {reason}\n" in done.stderr
+    why = "first of [moody, overlay] that works here (moody: the moon is full)"
+    assert tool.inspect("fell")["Plugrun"]["Storage"]["Why"] == why
+    assert f"Storage: overlay 0.1.0 ({why})" in tool.out("info")
+
+
+def test_old_containers_go_on_when_the_choice_changes(moody):
+    tool, mood = moody
+    mood.touch()
+    script = "echo 1 >>/n; cat /n"
+    assert tool.out("run", "--name", "old", *QUIET, HOST_IMAGE, "sh", "-c", script) == "1"
+    mood.unlink()
+    done = tool("run", "--name", "new", *QUIET, HOST_IMAGE, "true")
+    assert "storage falls back to overlay" in done.stderr
+    assert [tool.inspect(name)["Driver"] for name in ("old", "new")] == ["moody", "overlay"]
+    assert tool("start", "-a", "old").stdout == "1\n1\n"
+    mood.touch()
+    assert tool.out("run", "--rm", *QUIET, HOST_IMAGE, "true") == ""
+    assert "moody" in tool.out("info", "-f", "{{.Driver}}")
+
+
+def test_a_container_outlives_its_distribution(several, site):
+    second = several.of("second")
+    second("run", "--name", "left", *QUIET, HOST_IMAGE, "sh", "-c", "echo wrote >/n")
+    site.remove("second")
+    config = write_config(site.folder.parent / "one.yaml", overlay="overlay")
+    tool = replace(several, config=config)
+    assert "left" in tool.out("ps", "-a")
+    assert "0B" in tool.out("ps", "-as")
+    found = tool.inspect("left")
+    assert (found["Driver"], found["GraphDriver"]["Data"]) == ("second", None)
+    for args in (("start", "left"), ("diff", "left"), ("export", "left"), ("commit", "left", "x")):
+        failed = tool(*args, code=None)
+        assert failed.returncode != 0
+        assert 'was made by the storage "second" of plugrun-second 1.0' in failed.stderr
+        assert "hint: pip install plugrun-second" in failed.stderr
+    tool("system", "df")
+    removed = tool("rm", "left")
+    assert removed.stdout == "left\n"
+    assert f"what it wrote stays in {tool.root}/storage/second" in removed.stderr
+    assert len(os.listdir(f"{tool.root}/storage/second/a")) == 1
+    site.install("second", SECOND)
+    several("system", "prune", "-f")
+    assert os.listdir(f"{tool.root}/storage/second/a") == []
+
+
+def test_a_container_starts_though_the_profile_s_storage_does_not_work(moody, tmp_path):
+    tool, _ = moody
+    tool.of("plain")("run", "--name", "old", *QUIET, HOST_IMAGE, "true")
+    config = write_config(tmp_path / "none.yaml", none="moody")
+    alone = replace(tool, config=config)
+    failed = alone("run", "--rm", *QUIET, HOST_IMAGE, "true", code=125)
+    assert 'storage "moody" does not work here: the moon is full' in failed.stderr
+    assert "hint: wait for another night" in failed.stderr
+    assert alone("start", "-a", "old").returncode == 0
+    alone("rm", "old")

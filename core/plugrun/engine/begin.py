@@ -54,7 +54,7 @@ def begin(
     """
     isolation = engine.isolation_named(container.isolation.name)
     folder = engine.container_folder(container.id)
-    mounts = engine.storage_named(container.storage.name).mounts(container.id)
+    mounts = engine.storage_of(container).mounts(container.id)
     task_file = _following(served_by(os.getpid()), life_before)
     before = read_exit_file(folder)
     watching = engine.locks.exclusive(watch_lock(container.id))

@@ -261,7 +261,7 @@ def _unpack_missing(
     """Unpack the image for the container's storage, unless it has all of it: see ``unpacking``."""
     if not image.chain:
         return
-    storage = engine.storage_named(container.storage.name)
+    storage = engine.storage_of(container)
     try:
         storage.stat(image.chain[-1])
     except NoSuchSnapshot:
@@ -271,7 +271,7 @@ def _unpack_missing(
 
 
 def _prepare(engine: Engine, container: Container, image: Image) -> None:
-    storage = engine.storage_named(container.storage.name)
+    storage = engine.storage_of(container)
     top = image.chain[-1] if image.chain else None
     storage.prepare(container.id, top)
     folder = engine.container_folder(container.id)
@@ -313,7 +313,7 @@ def container_spec(engine: Engine, container: Container, image: Image, folder: s
 
 def container_identity(engine: Engine, container: Container, image: Image) -> Identity:
     """Return who a container runs as, by its image's files."""
-    storage = engine.storage_named(container.storage.name)
+    storage = engine.storage_of(container)
     top = image.chain[-1] if image.chain else ""
     accounts = image_accounts(engine, storage, top)
     return with_groups(identify(container.user, accounts), container.group_add, accounts)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from plugrun.engine.taskfile import serve_lock, watch_lock
-from plugrun.errors import NoSuchContainer, NoSuchSnapshot
+from plugrun.errors import NoSuchContainer, NoSuchSnapshot, PluginError
 from plugrun.linux.filesystem import unlink
 
 TYPE_CHECKING = False
@@ -43,10 +44,7 @@ def discard(engine: Engine, container: Container, *, volumes: bool = True) -> No
         engine.isolation_named(container.isolation.name).delete(container.id, force=True)
     except NoSuchContainer:
         pass
-    try:
-        engine.storage_named(container.storage.name).remove(container.id)
-    except NoSuchSnapshot:
-        pass
+    _remove_snapshot(engine, container)
     remove_folder(engine.container_folder(container.id))
     if container.mounts:
         from plugrun.engine.volumerelease import release_volumes
@@ -54,6 +52,20 @@ def discard(engine: Engine, container: Container, *, volumes: bool = True) -> No
         release_volumes(engine, container, remove=volumes)
     engine.metadata.remove_container(container.id)
     remove_folder(engine.task_folder(container.id))
+
+
+def _remove_snapshot(engine: Engine, container: Container) -> None:
+    """Free what a container wrote; if its storage is not installed now, say that it stays."""
+    try:
+        engine.storage_of(container).remove(container.id)
+    except NoSuchSnapshot:
+        return
+    except PluginError as error:
+        place = f"{engine.root}/storage/{container.storage.name}"
+        sys.stderr.write(
+            f"plugrun: {error.message}\nplugrun: what it wrote stays in {place}; once that is "
+            "installed again, plugrun system prune frees it\n"
+        )
 
 
 def remove_folder(path: str) -> None:

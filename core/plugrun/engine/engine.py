@@ -9,7 +9,7 @@ import os
 import time
 
 from plugrun.engine.eventlog import record_event
-from plugrun.errors import NotRoot
+from plugrun.errors import NotRoot, PluginError
 from plugrun.linux.filesystem import make_private
 from plugrun.model.event import Event
 from plugrun.store.locks import Locks
@@ -147,6 +147,19 @@ class Engine:
         """One storage by name: a container keeps the one that made it."""
         found: Storage = self._backend("storage", name, f"{self.root}/storage/{name}")
         return found
+
+    def storage_of(self, container: Container) -> Storage:
+        """The storage that made a container; PluginError names it if it is not installed now."""
+        choice = container.storage
+        try:
+            return self.storage_named(choice.name)
+        except PluginError as error:
+            owner = choice.distribution or f"plugrun-{choice.name}"
+            raise PluginError(
+                f'container {container.short_id} was made by the storage "{choice.name}" of '
+                f"{owner} {choice.version}, which cannot be used now: {error.message}",
+                hint=f"pip install {owner}; what the container wrote is kept until then",
+            ) from error
 
     def isolation_named(self, name: str) -> Isolation:
         """One isolation by name."""

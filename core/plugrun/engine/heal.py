@@ -14,7 +14,13 @@ from plugrun.engine.engine import open_engine
 from plugrun.engine.startfile import read_start_file
 from plugrun.engine.taskfile import read_task_file
 from plugrun.engine.tidy import forget_task, release
-from plugrun.errors import Conflict, NoSuchContainer, NoSuchSnapshot, PluginError
+from plugrun.errors import (
+    BackendUnavailable,
+    Conflict,
+    NoSuchContainer,
+    NoSuchSnapshot,
+    PluginError,
+)
 from plugrun.linux.alive import is_alive, start_time
 from plugrun.linux.filesystem import unlink, write_whole
 
@@ -159,8 +165,8 @@ def stored_backends(engine: Engine) -> Iterator[Storage]:
     for name in _listed(f"{engine.root}/storage"):
         try:
             yield engine.storage_named(name)
-        except PluginError:
-            # Its distribution was removed; its state waits for it to come back.
+        except (PluginError, BackendUnavailable):
+            # Its distribution was removed, or lacks a part; its state waits for it to come back.
             continue
 
 

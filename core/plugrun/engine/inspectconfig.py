@@ -79,7 +79,7 @@ def graph_driver(engine: Engine, container: Container, rootfs: str) -> dict[str,
     """
     data: dict[str, str] | None = None
     try:
-        found = engine.storage_named(container.storage.name).mounts(container.id)
+        found = engine.storage_of(container).mounts(container.id)
     except PlugrunError:
         found = ()  # its plugin or its snapshot is gone: the rest can be told all the same
     for mount in found:

@@ -161,7 +161,7 @@ class _ContainerTree(OpenTree):
             self._let_go()
             return False
         self._alone()
-        storage = self._engine.storage_named(self._container.storage.name)
+        storage = self._engine.storage_of(self._container)
         mounts = storage.mounts(self._container.id)
         self._mount(self._engine, mounts, () if self._bare else self._binds())
         return True

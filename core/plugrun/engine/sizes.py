@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from plugrun.engine.layersizes import content_size
+from plugrun.errors import BackendUnavailable, PluginError
 from plugrun.model.record import record
 
 TYPE_CHECKING = False
@@ -20,7 +21,13 @@ class ContainerSize:
 
 
 def container_size(engine: Engine, container: Container) -> ContainerSize:
-    """Measure a container's writable layer; what has gone meanwhile has no size."""
-    own = content_size(engine.storage_named(container.storage.name), container.id)
+    """Measure a container's writable layer.
+
+    What has gone meanwhile has no size, nor has what its storage, gone too, cannot be asked for.
+    """
+    try:
+        own = content_size(engine.storage_of(container), container.id)
+    except (PluginError, BackendUnavailable):
+        own = 0
     image = engine.metadata.image(container.image)
     return ContainerSize(own, own + (image.size if image is not None else 0))

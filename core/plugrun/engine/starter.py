@@ -14,7 +14,7 @@ from plugrun.engine.client import Attachment, Input
 from plugrun.engine.report import Reports, error_of
 from plugrun.engine.taskfile import served_by
 from plugrun.engine.terminal import RawMode
-from plugrun.errors import OutputLost, PlugrunError
+from plugrun.errors import BackendUnavailable, OutputLost, PlugrunError
 from plugrun.model.container import container_to_json
 from plugrun.model.jsontext import dumps
 
@@ -54,8 +54,12 @@ class Starter:
         self._attachment: Attachment | None = None
         self._exit = 0
         self.pid = 0
-        # Made here once, or each of the two processes would make it.
-        engine.choose_backends()
+        try:
+            # Made here once, or each of the two processes would make it.
+            engine.choose_backends()
+        except BackendUnavailable:
+            # Who makes a container hears of it; one that exists stays with those that made it.
+            pass
         report_read, report_write = os.pipe2(os.O_CLOEXEC)
         orders_read, self._orders = os.pipe2(os.O_CLOEXEC)
         self._monitor = os.fork()

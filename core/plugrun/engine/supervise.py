@@ -12,6 +12,7 @@ from plugrun.engine.stopwatch import Stopwatch
 from plugrun.engine.terminal import first_terminal
 from plugrun.engine.tidy import forget_task, tidy
 from plugrun.engine.watching import watch_plan
+from plugrun.errors import BackendUnavailable
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
 from plugrun.linux.signals import raw as signals
 from plugrun.model.container import container_from_json
@@ -88,8 +89,11 @@ class Supervision:
         import _socket  # noqa: F401
 
         engine = self._engine
-        engine.storage_named(engine.storage_choice().name)
-        engine.isolation_named(engine.isolation_choice().name).preload()
+        try:
+            engine.storage_named(engine.storage_choice().name)
+            engine.isolation_named(engine.isolation_choice().name).preload()
+        except BackendUnavailable:
+            return  # a container that exists has its own, which may work
 
     def _preload_clean_up(self) -> None:
         """Load what the end will need, while the container runs."""

@@ -43,7 +43,7 @@ def container_changes(engine: Engine, container: Container) -> Iterator[Change]:
 
     Read from the layer itself where the storage has layers apart; then nothing is mounted.
     """
-    storage = engine.storage_named(container.storage.name)
+    storage = engine.storage_of(container)
     if INDEPENDENT_LAYERS in storage.capabilities:
         tree = storage.layer_tree(container.id)
         if tree.whiteouts == WHITEOUT_OVERLAYFS:

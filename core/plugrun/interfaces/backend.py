@@ -22,13 +22,15 @@ class Probe:
     """Whether a backend works here; if not, why, and what to do about it.
 
     ``details`` is what an author or a bug report wants to know: kernel features found, cgroup
-    version, file system.
+    version, file system. ``watch`` are paths the answer hangs on, a device node say: it is kept
+    until one of them appears, goes, or becomes another file.
     """
 
     works: bool
     reason: str = ""
     remedy: str = ""
     details: tuple[tuple[str, str], ...] = ()
+    watch: tuple[str, ...] = ()
 
 
 class Backend(Protocol):

@@ -23,11 +23,12 @@ DEFAULT_SHM_SIZE = 64 << 20
 
 @record
 class BackendChoice:
-    """Which backend serves a container, its distribution's version, and why it was chosen."""
+    """Which backend serves a container, its distribution and version, and why it was chosen."""
 
     name: str
     version: str
     why: str
+    distribution: str = ""
 
 
 @record

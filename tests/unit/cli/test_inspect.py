@@ -57,8 +57,8 @@ class Engine:
     def container_folder(self, id):
         return f"/root/containers/{id}"
 
-    def storage_named(self, name):
-        assert name == "overlay"
+    def storage_of(self, container):
+        assert container.storage.name == "overlay"
         return Storage()
 
 

@@ -266,6 +266,44 @@ def test_a_list_goes_on_to_the_next_that_works(bench, built):
         bench.choose()
 
 
+MOODY = """
+def plugrun_open_storage(root):
+    import os
+    from plugrun.api import Probe
+    mood = {mood!r}
+
+    class Thing:
+        capabilities = frozenset()
+
+        def probe(self):
+            return Probe(os.path.exists(mood), "the moon is full", "wait", watch=(mood,))
+
+    return Thing()
+"""
+
+
+def test_a_choice_is_made_anew_when_what_it_hangs_on_changes(bench, built, capsys):
+    mood = bench.folder / "mood"
+    bench.site.backend("storage", "moody", MOODY.format(mood=str(mood)))
+    bench.write("[moody, disk]")
+    told = "plugrun: storage falls back to disk: moody does not work here: the moon is full\n"
+    assert bench.choose().name == "disk"
+    assert capsys.readouterr().err == told
+    assert bench.choose().name == "disk"
+    assert capsys.readouterr().err == ""
+    mood.touch()
+    assert bench.choose().name == "moody"
+    assert bench.choose().why == "first of [moody, disk] that works here"
+    mood.unlink()
+    assert bench.choose().name == "disk"
+    assert capsys.readouterr().err == told
+    assert built == ["build"]
+
+
+def test_a_choice_names_the_distribution(bench):
+    assert bench.choose().distribution == "plugrun-disk"
+
+
 def test_only_the_unavailable_is_passed_over(bench):
     bench.site.backend("storage", "buggy", "def plugrun_open_storage(): raise KeyError('x')")
     bench.write("[buggy, disk]")
