@@ -110,6 +110,8 @@ if TYPE_CHECKING:
     from plugrun.linux import mounting as mounting
     from plugrun.linux import overlay as overlay
     from plugrun.linux import process as process
+    from plugrun.linux.serving import Connection as Connection
+    from plugrun.linux.serving import connect as connect
     from plugrun.model.container import Container as Container
     from plugrun.model.descriptor import Descriptor as Descriptor
     from plugrun.model.descriptor import Platform as Platform
@@ -304,6 +306,10 @@ _HOMES = {
     "plugrun.snapshots.trees": (
         "delete_tree",
         "measure_tree",
+    ),
+    "plugrun.linux.serving": (
+        "Connection",
+        "connect",
     ),
     "plugrun.linux": (
         "attach",

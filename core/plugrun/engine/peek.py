@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from plugrun.errors import PlugrunError
-from plugrun.linux.attach import mount_all
+from plugrun.linux.attach import ReadyMounts
 from plugrun.linux.filesystem import make_private
 from plugrun.linux.mounting import MS_PRIVATE, MS_REC, mount
 from plugrun.linux.process import CLONE_NEWNS, unshare
@@ -24,11 +24,12 @@ def inside_tree(mounts: Sequence[Mount], place: str, look: Callable[[int], bytes
     The tree is mounted on the folder ``place``, which only the child sees.
     """
     make_private(place)
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    child = os.fork()
-    if child == 0:
-        _child(mounts, place, look, writer)
-    os.close(writer)
+    with ReadyMounts(mounts) as ready:
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        child = os.fork()
+        if child == 0:
+            _child(ready, place, look, writer)
+        os.close(writer)
     try:
         with open(reader, "rb") as pipe:
             found = pipe.read()
@@ -40,12 +41,12 @@ def inside_tree(mounts: Sequence[Mount], place: str, look: Callable[[int], bytes
     return found
 
 
-def _child(mounts: Sequence[Mount], place: str, look: Callable[[int], bytes], writer: int) -> None:
+def _child(ready: ReadyMounts, place: str, look: Callable[[int], bytes], writer: int) -> None:
     code = 1
     try:
         unshare(CLONE_NEWNS)
         mount("", "/", "", MS_REC | MS_PRIVATE)
-        mount_all(mounts, place)
+        ready.perform(place)
         root = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         write_all(writer, look(root))
         code = 0

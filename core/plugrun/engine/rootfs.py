@@ -15,7 +15,7 @@ from plugrun.engine.spec import INIT_PATH
 from plugrun.engine.taskfile import read_task_file, watch_lock
 from plugrun.errors import Conflict, PlugrunError
 from plugrun.linux.alive import start_time
-from plugrun.linux.attach import mount_all
+from plugrun.linux.attach import ReadyMounts
 from plugrun.linux.beneath import make_beneath, open_in_root
 from plugrun.linux.filesystem import make_private
 from plugrun.linux.mounting import MS_BIND, MS_REC, MS_REMOUNT, mount, parse_options
@@ -89,7 +89,7 @@ class OpenTree:
         make_private(place)
 
         def work() -> int:
-            mount_all(mounts, place)
+            ready.perform(place)
             root = os.open(place, _FOLDER)
             try:
                 for one in extra:
@@ -100,7 +100,8 @@ class OpenTree:
             return root
 
         try:
-            self._fds += in_new_mounts(work)
+            with ReadyMounts(mounts) as ready:
+                self._fds += in_new_mounts(work)
         except OSError as error:
             where = f" {os.fsdecode(error.filename)}" if error.filename else ""
             raise PlugrunError(f"cannot mount{where}: {error.strerror}") from error

@@ -16,6 +16,7 @@ Promises
 --------
 - ``create`` reads ``config.json`` in ``bundle``, performs ``rootfs`` in the container's own mount
   namespace onto the spec's root, and never changes the bundle. When it fails, nothing is left.
+  Mounts with a ``helper`` are connected before anything is forked (``plugrun.api.connect``).
   A command that is missing raises CommandNotFound, one that cannot be executed
   CommandNotExecutable, from ``create`` or, where only execve(2) can tell, from ``start``.
 - The calling process should be a child subreaper (PR_SET_CHILD_SUBREAPER) with one thread: the

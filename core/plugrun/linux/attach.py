@@ -11,33 +11,76 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from plugrun.linux.serving import Connection
     from plugrun.model.mount import Mount
 
 _PLACE = os.O_PATH | os.O_CLOEXEC
 
 
-def mount_all(mounts: Sequence[Mount], target: str) -> None:
-    """Perform mounts in order, each at its own target beneath ``target``.
+class ReadyMounts:
+    """Mounts that can be performed in whatever namespaces: what must come before has been done.
 
-    For trees that the caller trusts not to change meanwhile (a snapshot that nothing runs in).
-    Raise OSError, CannotMount, Corrupt or NoSpace.
+    A mount with a helper is served from here on; a program that does not come up is an error
+    here (BackendUnavailable, PlugrunError). To be used with ``with``: after it such a mount lives
+    where it has been attached.
     """
-    for one in mounts:
-        path = os.path.join(target, one.target) if one.target else target
-        place = os.open(path, _PLACE)
+
+    def __init__(self, mounts: Sequence[Mount]) -> None:
+        self._mounts = mounts
+        self._served: dict[int, Connection] = {}
         try:
-            mount_onto(one, place, path)
-        finally:
-            os.close(place)
+            for place, one in enumerate(mounts):
+                if one.helper:
+                    self._served[place] = _connect(one)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> ReadyMounts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what was made ready."""
+        for connection in self._served.values():
+            connection.close()
+
+    def perform(self, target: str) -> None:
+        """Perform the mounts in order, each at its own target beneath ``target``; once.
+
+        For trees that the caller trusts not to change meanwhile (a snapshot that nothing runs in).
+        Raise OSError, CannotMount, Corrupt or NoSpace.
+        """
+        for number, one in enumerate(self._mounts):
+            path = os.path.join(target, one.target) if one.target else target
+            place = os.open(path, _PLACE)
+            try:
+                served = self._served.get(number)
+                mount_onto(one, place, path, served.fd if served else -1)
+            finally:
+                os.close(place)
 
 
-def mount_onto(mount: Mount, place: int, subject: str) -> None:
+def _connect(one: Mount) -> Connection:
+    from plugrun.linux.serving import connect
+
+    connection = connect(one)
+    connection.wait()
+    return connection
+
+
+def mount_onto(mount: Mount, place: int, subject: str, served: int = -1) -> None:
     """Perform a mount onto what the descriptor ``place`` is; errors call it ``subject``.
 
-    Where a name is looked up a second time is the kernel's business only. Raise as ``mount_all``.
+    ``served`` is the connected mount of one that has a helper. Where a name is looked up a second
+    time is the kernel's business only. Raise as ``ReadyMounts.perform``.
     """
     flags, _, propagation, data = mounting.parse_options(mount.options)
-    if is_bind(mount):
+    if mount.helper:
+        mountfd.attach(served, place, subject)
+    elif is_bind(mount):
         _bind(mount, place, subject)
     elif mount.type == "overlay":
         mount_overlay(mount.options, place, subject)

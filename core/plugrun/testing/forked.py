@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from plugrun.linux import mounting, process
-from plugrun.linux.attach import mount_all
+from plugrun.linux.attach import ReadyMounts
 
 if TYPE_CHECKING:
     from plugrun.model.mount import Mount
@@ -80,9 +80,10 @@ def mounted(mounts: Sequence[Mount], place: str, act: Callable[[str], T]) -> T:
     """
 
     def look() -> T:
-        process.unshare(process.CLONE_NEWNS)
-        mounting.mount("", "/", "", mounting.MS_REC | mounting.MS_PRIVATE)
-        mount_all(mounts, place)
+        with ReadyMounts(mounts) as ready:
+            process.unshare(process.CLONE_NEWNS)
+            mounting.mount("", "/", "", mounting.MS_REC | mounting.MS_PRIVATE)
+            ready.perform(place)
         return act(place)
 
     return in_child(look)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from plugrun.api import IsolationError, Mount, Stdio, loads, process
+from plugrun.api import IsolationError, Mount, PlugrunError, Stdio, loads, process
 
 from plugrun_isolation_ns import apparmor, child, init, rules, seccomp
 from plugrun_isolation_ns.cgroups import Cgroup, Hierarchy, open_cgroup
@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
+
+    from plugrun.api import Connection
 
 
 def read_spec(bundle: str) -> dict[str, Any]:
@@ -50,9 +52,33 @@ class Creation:
         apparmor.check(self._spec["process"].get("apparmorProfile") or "")
         self._cgroup: Cgroup | None = None
         self._pid = 0
+        self._served: dict[int, Connection] = {}
 
     def run(self, hierarchies: Sequence[Hierarchy], version: str, parent: str, cache: str) -> None:
         """Make the container up to the wait for ``start``."""
+        try:
+            self._connect()
+            self._run(hierarchies, version, parent, cache)
+        except PlugrunError as error:
+            # Whatever failed: without the program behind the root nothing can work.
+            raise self._fault() or error from None
+        finally:
+            for connection in self._served.values():
+                connection.close()
+
+    def _connect(self) -> None:
+        """Start the programs that serve mounts of the root, which takes them a while."""
+        for place, mount in enumerate(self._rootfs):
+            if mount.helper:
+                from plugrun.api import connect
+
+                self._served[place] = connect(mount)
+
+    def _fault(self) -> PlugrunError | None:
+        faults = (connection.fault() for connection in self._served.values())
+        return next((fault for fault in faults if fault is not None), None)
+
+    def _run(self, hierarchies: Sequence[Hierarchy], version: str, parent: str, cache: str) -> None:
         linux = self._spec.get("linux") or {}
         path = linux.get("cgroupsPath") or f"/{parent}/{self._folder.id}"
         self._cgroup = open_cgroup(version, hierarchies, os.path.normpath("/" + path.lstrip("/")))
@@ -98,6 +124,7 @@ class Creation:
             spec=self._spec,
             root_path=root,
             rootfs=self._rootfs,
+            served={place: connection.fd for place, connection in self._served.items()},
             stdio=self._stdio,
             namespaces=self._namespaces,
             cgroup=self._cgroup,

@@ -35,6 +35,7 @@ class Job:
     spec: dict[str, Any]
     root_path: str
     rootfs: Sequence[Mount]
+    served: dict[int, int]
     stdio: Stdio
     namespaces: Namespaces
     cgroup: Cgroup
@@ -76,7 +77,8 @@ def stage1(job: Job) -> None:
     child.hide()
     stdio = job.stdio
     own = (stdio.stdin, stdio.stdout, stdio.stderr, stdio.devpts)
-    child.close_others(job.report, job.go, *[fd for fd in own if fd >= 0])
+    kept = (*job.served.values(), *[fd for fd in own if fd >= 0])
+    child.close_others(job.report, job.go, *kept)
     go = Go(job.go)
     joined = _open_joined(job.namespaces)
     for kind, fd in joined:
@@ -131,6 +133,7 @@ class _Init:
         child.reset_signals()
         self._devpts = child.set_stdio(self._job.stdio)
         keep = [fd for fd in (self._cgroup_namespace, self._devpts) if fd >= 0]
+        keep += self._job.served.values()
         child.close_others(0, 1, 2, self._job.report, self._job.go, *keep)
         child.own_session(self._job.stdio)
         join_keyring(self._job.id)
@@ -152,7 +155,7 @@ class _Init:
         listed: list[dict[str, Any]] = spec.get("mounts") or []
         connected = mounts.clone_connected(listed)
         mounting.mount("", "/", "", mounting.MS_REC | mounting.MS_PRIVATE)
-        root = mount_root(self._job.root_path, self._job.rootfs)
+        root = mount_root(self._job.root_path, self._job.rootfs, self._job.served)
         mounts.mount_all(root, listed, connected, self._mount_cgroups, self._devpts)
         # Now its path is one of this namespace, whether the terminal is the host's or our own.
         terminal = devices.clone_terminal() if self._job.stdio.terminal else -1

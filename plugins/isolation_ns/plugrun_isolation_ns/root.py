@@ -16,7 +16,7 @@ from plugrun.api import IsolationError, attach, beneath, mountfd, mounting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from plugrun.api import Mount
 
@@ -126,26 +126,32 @@ class Root:
         os.chdir("/")
 
 
-def mount_root(path: str, mounts: Sequence[Mount]) -> Root:
-    """Perform the storage's mounts onto ``path`` and return the root they make."""
+def mount_root(path: str, mounts: Sequence[Mount], served: Mapping[int, int]) -> Root:
+    """Perform the storage's mounts onto ``path`` and return the root they make.
+
+    ``served`` are descriptors of those that a program serves, by their place in the list.
+    """
     if not any(mount.target == "" for mount in mounts):
         # pivot_root wants a mount point.
         mounting.mount(path, path, "", mounting.MS_BIND | mounting.MS_REC)
-    for mount in mounts:
+    for place, mount in enumerate(mounts):
+        tree = served.get(place, -1)
         if mount.target:
-            _mount_beneath(Root(path), mount)
+            _mount_beneath(Root(path), mount, tree)
         else:
-            _attach(mount, os.open(path, _FOLDER | os.O_CLOEXEC), path)
+            _attach(mount, os.open(path, _FOLDER | os.O_CLOEXEC), path, tree)
+    for tree in served.values():
+        os.close(tree)
     return Root(path)
 
 
-def _mount_beneath(root: Root, mount: Mount) -> None:
+def _mount_beneath(root: Root, mount: Mount, tree: int) -> None:
     is_folder = not attach.is_bind(mount) or os.path.isdir(mount.source)
-    _attach(mount, root.target(mount.target, is_folder=is_folder), mount.target)
+    _attach(mount, root.target(mount.target, is_folder=is_folder), mount.target, tree)
 
 
-def _attach(mount: Mount, target: int, subject: str) -> None:
-    attach.mount_onto(mount, target, subject)
+def _attach(mount: Mount, target: int, subject: str, tree: int) -> None:
+    attach.mount_onto(mount, target, subject, tree)
     os.close(target)
 
 

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from plugrun.errors import CannotMount, Corrupt, NoSpace
 from plugrun.linux import mounting, overlay, process
-from plugrun.linux.attach import mount_all
+from plugrun.linux.attach import ReadyMounts
 from plugrun.model.mount import Mount
 from plugrun.testing.forked import in_child, mounted
 
@@ -122,7 +122,7 @@ def test_no_descriptor_is_left_and_the_folder_is_the_same(tmp_path, way):
 
     def act(root):
         before, where = os.listdir("/proc/self/fd"), os.getcwd()
-        mount_all([mount], root)
+        ReadyMounts([mount]).perform(root)
         return before == os.listdir("/proc/self/fd"), where == os.getcwd()
 
     assert mounted([], f"{tmp_path}/place", act) == (True, True)
@@ -150,7 +150,7 @@ def refused(mounts, root, kind):
 
     def act(place):
         try:
-            mount_all(mounts, place)
+            ReadyMounts(mounts).perform(place)
         except kind as error:
             with open("/proc/self/mounts") as file:
                 assert f" {place} " not in file.read()
@@ -195,7 +195,7 @@ def test_a_work_folder_elsewhere_in_the_kernel_s_own_words(tmp_path, way):
     def act(place):
         mounting.mount("tmpfs", str(other), "tmpfs")
         try:
-            mount_all([mount], place)
+            ReadyMounts([mount]).perform(place)
         except CannotMount as error:
             return error.message
         raise AssertionError("it was mounted")
@@ -225,7 +225,7 @@ def small(tmp_path, options, act):
 
 def fails_with(kind, mount, root):
     try:
-        mount_all([mount], f"{root}/place")
+        ReadyMounts([mount]).perform(f"{root}/place")
     except kind as error:
         return error.message
     raise AssertionError("it was mounted")

@@ -22,6 +22,7 @@ from plugrun.testing.isolation.hostile import HostileContract
 from plugrun.testing.isolation.life import LifeContract
 from plugrun.testing.isolation.limits import LimitContract
 from plugrun.testing.isolation.living import LivingContract
+from plugrun.testing.isolation.served import ServedContract
 from plugrun.testing.isolation.sharing import SharingContract
 from plugrun.testing.isolation.sight import SightContract
 
@@ -36,6 +37,7 @@ class IsolationSuite(
     LimitContract,
     LivingContract,
     SharingContract,
+    ServedContract,
     HostileContract,
 ):
     """All of the contract."""
