@@ -48,15 +48,14 @@ class Change:
 def told(changes: Iterable[Change], *, all_files: bool) -> Iterator[Change]:
     """Leave out quiet folders in which nothing changed, and quiet files unless ``all_files``.
 
-    A file may be quiet and yet have other content: who makes a layer wants all of them, and the
-    quiet folders in a folder that hides those beneath: nothing else brings them back. A folder
+    A file may be quiet and yet have other content: who makes a layer wants all of them. A folder
     comes when something in it does: its node's descriptor is valid all the same.
     """
     waiting: list[Change] = []
     for change in changes:
         while waiting and not change.path.startswith(waiting[-1].path + b"/"):
             waiting.pop()
-        if change.quiet and change.is_folder and not (all_files and change.hides):
+        if change.quiet and change.is_folder:
             waiting.append(change)
         elif all_files or not change.quiet:
             yield from waiting

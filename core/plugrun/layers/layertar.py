@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from plugrun.layers.changes import DELETED, told
-from plugrun.layers.names import OPAQUE, WHITEOUT
+from plugrun.layers.names import WHITEOUT
 from plugrun.layers.tarheader import new_entry
 from plugrun.layers.treeread import Reader
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def write_layer(changes: Iterable[Change], sink: TarSink) -> int:
     """Write a layer and end the stream; return the sum of its files' sizes.
 
-    Left out are sockets, and names that would read as whiteouts.
+    Left out are sockets, and names that would read as whiteouts. What a folder hides is deleted
+    name by name: only a storage with layers apart knows that it is opaque, and a layer's digest is
+    not to depend on the storage.
     """
     reader = Reader()
     size = 0
@@ -29,8 +31,7 @@ def write_layer(changes: Iterable[Change], sink: TarSink) -> int:
         if base.startswith(WHITEOUT) or b"/" + WHITEOUT in b"/" + above:
             continue
         if change.kind == DELETED:
-            if not change.implied:
-                sink.add(new_entry(above + slash + WHITEOUT + base))
+            sink.add(new_entry(above + slash + WHITEOUT + base))
             continue
         assert change.node is not None
         found = reader.read(change.node, change.path)
@@ -43,7 +44,5 @@ def write_layer(changes: Iterable[Change], sink: TarSink) -> int:
             if data >= 0:
                 os.close(data)
         size += entry.size
-        if change.hides:
-            sink.add(new_entry(change.path + b"/" + OPAQUE))
     sink.finish()
     return size

@@ -16,8 +16,11 @@ mounts of its own. Override the fixture ``root_path`` to put the state on a cert
 from __future__ import annotations
 
 from plugrun.testing.storage.crashes import CrashContract
+from plugrun.testing.storage.inside import InsideContract
 from plugrun.testing.storage.kept import KeepingContract
+from plugrun.testing.storage.layering import LayeringContract
 from plugrun.testing.storage.life import LifeContract
+from plugrun.testing.storage.misfortunes import MisfortuneContract
 from plugrun.testing.storage.refusals import RefusalContract
 from plugrun.testing.storage.seen import ViewContract
 from plugrun.testing.storage.unions import UnionContract
@@ -28,7 +31,10 @@ class StorageSuite(
     RefusalContract,
     ViewContract,
     KeepingContract,
+    InsideContract,
+    LayeringContract,
     UnionContract,
     CrashContract,
+    MisfortuneContract,
 ):
     """All of the contract."""
