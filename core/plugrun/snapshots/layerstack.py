@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from plugrun.errors import Conflict
+from plugrun.errors import Conflict, Corrupt
 from plugrun.interfaces.storage import (
     ACTIVE,
     COMMITTED,
@@ -51,16 +51,25 @@ class LayerStack(SnapshotStore):
             self.refuse_taken(key)
             below = None if parent is None else self.parent_to_be(parent, (COMMITTED, ACTIVE))
             lower = () if below is None else (below.id, *below.lower)
+            if below is not None:
+                self._refuse_missing(below)
             id = self.records.new_folder()
-            if below is None:
-                os.chmod(self.folder(id), 0o755)
-            else:
-                _copy_root(self.folder(below.id), self.folder(id))
-                os.mkdir(self._work(id), 0o700)
-            if below is not None and below.kind == ACTIVE:
-                _touch(f"{self.root}/p/{below.id}")
             made = SnapshotRecord(ACTIVE, key, id, time.time_ns(), parent or "", lower)
-            self.records.write(made)
+            try:
+                self._make_folders(id, below)
+                self.records.write(made)
+            except OSError:  # a full disk: what was made would take yet more of it
+                self._free(id, ("l", "w"))
+                raise
+
+    def _make_folders(self, id: str, below: SnapshotRecord | None) -> None:
+        if below is None:
+            os.chmod(self.folder(id), 0o755)
+            return
+        _copy_root(self.folder(below.id), self.folder(id))
+        os.mkdir(self._work(id), 0o700)
+        if below.kind == ACTIVE:
+            _touch(f"{self.root}/p/{below.id}")
 
     def mounts(self, key: str) -> tuple[Mount, ...]:
         """Return one union, or a bind where there is one layer only."""
@@ -89,6 +98,14 @@ class LayerStack(SnapshotStore):
                 f"this storage takes {self.most_lower}"
             )
         return found
+
+    def _refuse_missing(self, found: SnapshotRecord) -> None:
+        path = self.folder(found.id)
+        if not os.path.isdir(path):
+            raise Corrupt(
+                f"the storage is damaged: the layer {path} is missing",
+                hint="plugrun system check --repair puts right what can be",
+            )
 
     def _work(self, id: str) -> str:
         return f"{self.root}/w/{id}"

@@ -17,10 +17,11 @@ into a committed one or takes it away. Whatever no record names is left over fro
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 
-from plugrun.errors import Corrupt, InvalidArgument
+from plugrun.errors import Corrupt, InvalidArgument, NoSpace
 from plugrun.interfaces.storage import ACTIVE, COMMITTED, VIEW
 from plugrun.model.record import record
 
@@ -118,10 +119,16 @@ class SnapshotRecords:
         aside = f"{self.root}/t/{made.kind}-{made.id}-{os.getpid()}"
         fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, made.text().encode("ascii"))
-        finally:
-            os.close(fd)
-        os.rename(aside, self.path(made.kind, made.key))
+            try:
+                text = made.text().encode("ascii")
+                if os.write(fd, text) < len(text):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), aside)
+            finally:
+                os.close(fd)
+            os.rename(aside, self.path(made.kind, made.key))
+        except OSError:
+            os.unlink(aside)
+            raise
 
     def all(self) -> Iterator[SnapshotRecord]:
         """Yield every record, in no order; one that goes meanwhile is left out."""
@@ -153,16 +160,29 @@ class SnapshotRecords:
 
 
 class Locked:
-    """Hold the lock for a block."""
+    """Hold the lock for a block; a full disk, which it may meet, is a NoSpace."""
 
     def __init__(self, records: SnapshotRecords) -> None:
         self._records = records
 
     def __enter__(self) -> None:
-        self._fd = self._records.lock()
+        try:
+            self._fd = self._records.lock()
+        except OSError as error:
+            self._refuse_full(error)
+            raise
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         os.close(self._fd)
+        self._refuse_full(error)
+
+    def _refuse_full(self, error: BaseException | None) -> None:
+        """Raise NoSpace for what the kernel says of a full disk."""
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoSpace(
+                f"the file system of {self._records.root} is full: {error.strerror}",
+                hint="free some space (plugrun system prune), or use another --root",
+            ) from error
 
 
 def check_key(key: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from plugrun.errors import AlreadyExists, Conflict, NoSuchSnapshot
+from plugrun.errors import AlreadyExists, Conflict, Corrupt, NoSuchSnapshot
 from plugrun.interfaces.storage import ACTIVE, COMMITTED, VIEW, Snapshot
 from plugrun.snapshots.records import SnapshotRecord, SnapshotRecords
 
@@ -85,7 +85,14 @@ class SnapshotStore:
         from plugrun.snapshots.trees import measure_tree
 
         found = self.found(key)
-        return measure_tree(self.folder(found.id) if found.id else "")
+        try:
+            return measure_tree(self.folder(found.id) if found.id else "")
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise Corrupt(
+                f"the storage is damaged: {self.folder(found.id)}, the folder of snapshot {key}: "
+                f"{error.strerror}",
+                hint="plugrun system check --repair puts right what can be",
+            ) from error
 
     def sweep(self) -> int:
         """Free what no record names."""
