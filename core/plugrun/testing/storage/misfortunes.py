@@ -45,6 +45,7 @@ class MisfortuneContract(StorageFixtures):
                 store.prepare("new", "base")
             else:
                 assert room, "it was made out of nothing"
+                shutil.rmtree(f"{place}/ballast")
             folder = mounted(store.mounts("new"), _made(place, "mnt"), _names_in_folder)
             assert len(folder) == 20
 

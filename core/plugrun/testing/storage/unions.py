@@ -25,7 +25,7 @@ from plugrun.testing.storage.fixtures import StorageFixtures
 from plugrun.testing.storage.randomacts import draw_lives
 from plugrun.testing.storage.treesight import Sight, sight
 
-_EXAMPLES = 120
+_EXAMPLES = 80
 _PATIENCE = 60  # seconds for one life; a file system that hangs is a failure too
 _SHRINKING = 30  # seconds spent on finding a shorter list that fails
 
