@@ -90,25 +90,40 @@ def _make_folder(union: Union, work: Work, folder: Folder) -> None:
 
 
 def _copy_named(union: Union, work: Work, node: Node, size: int) -> None:
+    assert node.parent is not None
     state = union.state(node)
-    names = _names(union, node, state)
+    own = (node.parent, node.name)
+    if state.st_nlink == 1:
+        _copy_to(union, work, node, state, size, [own])
+        return
+    from plugrun_storage_fuse.server.hardlinks import unpin, visible_names
+
+    names = visible_names(union, node, state)
+    try:
+        _copy_to(union, work, node, state, size, [own, *(one for one in names if one != own)])
+    finally:
+        unpin(union, names)
+
+
+def _copy_to(
+    union: Union,
+    work: Work,
+    node: Node,
+    state: os.stat_result,
+    size: int,
+    names: list[tuple[Folder, bytes]],
+) -> None:
+    """Put a node's copy under all its names."""
     for folder, _ in names:
         copy_up_folder(union, folder)
         union.layers.open(folder)
         mark_impure(folder)
     times = [_times(folder) for folder, _ in names]
     mine = work.name()
-    done: list[tuple[Folder, bytes]] = []
     try:
         _copy(union, work, mine, node, state, size)
-        for folder, name in names[1:]:
-            os.link(mine, name, src_dir_fd=work.fd, dst_dir_fd=folder.top, follow_symlinks=False)
-            done.append((folder, name))
-        first, name = names[0]
-        os.rename(mine, name, src_dir_fd=work.fd, dst_dir_fd=first.top)
+        _link(work, mine, names)
     except OSError:
-        for place, name in done:
-            os.unlink(name, dir_fd=place.top)
         _clear(work, mine)
         raise
     for (folder, _), both in zip(names, times, strict=True):
@@ -116,8 +131,21 @@ def _copy_named(union: Union, work: Work, node: Node, size: int) -> None:
     node.up = True
     node.hidden = 0
     union.table.move(node, union.key(union.state(node)))
-    for folder, _ in names:
-        union.table.release(folder)
+
+
+def _link(work: Work, mine: bytes, names: list[tuple[Folder, bytes]]) -> None:
+    """Put what was made aside under all names, or under none."""
+    done: list[tuple[Folder, bytes]] = []
+    try:
+        for folder, name in names[1:]:
+            os.link(mine, name, src_dir_fd=work.fd, dst_dir_fd=folder.top, follow_symlinks=False)
+            done.append((folder, name))
+        folder, name = names[0]
+        os.rename(mine, name, src_dir_fd=work.fd, dst_dir_fd=folder.top)
+    except OSError:
+        for folder, name in done:
+            os.unlink(name, dir_fd=folder.top)
+        raise
 
 
 def _clear(work: Work, name: bytes) -> None:
@@ -125,19 +153,6 @@ def _clear(work: Work, name: bytes) -> None:
         os.unlink(name, dir_fd=work.fd)
     except FileNotFoundError:
         pass
-
-
-def _names(
-    union: Union, node: Node, state: os.stat_result
-) -> list[tuple[Folder, bytes]]:  # fmt: skip
-    """Return where a file is seen, its own place first."""
-    assert node.parent is not None
-    own = (node.parent, node.name)
-    if state.st_nlink == 1:
-        return [own]
-    from plugrun_storage_fuse.server.hardlinks import visible_names
-
-    return [own, *(one for one in visible_names(union, node, state) if one != own)]
 
 
 def _copy_nameless(union: Union, work: Work, node: Node, size: int) -> None:

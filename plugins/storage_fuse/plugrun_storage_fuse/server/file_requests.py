@@ -17,7 +17,8 @@ _WRITE = wire.WRITE_IN.size
 def open_(union: Union, id: int, body: memoryview, uid: int, gid: int) -> bytes:
     """OPEN."""
     flags, more = wire.OPEN_IN.unpack_from(body)
-    opened = open_file(union, union.node(id), flags, bool(more & wire.OPEN_KILL_SUIDGID))
+    drop_suid = bool(more & wire.OPEN_KILL_SUIDGID)
+    opened = open_file(union, union.node(id), flags, drop_suid, uid)
     return wire.OPEN_OUT.pack(*opened)
 
 
@@ -72,7 +73,7 @@ def fsync(union: Union, id: int, body: memoryview, uid: int, gid: int) -> bytes:
 def fallocate(union: Union, id: int, body: memoryview, uid: int, gid: int) -> bytes:
     """FALLOCATE."""
     number, offset, length, mode, _ = wire.FALLOCATE_IN.unpack_from(body)
-    allocate(union, _handle(union, number), mode, offset, length)
+    allocate(union, _handle(union, number), mode, offset, length, uid)
     return b""
 
 
@@ -88,6 +89,7 @@ def copy_file_range(union: Union, id: int, body: memoryview, uid: int, gid: int)
     number, at, _, to, at_to, length, _ = wire.COPY_IN.unpack_from(body)
     source = descriptor(union, _handle(union, number))
     target = descriptor(union, _handle(union, to))
-    clear_suid(target)
+    if uid:
+        clear_suid(target)
     done = os.copy_file_range(source, target, min(length, 1 << 30), at, at_to)
     return wire.WRITE_OUT.pack(done, 0)

@@ -54,7 +54,9 @@ def descriptor(union: Union, handle: Handle) -> int:
     return handle.fd
 
 
-def open_file(union: Union, node: Node, flags: int, drop_suid: bool) -> tuple[int, int, int]:
+def open_file(
+    union: Union, node: Node, flags: int, drop_suid: bool, uid: int
+) -> tuple[int, int, int]:  # fmt: skip
     """Open an existing file; return its number, the reply's flags and a backing number."""
     if node.kind != stat.S_IFREG:
         raise OSError(errno.ELOOP if node.kind == stat.S_IFLNK else errno.EISDIR, "no file")
@@ -67,28 +69,20 @@ def open_file(union: Union, node: Node, flags: int, drop_suid: bool) -> tuple[in
         if drop_suid:
             clear_suid(handle.fd)
         os.truncate(handle.fd, 0)
-    suid = bool(flags & _ACCESS) and _has_suid(descriptor(union, handle), node)
-    return register(union, handle, suid)
+    suid = node.up and os.stat(descriptor(union, handle)).st_mode & 0o6000
+    return register(union, handle, bool(suid), uid)
 
 
-def _has_suid(fd: int, node: Node) -> bool:
-    """Whether writing may have to take setuid or setgid away, which passthrough does not do.
+def register(union: Union, handle: Handle, suid: bool, uid: int) -> tuple[int, int, int]:
+    """Give an open file its number, and let the kernel have it where that is possible.
 
-    A file that is already open that way loses them now; only its writer could see the difference.
+    A file that is setuid or setgid goes through the cache: passthrough does not take that away
+    from what is written to.
     """
-    if not os.stat(fd).st_mode & 0o6000:
-        return False
-    if node.direct:
-        clear_suid(fd)
-    return True
-
-
-def register(union: Union, handle: Handle, suid: bool = False) -> tuple[int, int, int]:
-    """Give an open file its number, and let the kernel have it where that is possible."""
     node = handle.node
     union.last_file = number = union.last_file + 1
     free = union.passthrough and node.up and not node.cached and not suid
-    if node.direct or (free and _hand_over(union, handle)):
+    if node.direct or (free and _hand_over(union, handle, uid)):
         reply = wire.FOPEN_PASSTHROUGH
         handle.direct = True
         node.direct += 1
@@ -104,15 +98,23 @@ def register(union: Union, handle: Handle, suid: bool = False) -> tuple[int, int
     return number, reply, node.backing if handle.direct else 0
 
 
-def _hand_over(union: Union, handle: Handle) -> bool:
+def _hand_over(union: Union, handle: Handle, uid: int) -> bool:
     import fcntl
 
     node = handle.node
-
     # Only with a buffer that could be written to does ioctl return what the kernel does.
     request = bytearray(wire.BACKING_MAP.pack(descriptor(union, handle), 0, 0))
     try:
-        node.backing = fcntl.ioctl(union.device, wire.BACKING_OPEN, request)
+        if uid and handle.flags & _ACCESS:
+            # The kernel writes with the rights of this moment. Without this one, a file that
+            # becomes setuid while it is open is so no longer once its writer has written to it.
+            from plugrun_storage_fuse.server.rights import without_fsetid
+
+            node.backing = without_fsetid(
+                lambda: fcntl.ioctl(union.device, wire.BACKING_OPEN, request)
+            )
+        else:
+            node.backing = fcntl.ioctl(union.device, wire.BACKING_OPEN, request)
     except OSError as error:
         if error.errno in (errno.EPERM, errno.ELOOP, errno.EOPNOTSUPP, errno.ENOTTY):
             union.passthrough = False
@@ -145,10 +147,13 @@ def _take_back(union: Union, node: Node) -> None:
     fcntl.ioctl(union.device, wire.BACKING_CLOSE, wire.BACKING_ID.pack(backing))
 
 
-def allocate(union: Union, handle: Handle, mode: int, offset: int, length: int) -> None:
-    """fallocate(2)."""
+def allocate(
+    union: Union, handle: Handle, mode: int, offset: int, length: int, uid: int
+) -> None:  # fmt: skip
+    """fallocate(2). As with a write, only who has CAP_FSETID, which here is root, leaves setuid."""
     from plugrun_storage_fuse.server.system import fallocate
 
     fd = descriptor(union, handle)
-    clear_suid(fd)
+    if uid:
+        clear_suid(fd)
     fallocate(fd, mode, offset, length)

@@ -19,34 +19,46 @@ Path = list[bytes]
 def visible_names(
     union: Union, node: Node, state: os.stat_result
 ) -> list[tuple[Folder, bytes]]:  # fmt: skip
-    """Return the places where the union shows this very inode."""
+    """Return the places where the union shows this very inode; to be given to ``unpin``."""
     assert node.parent is not None
     union.layers.open(node.parent)
     layer = node.parent.layers[node.layer]
     if layer not in union.links:
         union.links[layer] = _links(union.root.low[union.root.layers.index(layer)])
-    places = [_place(union, path) for path in union.links[layer].get(state.st_ino, [])]
-    return [one for one in places if one is not None and _shows(union, one, node)]
+    places = []
+    for path in union.links[layer].get(state.st_ino, []):
+        folder = _folder(union, path)
+        if folder is not None:
+            folder.kids += 1
+            places.append((folder, path[-1]))
+    return [one for one in places if _shows(union, one, node)]
+
+
+def unpin(union: Union, places: list[tuple[Folder, bytes]]) -> None:
+    """Let go of the folders of such places."""
+    for folder, _ in places:
+        folder.kids -= 1
+        union.table.release(folder)
 
 
 def _shows(union: Union, place: tuple[Folder, bytes], node: Node) -> bool:
     found = union.layers.find(*place)
     if found is None or found[1] or union.key(found[0]) != node.real:
-        union.table.release(place[0])
+        unpin(union, [place])
         return False
-    union.table.name(node, place[0], place[1], found[2])
     return True
 
 
-def _place(union: Union, path: Path) -> tuple[Folder, bytes] | None:
+def _folder(union: Union, path: Path) -> Folder | None:
+    """Return the folder that the union shows where a path's last name lies."""
     folder = union.root
     for name in path[:-1]:
         found = union.look(folder, name)
         if found is None or not isinstance(found[0], Folder):
-            union.table.release(folder)
+            union.table.release(found[0] if found else folder)
             return None
         folder = found[0]
-    return folder, path[-1]
+    return folder
 
 
 def _links(top: int) -> dict[int, list[Path]]:

@@ -201,9 +201,18 @@ def _list(folder: Folder, number: int, fd: int, seen: dict[bytes, bool]) -> None
             if name in seen:
                 continue
             shown = True
-            if marked or not (entry.is_file() or entry.is_dir() or entry.is_symlink()):
+            if marked or not _is_common(entry):
                 shown = not _hides(folder, number, fd, name)
             seen[name] = shown
+
+
+def _is_common(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is of a kind that whiteouts are not, as the folder itself tells."""
+    return (
+        entry.is_file(follow_symlinks=False)
+        or entry.is_dir(follow_symlinks=False)
+        or entry.is_symlink()
+    )
 
 
 def _hides(folder: Folder, number: int, fd: int, name: bytes) -> bool:

@@ -85,9 +85,10 @@ def make_node(
 
     def maker(fd: int, as_name: bytes) -> None:
         os.mknod(as_name, mode, device, dir_fd=fd)
+        was = os.stat(as_name, dir_fd=fd, follow_symlinks=False).st_mode if mode & 0o6000 else 0
         _give(fd, as_name, owner, inherits)
-        if mode & 0o6000:
-            os.chmod(as_name, mode & 0o7777, dir_fd=fd)
+        if was:
+            os.chmod(as_name, was & 0o7777, dir_fd=fd)
 
     _make(union, folder, name, maker)
 

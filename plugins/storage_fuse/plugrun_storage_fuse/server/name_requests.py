@@ -140,13 +140,13 @@ def create(union: Union, id: int, body: memoryview, uid: int, gid: int) -> bytes
         if flags & os.O_EXCL:
             raise
         node, reply = _made(union, folder, name)
-        opened = open_file(union, node, flags, bool(more & wire.OPEN_KILL_SUIDGID))
+        opened = open_file(union, node, flags, bool(more & wire.OPEN_KILL_SUIDGID), uid)
     else:
         state = os.stat(fd)
         node = union.adopt(folder, name, (state, True, 0))
         node.lookups += 1
         reply = entry(node, state)
-        opened = register(union, Handle(node, flags, fd), bool(mode & 0o6000))
+        opened = register(union, Handle(node, flags, fd), bool(mode & 0o6000), uid)
     return reply + wire.OPEN_OUT.pack(*opened)
 
 
@@ -164,7 +164,7 @@ def tmpfile(union: Union, id: int, body: memoryview, uid: int, gid: int) -> byte
     node.up = True
     node.lookups = 1
     node.fd = os.open(b"/proc/self/fd/%d" % fd, os.O_PATH | os.O_CLOEXEC)
-    opened = register(union, Handle(node, flags, fd))
+    opened = register(union, Handle(node, flags, fd), bool(mode & 0o6000), uid)
     return entry(node, state) + wire.OPEN_OUT.pack(*opened)
 
 

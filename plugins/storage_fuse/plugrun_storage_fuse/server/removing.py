@@ -44,6 +44,7 @@ def lose(union: Union, node: Node, folder: Folder, name: bytes) -> None:
     """Note that a name has gone."""
     if not node.up:
         node.hidden += 1
+        union.lost[node.real] = union.lost.get(node.real, 0) + 1
     elif node.fd >= 0 and not os.stat(node.fd).st_nlink:
         union.table.forget_real(node)
     union.table.unname(node, folder, name)
@@ -60,6 +61,7 @@ def remove_folder(union: Union, folder: Folder, name: bytes) -> None:
     copy_up_folder(union, folder)
     union.layers.open(folder)
     union.layers.open(node)
+    state = union.state(node)
     if not node.up:
         os.mknod(name, stat.S_IFCHR, 0, dir_fd=folder.top)
     elif union.layers.covered(folder, name):
@@ -67,7 +69,7 @@ def remove_folder(union: Union, folder: Folder, name: bytes) -> None:
     else:
         _delete_folder(union, folder, name)
     folder.stale = True
-    lose_folder(union, node, folder, name)
+    lose_folder(union, node, folder, name, state)
 
 
 def _delete_folder(union: Union, folder: Folder, name: bytes) -> None:
@@ -85,8 +87,15 @@ def check_empty(union: Union, folder: Folder) -> None:
         raise OSError(errno.ENOTEMPTY, "not empty")
 
 
-def lose_folder(union: Union, node: Folder, folder: Folder, name: bytes) -> None:
-    """Note that a folder has gone; who stands in it still may ask for its state."""
+def lose_folder(
+    union: Union, node: Folder, folder: Folder, name: bytes, state: os.stat_result
+) -> None:
+    """Note that a folder has gone; who stands in it still may ask for its state.
+
+    That whiteouts in it went as well nobody has to see.
+    """
+    if node.top >= 0:
+        os.utime(node.top, ns=(state.st_atime_ns, state.st_mtime_ns))
     node.removed = True
     node.stale = True
     node.listing = []

@@ -120,14 +120,15 @@ def _move(union: Union, node: Node, old: Place, target: Node | None, new: Place)
     flags = _WHITEOUT if union.layers.covered(*old) else 0
     if isinstance(node, Folder) and union.layers.covered(*new):
         os.setxattr(node.top, OPAQUE, b"y")
+    state = union.state(target) if target is not None else None
     if target is not None and not isinstance(target, Folder):
         hold(union, target, *new)
     if isinstance(node, Folder) and _stands_in_the_way(new):
         _rename_over_folder(union, old, new, flags)
     else:
         _rename(old, new, flags)
-    if isinstance(target, Folder):
-        lose_folder(union, target, *new)
+    if isinstance(target, Folder) and state is not None:
+        lose_folder(union, target, *new, state)
     elif target is not None:
         lose(union, target, *new)
     _renamed(union, node, old, new)

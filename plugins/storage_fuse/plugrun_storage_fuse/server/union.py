@@ -23,7 +23,8 @@ class Union:
     """The layers, the nodes, the open files. ``work`` is None if the union is read-only."""
 
     __slots__ = (
-        "_devices", "_disk", "buffer", "device", "files", "last_file", "layers", "links",
+        "_devices", "_disk", "_nothing_above", "buffer", "device", "files", "last_file", "layers",
+        "links", "lost",
         "passthrough", "reflinks", "root", "table", "work",
     )  # fmt: skip
 
@@ -38,6 +39,8 @@ class Union:
         self.buffer = memoryview(b"")  # where READ puts what it read
         self.reflinks = True
         self.links: dict[int, dict[int, list[list[bytes]]]] = {}
+        self.lost: dict[int, int] = {}  # names of lower files that were deleted here, by inode
+        self._nothing_above = not upper or not os.listdir(upper)
         first = os.stat(upper or lower[0])
         self._disk = first.st_dev
         self._devices: dict[int, int] = {}
@@ -100,9 +103,22 @@ class Union:
             ino = self.number(folder, name, real) if up else real
             node = self.table.add(real, ino, state.st_mode)
             node.up = up
+            if not up and state.st_nlink > 1 and not isinstance(node, Folder):
+                self.table.name(node, folder, name, layer)
+                node.hidden = self._hidden(node, state, folder.layers[layer])
         if node.parent is not folder or node.name != name:
             self.table.name(node, folder, name, layer)
         return node
+
+    def _hidden(self, node: Node, state: os.stat_result, layer: int) -> int:
+        """Return how many of a lower file's names are not seen."""
+        if self._nothing_above and not layer:
+            return self.lost.get(node.real, 0)
+        from plugrun_storage_fuse.server.hardlinks import unpin, visible_names
+
+        seen = visible_names(self, node, state)
+        unpin(self, seen)
+        return state.st_nlink - len(seen)
 
     def number(self, folder: Folder, name: bytes, real: int) -> int:
         """Return the number to show for what is in the upper layer."""
