@@ -115,6 +115,13 @@ class Backends:
         plugin = self._index.installed(kind, name)
         return BackendChoice(name, plugin.version, why, plugin.distribution)
 
+    def chosen(self, kind: str, name: str, why: str) -> BackendChoice:
+        """Return a choice that was made by hand; PluginError if it is not installed."""
+        from plugrun.model.container import BackendChoice
+
+        plugin = self._index.installed(kind, name)
+        return BackendChoice(name, plugin.version, why, plugin.distribution)
+
     def open(self, kind: str, name: str, folder: str) -> Any:
         """Open a backend by name with its state in ``folder``, whatever the profile says.
 

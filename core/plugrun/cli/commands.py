@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from plugrun.cli.options import CREATE, EXEC, RUN, START, Command
-from plugrun.cli.tables import containers, files, images, registries, system, volumes
+from plugrun.cli.tables import containers, files, images, registries, storage, system, volumes
 
 GROUPS = {
     "config": "See the configuration",
     "container": "Work with containers",
     "image": "Work with images",
+    "storage": "Work with storages: where images and containers keep their files",
     "system": "Work with this installation",
     "volume": "Work with volumes",
 }
@@ -22,6 +23,7 @@ COMMANDS = (
     *containers.TABLES,
     *images.TABLES,
     *volumes.TABLES,
+    *storage.TABLES,
     *files.TABLES,
     *registries.TABLES,
     *system.TABLES,
@@ -35,6 +37,7 @@ UNLISTED = frozenset(
         "container remove",
         "image list",
         "image remove",
+        "storage list",
         "volume list",
         "volume remove",
     )

@@ -149,11 +149,15 @@ def heal_storage(engine: Engine) -> None:
     if lock is None:
         return
     with lock:
-        known = set(engine.metadata.container_ids())
-        for storage in stored_backends(engine):
+        # One that has moved, or that was being moved, may have a second snapshot elsewhere.
+        known = {(one.storage.name, one.id) for one in engine.metadata.each_container()}
+        for name in stored_names(engine):
+            storage = _usable(engine, name)
+            if storage is None:
+                continue
             storage.sweep()
             for snapshot in list(storage.walk()):
-                if snapshot.kind != "committed" and snapshot.key not in known:
+                if snapshot.kind != "committed" and (name, snapshot.key) not in known:
                     try:
                         storage.remove(snapshot.key)
                     except Conflict:
@@ -162,12 +166,23 @@ def heal_storage(engine: Engine) -> None:
 
 def stored_backends(engine: Engine) -> Iterator[Storage]:
     """Yield every storage that has state below this root and is installed."""
-    for name in _listed(f"{engine.root}/storage"):
-        try:
-            yield engine.storage_named(name)
-        except (PluginError, BackendUnavailable):
-            # Its distribution was removed, or lacks a part; its state waits for it to come back.
-            continue
+    for name in stored_names(engine):
+        found = _usable(engine, name)
+        if found is not None:
+            yield found
+
+
+def _usable(engine: Engine, name: str) -> Storage | None:
+    try:
+        return engine.storage_named(name)
+    except (PluginError, BackendUnavailable):
+        # Its distribution was removed, or lacks a part; its state waits for it to come back.
+        return None
+
+
+def stored_names(engine: Engine) -> list[str]:
+    """Return the names of all storages that have a folder below this root."""
+    return sorted(_listed(f"{engine.root}/storage"))
 
 
 def _listed(folder: str) -> list[str]:

@@ -39,7 +39,12 @@ def diff(engine: Engine, container: Container) -> list[tuple[str, str]]:
 
 
 def container_changes(engine: Engine, container: Container) -> Iterator[Change]:
-    """Yield all changes of a container's tree, empty mount points left out.
+    """Yield all changes of a container's tree, empty mount points left out."""
+    yield from _own(all_changes(engine, container))
+
+
+def all_changes(engine: Engine, container: Container) -> Iterator[Change]:
+    """Yield all changes of a container's tree.
 
     Read from the layer itself where the storage has layers apart; then nothing is mounted.
     """
@@ -47,11 +52,11 @@ def container_changes(engine: Engine, container: Container) -> Iterator[Change]:
     if INDEPENDENT_LAYERS in storage.capabilities:
         tree = storage.layer_tree(container.id)
         if tree.whiteouts == WHITEOUT_OVERLAYFS:
-            yield from _own(layer_changes(tree.path, tree.lower))
+            yield from layer_changes(tree.path, tree.lower)
             return
     image = snapshot_tree(engine, storage, _top(engine, container))
     with bare_rootfs(engine, container) as now, image as before:
-        yield from _own(tree_changes(before, now))
+        yield from tree_changes(before, now)
 
 
 def _top(engine: Engine, container: Container) -> str:

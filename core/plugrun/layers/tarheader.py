@@ -27,13 +27,15 @@ _LARGEST = 0o77777777777
 _SPARSE_PLACE = b"GNUSparseFile.0"
 
 
-def header(entry: Entry) -> bytes:
+def header(entry: Entry, *, exact: bool = False) -> bytes:
     """Return the blocks before an entry's data, a sparse file's map included.
+
+    Times are in whole seconds, as Docker's layers have them, or ``exact`` to the nanosecond.
 
     ``entry.stored`` is left as it is: the length of the data segments alone. Sparse files are in
     GNU's PAX format 1.0, which Go, GNU tar, libarchive and this project read.
     """
-    records = _records(entry)
+    records = _records(entry, exact=exact)
     name, size, after = entry.name, entry.stored, b""
     if entry.holes is not None:
         records[b"GNU.sparse.major"] = b"1"
@@ -52,7 +54,7 @@ def header(entry: Entry) -> bytes:
     return extended + _block(entry, name, size) + after
 
 
-def _records(entry: Entry) -> dict[bytes, bytes]:
+def _records(entry: Entry, *, exact: bool) -> dict[bytes, bytes]:
     """Return what ustar's fields cannot hold."""
     records: dict[bytes, bytes] = {}
     if len(entry.name) > _NAME or not entry.name.isascii():
@@ -68,6 +70,9 @@ def _records(entry: Entry) -> dict[bytes, bytes]:
     seconds = entry.mtime_ns // 1_000_000_000
     if not 0 <= seconds <= _LARGEST:
         records[b"mtime"] = b"%d" % seconds
+    if exact and entry.mtime_ns % 1_000_000_000:
+        whole, part = divmod(abs(entry.mtime_ns), 1_000_000_000)
+        records[b"mtime"] = b"%b%d.%09d" % (b"-" if entry.mtime_ns < 0 else b"", whole, part)
     for key in sorted(entry.xattrs or ()):
         assert entry.xattrs is not None
         records[b"SCHILY.xattr." + key.encode("utf-8", "surrogateescape")] = entry.xattrs[key]

@@ -24,12 +24,14 @@ class TarSink:
     """Writes entries to a descriptor; ``finish`` ends the stream.
 
     ``written`` counts bytes. With ``hashed`` their digest is known at the end; without it the
-    kernel copies large files where it can. A file that became shorter meanwhile is filled up with
-    zeros, and one that grew is cut: what its header says has been sent.
+    kernel copies large files where it can. ``exact`` is as for ``header``. A file that became
+    shorter meanwhile is filled up with zeros, and one that grew is cut: what its header says has
+    been sent.
     """
 
-    def __init__(self, fd: int, *, hashed: bool = False) -> None:
+    def __init__(self, fd: int, *, hashed: bool = False, exact: bool = False) -> None:
         self._fd = fd
+        self._exact = exact
         self._buffer = bytearray()
         self._hash = None
         self.written = 0
@@ -46,7 +48,7 @@ class TarSink:
 
     def add(self, entry: Entry, data: int = -1) -> None:
         """Write one entry, with its data from a descriptor."""
-        self._buffer += header(entry)
+        self._buffer += header(entry, exact=self._exact)
         if entry.stored:
             if entry.holes is None:
                 self._data(data, 0, entry.stored)

@@ -124,7 +124,7 @@ def test_groups_have_help(capsys, group):
     ("argv", "said", "near"),
     [
         (["os"], "'os' is not a plugrun command. See 'plugrun --help'", ["ps"]),
-        (["sto", "x"], "'sto' is not a plugrun command. See 'plugrun --help'", ["stop"]),
+        (["sto", "x"], "'sto' is not a plugrun command. See 'plugrun --help'", ["stop", "storage"]),
         (["qqqqq"], "'qqqqq' is not a plugrun command. See 'plugrun --help'", []),
         (
             ["conatiner"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.cli.completion.objects import containers, images, volumes
+from plugrun.cli.completion.objects import containers, images, storages, volumes
 from plugrun.cli.options import FLAG, Command, Option
 
 TYPE_CHECKING = False
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     Here = Callable[[], GlobalOptions]
 
 _ON_RUNNING = frozenset(("attach", "exec", "kill", "pause", "stop", "top", "stats"))
-_ON_STOPPED = frozenset(("start",))
+_ON_STOPPED = frozenset(("migrate", "start"))
+_STORAGES = frozenset(("from", "to"))
 
 # Values of options that are one of a few words.
 _WORDS = {
@@ -34,6 +35,8 @@ def values(option: Option, here: Here) -> Iterable[str]:
         return ("true", "false")
     if option.name == "volumes-from":
         return containers(here(), "")
+    if option.name in _STORAGES:
+        return storages(here())
     return _WORDS.get(option.name, ())
 
 

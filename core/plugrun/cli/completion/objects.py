@@ -41,6 +41,16 @@ def volumes(options: GlobalOptions) -> list[str]:
     return [] if engine is None else sorted(engine.metadata.volumes.names())
 
 
+def storages(options: GlobalOptions) -> list[str]:
+    """Return names of storages: of the profile, and of those with a folder here."""
+    engine = _existing(options)
+    if engine is None:
+        return []
+    from plugrun.engine.heal import stored_names
+
+    return sorted({*engine.backends.profile.storage, *stored_names(engine)})
+
+
 def _existing(options: GlobalOptions) -> Engine | None:
     """Open the root that the options name, if there is one."""
     return open_engine(options) if os.path.exists(f"{options.root}/plugrun.db") else None

@@ -1,0 +1,234 @@
+"""``storage migrate``: containers and images from the storage that has them to another.
+
+What a container wrote goes the way of a commit: its changes become a layer, which is unpacked over
+the image in the other storage. One transaction then says that the container is of that storage;
+until then it is of the old one, and what a killed command leaves in either is freed by
+``heal_storage``, because its record says another storage.
+"""
+
+from __future__ import annotations
+
+from plugrun.engine.containers import find_container, status
+from plugrun.engine.heal import stored_names
+from plugrun.engine.images import find_image
+from plugrun.engine.layersizes import content_size
+from plugrun.engine.moving import fill
+from plugrun.engine.taskfile import read_task_file, serve_lock
+from plugrun.engine.transfer import sync_filesystem
+from plugrun.engine.unpacking import is_unpacked, unpack
+from plugrun.errors import (
+    BackendUnavailable,
+    Conflict,
+    NoSuchContainer,
+    NoSuchImage,
+    NoSuchSnapshot,
+    PlugrunError,
+)
+from plugrun.model.container import CREATED, EXITED
+from plugrun.model.record import record, replace
+from plugrun.model.reference import parse_reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from plugrun.engine.arrival import PullObserver
+    from plugrun.engine.engine import Engine
+    from plugrun.interfaces.storage import Storage
+    from plugrun.model.container import BackendChoice, Container
+    from plugrun.model.image import Image
+
+CONTAINER = "container"
+IMAGE = "image"
+
+
+@record
+class Move:
+    """One thing that is to go from a storage to another; ``size`` in bytes is what is written."""
+
+    kind: str
+    id: str
+    name: str
+    source: str
+    target: str
+    size: int
+
+
+def plan(
+    engine: Engine, names: tuple[str, ...], source: str, target: str, *, everything: bool
+) -> list[Move]:
+    """Return what is to be moved to ``target``: the named, or all; ``source`` narrows it down.
+
+    What is there already is left out. Raise NoSuchContainer for a name that is nobody's, and
+    BackendUnavailable or PluginError if the target does not work.
+    """
+    _check_target(engine, target)
+    if everything:
+        containers, images = engine.metadata.containers(), engine.metadata.images()
+    else:
+        containers, images = _named(engine, names)
+    moves = [
+        Move(CONTAINER, one.id, one.name, one.storage.name, target, _written(engine, one))
+        for one in containers
+        if one.storage.name != target and source in ("", one.storage.name)
+    ]
+    # After the containers that stand on them.
+    return moves + [
+        Move(IMAGE, image.id, _called(engine, image), name, target, image.size)
+        for image in images
+        for name in _holders(engine, image, source)
+        if name != target
+    ]
+
+
+def _check_target(engine: Engine, target: str) -> None:
+    probe = engine.storage_named(target).probe()
+    if not probe.works:
+        raise BackendUnavailable(
+            f'storage "{target}" does not work here: {probe.reason}', hint=probe.remedy
+        )
+
+
+def _named(engine: Engine, names: tuple[str, ...]) -> tuple[list[Container], list[Image]]:
+    containers, images = [], []
+    for name in names:
+        try:
+            containers.append(find_container(engine, name))
+        except NoSuchContainer:
+            try:
+                images.append(find_image(engine, name))
+            except NoSuchImage:
+                raise NoSuchContainer(f"No such container or image: {name}") from None
+    return containers, images
+
+
+def _holders(engine: Engine, image: Image, source: str) -> list[str]:
+    """Return the storages that have an image unpacked."""
+    names = [name for name in stored_names(engine) if source in ("", name)]
+    return [name for name in names if image.chain and _has(engine, name, image)]
+
+
+def _has(engine: Engine, name: str, image: Image) -> bool:
+    try:
+        return is_unpacked(engine.storage_named(name), image)
+    except PlugrunError:
+        return False  # not installed, or damaged: nothing can be moved out of it
+
+
+def _written(engine: Engine, container: Container) -> int:
+    try:
+        return content_size(engine.storage_of(container), container.id)
+    except PlugrunError:
+        return 0  # the move itself says what is wrong
+
+
+def _called(engine: Engine, image: Image) -> str:
+    names = engine.metadata.image_names(image.id)
+    return parse_reference(names[0].name, default_tag="").familiar if names else image.id
+
+
+def move(
+    engine: Engine, wanted: Move, observer: Callable[[], PullObserver], moves: Sequence[Move]
+) -> None:
+    """Move one container or image; killed at any moment, it is in the one storage or the other.
+
+    ``moves`` is the whole plan: what other images share with those of it stays for them. Raise
+    Conflict for a container that is not stopped, NoSpace, and what unpacking raises.
+    """
+    with engine.locks.shared("images"):
+        if wanted.kind == CONTAINER:
+            _move_container(engine, wanted, observer)
+        else:
+            _move_image(engine, wanted, observer, _kept(engine, wanted, moves))
+
+
+def _kept(engine: Engine, wanted: Move, moves: Sequence[Move]) -> frozenset[str]:
+    """Return the ChainIDs of images that stay where this one leaves."""
+    leaving = {one.id for one in moves if (one.kind, one.source) == (IMAGE, wanted.source)}
+    staying = [image for image in engine.metadata.images() if image.id not in leaving]
+    return frozenset(chain for image in staying for chain in image.chain)
+
+
+def _move_image(
+    engine: Engine, wanted: Move, observer: Callable[[], PullObserver], keep: frozenset[str]
+) -> None:
+    image = engine.metadata.image(wanted.id)
+    if image is None:
+        raise NoSuchImage(f"No such image: {wanted.name}")
+    target = engine.storage_named(wanted.target)
+    if not is_unpacked(target, image):
+        unpack(engine, image, target, (wanted.name, wanted.target), observer)
+    _free(engine.storage_named(wanted.source), image, keep)
+
+
+def _free(storage: Storage, image: Image, keep: frozenset[str]) -> None:
+    """Remove an image's snapshots from the top down, as far as nobody stands on them."""
+    for chain in reversed(image.chain):
+        if chain in keep:
+            return
+        try:
+            storage.remove(chain)
+        except NoSuchSnapshot:
+            continue
+        except Conflict:
+            return
+
+
+def _move_container(engine: Engine, wanted: Move, observer: Callable[[], PullObserver]) -> None:
+    with engine.locks.exclusive(serve_lock(wanted.id)):
+        container = engine.metadata.container(wanted.id)
+        if container is None:
+            raise NoSuchContainer(f"No such container: {wanted.name}")
+        _refuse_live(engine, container)
+        if container.storage.name == wanted.target:
+            return
+        source, target = engine.storage_of(container), engine.storage_named(wanted.target)
+        _prepare(engine, container, target, wanted.target, observer)
+        try:
+            fill(engine, container, target)
+            sync_filesystem(engine)
+        except BaseException:
+            target.remove(container.id)
+            raise
+        choice = _choice(engine, wanted)
+        engine.metadata.change_container(container.id, lambda one: replace(one, storage=choice))
+        try:
+            source.remove(container.id)
+        except NoSuchSnapshot:
+            pass
+
+
+def _refuse_live(engine: Engine, container: Container) -> None:
+    task = read_task_file(engine.task_folder(container.id))
+    state = status(engine, container).state
+    if state in (CREATED, EXITED) and (task is None or not task.attended):
+        return
+    raise Conflict(
+        f"container {container.name} is {state}: only a stopped one can be moved",
+        hint=f"plugrun stop {container.name}",
+    )
+
+
+def _prepare(
+    engine: Engine,
+    container: Container,
+    target: Storage,
+    name: str,
+    observer: Callable[[], PullObserver],
+) -> None:
+    """Make an empty writable layer over the image; one that a killed command left is dropped."""
+    image = engine.metadata.image(container.image)
+    if image is None:
+        raise NoSuchImage(f"No such image: {container.image}")
+    if not is_unpacked(target, image):
+        unpack(engine, image, target, (container.image_name, name), observer)
+    try:
+        target.remove(container.id)
+    except NoSuchSnapshot:
+        pass
+    target.prepare(container.id, image.chain[-1] if image.chain else None)
+
+
+def _choice(engine: Engine, wanted: Move) -> BackendChoice:
+    why = f"moved here from {wanted.source} by storage migrate"
+    return engine.backends.chosen("storage", wanted.target, why)

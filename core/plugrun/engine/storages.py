@@ -1,0 +1,72 @@
+"""``storage ls``: the storages that keep something below this root, or that the profile names."""
+
+from __future__ import annotations
+
+from plugrun.engine.heal import stored_names
+from plugrun.errors import BackendUnavailable, PluginError, PlugrunError
+from plugrun.interfaces.storage import COMMITTED
+from plugrun.model.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.engine import Engine
+    from plugrun.interfaces.storage import Storage
+
+
+@record
+class StorageState:
+    """One storage: what it keeps, and why it does not work here (empty: it does).
+
+    ``images`` are those whose layers it has all of; ``size`` is what it takes on the disk, -1 if
+    it cannot be asked. ``current`` is the one that new containers get.
+    """
+
+    name: str
+    current: bool
+    reason: str
+    images: int = 0
+    containers: int = 0
+    snapshots: int = 0
+    size: int = -1
+
+
+def storages(engine: Engine) -> list[StorageState]:
+    """Measure each storage that has snapshots here, and those of the profile."""
+    current = _current(engine)
+    names = dict.fromkeys((*engine.backends.profile.storage, *sorted(stored_names(engine))))
+    found = [_state(engine, name, name == current) for name in names]
+    return [one for one in found if one.snapshots or one.containers or one.size < 0 or one.current]
+
+
+def _current(engine: Engine) -> str:
+    try:
+        return engine.storage_choice().name
+    except BackendUnavailable:
+        return ""
+
+
+def _state(engine: Engine, name: str, current: bool) -> StorageState:
+    containers = sum(one.storage.name == name for one in engine.metadata.each_container())
+    try:
+        storage = engine.storage_named(name)
+        kinds = {snapshot.key: snapshot.kind for snapshot in storage.walk()}
+        size = _size(storage, kinds)
+    except PlugrunError as error:
+        return StorageState(name, current, error.message, containers=containers)
+    probe = storage.probe() if not current else None
+    chains = {key for key, kind in kinds.items() if kind == COMMITTED}
+    images = sum(bool(i.chain) and i.chain[-1] in chains for i in engine.metadata.images())
+    reason = "" if probe is None or probe.works else probe.reason or "it does not say why"
+    return StorageState(name, current, reason, images, containers, len(kinds), size)
+
+
+def _size(storage: Storage, keys: dict[str, str]) -> int:
+    total = 0
+    for key in keys:
+        try:
+            total += storage.usage(key).bytes
+        except (PluginError, BackendUnavailable):
+            raise
+        except PlugrunError:
+            continue  # it has gone meanwhile
+    return total
