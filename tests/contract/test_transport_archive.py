@@ -89,18 +89,24 @@ COMPRESS = {
 }
 
 
+@pytest.fixture(scope="module", params=sorted(COMPRESS))
+def compressed(tmp_path_factory, image, request):
+    """Made once for all tests: xz takes a second."""
+    path = f"{tmp_path_factory.mktemp('compressed')}/image"
+    put(f"docker-archive:{path}", image)
+    with open(path, "rb") as file:
+        data = COMPRESS[request.param](file.read())
+    with open(f"{path}.new", "wb") as file:
+        file.write(data)
+    return f"{path}.new"
+
+
 class TestCompressed(Suite):
     """Through a temporary file, whatever the compression."""
 
-    @pytest.fixture(params=sorted(COMPRESS))
-    def address(self, tmp_path, image, request):
-        path = f"{tmp_path}/image"
-        put(f"docker-archive:{path}", image)
-        with open(path, "rb") as file:
-            data = COMPRESS[request.param](file.read())
-        with open(f"{path}.new", "wb") as file:
-            file.write(data)
-        return f"docker-archive:{path}.new"
+    @pytest.fixture
+    def address(self, compressed):
+        return f"docker-archive:{compressed}"
 
 
 class TestLegacy(Suite):

@@ -117,7 +117,29 @@ def fresh_root(config: str) -> Iterator[Plugrun]:
         shutil.rmtree(top)
 
 
-@pytest.fixture(scope="session", params=PROFILES, ids=lambda path: os.path.basename(path)[:-5])
+def profile_named(path: str) -> str:
+    return os.path.basename(path)[:-5]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep one profile's tests, if one was asked for: several runs of pytest share the work."""
+    wanted = config.getoption("profile")
+    if wanted is None:
+        return
+    names = [profile_named(path) for path in PROFILES]
+    if wanted not in names:
+        raise pytest.UsageError(f"no profile {wanted} in config/profiles: {', '.join(names)}")
+    others = [item for item in items if profile_of(item, names[0]) != wanted]
+    items[:] = [item for item in items if profile_of(item, names[0]) == wanted]
+    config.hook.pytest_deselected(items=others)
+
+
+def profile_of(item: pytest.Item, otherwise: str) -> str:
+    call = getattr(item, "callspec", None)
+    return profile_named(call.params["cell"]) if call and "cell" in call.params else otherwise
+
+
+@pytest.fixture(scope="session", params=PROFILES, ids=profile_named)
 def cell(request: pytest.FixtureRequest) -> str:
     """One profile file."""
     if os.geteuid() != 0:

@@ -526,10 +526,10 @@ def test_links_of_an_image_do_not_lead_mounts_into_proc(plugrun, registry, debia
 
 def test_images_that_declare_nonsense(plugrun, registry, debian_tar):
     for number, target in enumerate(("/", "../..", "", "/proc/sys")):
-        made = make_image([debian_tar], {"Volumes": {target: {}}})
+        made = make_image([debian_tar], {"Volumes": {target: {}}}, compress=False)
         reference = registry.push(f"e2e/nonsense{number}", made, "1")
         plugrun(*RUN, reference, "true", code=125)
-    made = make_image([debian_tar], {"Volumes": {"../../../opt/./x//": {}}})
+    made = make_image([debian_tar], {"Volumes": {"../../../opt/./x//": {}}}, compress=False)
     reference = registry.push("e2e/climbs", made, "1")
     assert "/opt/x" in sh(plugrun, "grep /opt/x /proc/mounts", image=reference)
 

@@ -162,9 +162,10 @@ class _Parts:
         with watch:
             while True:
                 is_newest = self._is_newest(file)
-                ended = self._is_late() or not self._is_served(watch)
+                # Whether a writer is left takes time to tell, and matters to the newest alone.
+                ended = not is_newest or self._is_late() or not self._is_served(watch)
                 yield from _pieces(file)
-                if ended or not is_newest:
+                if ended:
                     return
                 watch.wait(self._patience())
 
