@@ -15,10 +15,15 @@ from plugrun.errors import (
 )
 from plugrun.interfaces.storage import (
     ACTIVE,
+    COMMITTED,
+    INDEPENDENT_LAYERS,
     Storage,
 )
-from plugrun.testing.forked import killed_at, mounted, race
+from plugrun.layers.implied import complete
+from plugrun.layers.unpack import unpack_layer
+from plugrun.testing.forked import in_child, killed_at, mounted, race
 from plugrun.testing.storage.fixtures import Opener, StorageFixtures, all_of, commit_layer
+from plugrun.testing.storage.layering import Entry, tar_of
 from plugrun.testing.trees import (
     count_entries,
     facts,
@@ -82,6 +87,60 @@ class CrashContract(StorageFixtures):
             count += 1
         assert count > 0
 
+    def test_unpacking_killed_at_any_moment(
+        self, storage: Storage, open_storage: Opener, tmp_path: Path, root_path: str
+    ) -> None:
+        blob = str(tmp_path / "layer.tar")
+        with open(blob, "wb") as file:
+            file.write(tar_of(_LAYER))
+        for count in range(_MOST_ACTS):
+            root = f"{root_path}-{count}"
+            store = open_storage(root)
+            commit_layer(store, "base", None, "d/old", "gone")
+            before, entries = all_of(store), count_entries(root)
+            was_killed = killed_at(count, lambda: _unpack(store, blob))  # noqa: B023
+            again = open_storage(root)
+            again.sweep()
+            if was_killed and all_of(again) != {*before, ("top", COMMITTED, "base")}:
+                if all_of(again) != before:
+                    again.remove("unpack")
+                assert all_of(again) == before
+                assert count_entries(root) <= entries, "strays are left"
+                in_child(lambda: _unpack(again, blob))  # noqa: B023
+            again.view("look", "top")
+            assert mounted(again.mounts("look"), str(tmp_path), _names) == ["d", "d/new", "e"]
+            if not was_killed:
+                assert count > 10, "no act was seen"
+                return
+        raise AssertionError(f"it takes more than {_MOST_ACTS} acts")
+
+    @pytest.mark.parametrize("verb", ["prepare", "commit", "remove-committed"])
+    def test_sweeping_killed_at_any_moment(
+        self, storage: Storage, open_storage: Opener, tmp_path: Path, root_path: str, verb: str
+    ) -> None:
+        """Of what a verb left that was killed in its middle."""
+        place = str(tmp_path / "place")
+        os.mkdir(place)
+        acts = 0
+        while killed_at(acts, _scene(open_storage(f"{root_path}-count-{acts}"), verb)):
+            acts += 1
+        for count in range(_MOST_ACTS):
+            root = f"{root_path}-{count}"
+            store = open_storage(root)
+            act = _scene(store, verb)
+            assert killed_at(acts * 2 // 3, act)
+            outcome = all_of(store)
+            was_killed = killed_at(count, store.sweep)
+            again = open_storage(root)
+            again.sweep()
+            assert all_of(again) == outcome
+            assert again.sweep() == 0
+            if any(key == "box" for key, _, _ in outcome):
+                assert _seen_in_box(again, place) == _IN_BOX
+            if not was_killed:
+                return
+        raise AssertionError(f"sweep takes more than {_MOST_ACTS} acts")
+
     def test_two_that_prepare_the_same_key(self, storage: Storage) -> None:
         commit_layer(storage, "base", None)
         for number in range(_ROUNDS):
@@ -125,6 +184,19 @@ class CrashContract(StorageFixtures):
             write(f"{storage.layer_tree('box').path}/{number}")
             told = race([lambda: storage.remove("box")] * 2, PlugrunError)
             assert sorted(told) == ["", "NoSuchSnapshot"]
+
+
+_LAYER: list[Entry] = ["d/", "d/new", ".wh.gone", "d/.wh..wh..opq", ("e@", "d")]
+
+
+def _unpack(store: Storage, blob: str) -> None:
+    """Unpack a layer as the core does."""
+    store.prepare("unpack", "base")
+    tree = store.layer_tree("unpack")
+    told = unpack_layer(blob, tree.path, tree.whiteouts)
+    if INDEPENDENT_LAYERS in store.capabilities:
+        complete(tree.path, tree.lower, told)
+    store.commit("top", "unpack")
 
 
 def _names(root: str) -> list[str]:
