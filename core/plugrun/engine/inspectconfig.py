@@ -8,18 +8,21 @@ from __future__ import annotations
 import os
 
 from plugrun.errors import PlugrunError
+from plugrun.linux.overlay import folders_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from plugrun.engine.engine import Engine
     from plugrun.model.container import Container
+    from plugrun.model.mount import Mount
     from plugrun.model.upkeep import HealthCheck
 
 _DEFAULT_STOP_SIGNAL = "SIGTERM"
 _DEFAULT_STOP_TIMEOUT = 10
-_OVERLAY = (("lowerdir", "LowerDir"), ("upperdir", "UpperDir"), ("workdir", "WorkDir"))
+_WORK = "workdir="
 
 
 def config(container: Container) -> dict[str, Any]:
@@ -73,26 +76,31 @@ def health_check(check: HealthCheck) -> dict[str, Any]:
 
 
 def graph_driver(engine: Engine, container: Container, rootfs: str) -> dict[str, Any]:
-    """Return ``GraphDriver``: the layers' folders, where the storage is an overlay of such.
+    """Return ``GraphDriver``: where on the host the container's files lie.
 
-    ``MergedDir`` is ``rootfs``: where they are mounted together.
+    ``UpperDir`` is the folder that it writes in, ``LowerDir`` those of the layers beneath, nearest
+    first, where the storage keeps layers apart; else all of the image is in ``UpperDir`` too.
+    ``MergedDir`` is ``rootfs``: where the container sees them together.
     """
     data: dict[str, str] | None = None
     try:
-        found = engine.storage_of(container).mounts(container.id)
+        storage = engine.storage_of(container)
+        tree, mounts = storage.layer_tree(container.id), storage.mounts(container.id)
     except PlugrunError:
-        found = ()  # its plugin or its snapshot is gone: the rest can be told all the same
-    for mount in found:
-        if mount.type == "overlay" and not mount.target:
-            given = dict(option.partition("=")[::2] for option in mount.options)
-            data = {name: _real(given[key]) for key, name in _OVERLAY if key in given}
-            data = dict(sorted({**data, "MergedDir": rootfs}.items()))
+        pass  # its plugin or its snapshot is gone: the rest can be told all the same
+    else:
+        data = {"LowerDir": ":".join(map(os.path.realpath, tree.lower))} if tree.lower else {}
+        data |= {"MergedDir": rootfs, "UpperDir": os.path.realpath(tree.path)}
+        for path in _work_folders(mounts):
+            data["WorkDir"] = os.path.realpath(path)
     return {"Data": data, "Name": container.storage.name}
 
 
-def _real(paths: str) -> str:
-    """Return paths as they are on disk: a storage may mount them by shorter names."""
-    return ":".join(os.path.realpath(path) for path in paths.split(":"))
+def _work_folders(mounts: Sequence[Mount]) -> list[str]:
+    """Return the folder that an overlay among the mounts has for its own use."""
+    options = [option for mount in mounts for option in mount.options]
+    given = [option.removeprefix(_WORK) for option in options if option.startswith(_WORK)]
+    return [path for value in given for path in folders_of(value)]
 
 
 def network_settings(container: Container, pid: int) -> dict[str, Any]:

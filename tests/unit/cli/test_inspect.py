@@ -9,6 +9,7 @@ from plugrun.cli.inspecting import inspect_all
 from plugrun.cli.volumespec import parse_volume
 from plugrun.engine.inspect import container_document, image_document, rfc3339
 from plugrun.errors import NoSuchContainer
+from plugrun.interfaces.storage import LayerTree
 from plugrun.model.container import Status
 from plugrun.model.fence import Limits
 from plugrun.model.image import Image, ImageName
@@ -45,6 +46,9 @@ class Content:
 
 
 class Storage:
+    def layer_tree(self, key):
+        return LayerTree("/s/3", "overlayfs", ("/s/2", "/s/1"))
+
     def mounts(self, key):
         options = ("lowerdir=/s/2:/s/1", "upperdir=/s/3", "workdir=/s/w", "index=off")
         return (Mount("overlay", "overlay", options),)
