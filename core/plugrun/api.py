@@ -4,8 +4,9 @@ Names are loaded when first used, so that a backend on the hot path pays for wha
 What is listed here keeps its meaning as long as API_VERSION stays the same; the entry-point
 groups (``plugrun.storage.v1`` …) carry that number.
 
-The modules ``attach``, ``beneath``, ``filesystem``, ``libc``, ``mountfd``, ``mounting``,
-``overlay`` and ``process`` of ``plugrun.linux`` are names here too.
+The modules ``attach``, ``beneath``, ``devpts``, ``filesystem``, ``innerpty``, ``libc``,
+``mountfd``, ``mounting``, ``overlay``, ``process``, ``signalnames`` and ``terminal`` of
+``plugrun.linux`` are names here too.
 """
 
 from __future__ import annotations
@@ -104,12 +105,16 @@ if TYPE_CHECKING:
     from plugrun.layers.unpacktree import unpack_layers as unpack_layers
     from plugrun.linux import attach as attach
     from plugrun.linux import beneath as beneath
+    from plugrun.linux import devpts as devpts
     from plugrun.linux import filesystem as filesystem
+    from plugrun.linux import innerpty as innerpty
     from plugrun.linux import libc as libc
     from plugrun.linux import mountfd as mountfd
     from plugrun.linux import mounting as mounting
     from plugrun.linux import overlay as overlay
     from plugrun.linux import process as process
+    from plugrun.linux import signalnames as signalnames
+    from plugrun.linux import terminal as terminal
     from plugrun.linux.serving import Connection as Connection
     from plugrun.linux.serving import connect as connect
     from plugrun.model.container import Container as Container
@@ -314,12 +319,16 @@ _HOMES = {
     "plugrun.linux": (
         "attach",
         "beneath",
+        "devpts",
         "filesystem",
+        "innerpty",
         "libc",
         "mountfd",
         "mounting",
         "overlay",
         "process",
+        "signalnames",
+        "terminal",
     ),
 }
 

@@ -9,8 +9,8 @@ import os
 import select
 
 from plugrun.engine.detachkeys import DEFAULT
-from plugrun.engine.terminal import set_window_size, window_size
 from plugrun.linux.signals import raw as signals
+from plugrun.linux.terminal import set_window_size, window_size
 from plugrun.model.record import record
 
 TYPE_CHECKING = False

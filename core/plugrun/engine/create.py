@@ -12,11 +12,11 @@ from plugrun.engine.initprogram import find_init
 from plugrun.engine.manifests import parse_image_config
 from plugrun.engine.names import random_name
 from plugrun.engine.places import log_path
-from plugrun.engine.signals import signal_number
 from plugrun.engine.spec import runtime_spec
 from plugrun.engine.taskfile import write_task_file
 from plugrun.errors import AlreadyExists, InvalidArgument, NoSuchImage, NoSuchSnapshot
 from plugrun.linux.filesystem import make_private, write_whole
+from plugrun.linux.signalnames import signal_number
 from plugrun.model.container import BackendChoice, Container
 from plugrun.model.fence import Namespaces
 from plugrun.model.jsontext import dumps

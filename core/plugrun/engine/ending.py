@@ -7,10 +7,10 @@ import os
 import select
 
 from plugrun.engine.containers import UNSEEN
-from plugrun.engine.signals import signal_number
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, NoSuchContainer
 from plugrun.linux.alive import start_time
+from plugrun.linux.signalnames import signal_number
 from plugrun.linux.signals import raw as signals
 from plugrun.model.record import replace
 from plugrun.monitor.exitfile import read_exit_file, write_exit_file

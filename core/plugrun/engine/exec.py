@@ -89,6 +89,6 @@ def begin_execution(
 def _lay(request: ExecRequest, pid: int) -> Plumbing:
     if not request.tty:
         return lay(terminal=False, interactive=request.interactive)
-    from plugrun.engine.innerpty import open_inner_pty
+    from plugrun.linux.innerpty import open_inner_pty
 
     return over_pty(*open_inner_pty(pid))

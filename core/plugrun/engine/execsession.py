@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.client import CHUNK, Attachment, Input
-from plugrun.engine.terminal import RawMode
 from plugrun.errors import Detached
+from plugrun.linux.terminal import RawMode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

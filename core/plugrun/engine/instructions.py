@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from plugrun.engine.healthwords import healthcheck
 from plugrun.engine.instructionwords import json_words, pairs, words
-from plugrun.engine.signals import signal_number
 from plugrun.errors import InvalidArgument
+from plugrun.linux.signalnames import signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from plugrun.engine.containers import find_container
 from plugrun.engine.ending import end_now, send_signal, wait_attended
 from plugrun.engine.halt import halt
-from plugrun.engine.signals import signal_number
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import Conflict, NoSuchContainer
+from plugrun.linux.signalnames import signal_number
 from plugrun.linux.signals import raw as signals
 
 TYPE_CHECKING = False

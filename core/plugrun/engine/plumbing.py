@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from plugrun.engine.terminal import copy_window_size, first_terminal
 from plugrun.interfaces.isolation import Stdio
+from plugrun.linux.terminal import copy_window_size, first_terminal
 from plugrun.model.record import record
 
 

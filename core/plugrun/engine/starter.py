@@ -13,8 +13,8 @@ import os
 from plugrun.engine.client import Attachment, Input
 from plugrun.engine.report import Reports, error_of
 from plugrun.engine.taskfile import served_by
-from plugrun.engine.terminal import RawMode
 from plugrun.errors import BackendUnavailable, OutputLost, PlugrunError
+from plugrun.linux.terminal import RawMode
 from plugrun.model.container import container_to_json
 from plugrun.model.jsontext import dumps
 

@@ -7,8 +7,8 @@ import time
 from plugrun.engine.containers import find_container
 from plugrun.engine.ending import end_now, send_signal, wait_attended, wait_ended
 from plugrun.engine.halt import halt
-from plugrun.engine.signals import signal_number
 from plugrun.errors import PlugrunError
+from plugrun.linux.signalnames import signal_number
 from plugrun.linux.signals import raw as signals
 from plugrun.model.record import record
 

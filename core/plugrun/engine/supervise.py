@@ -9,12 +9,12 @@ from plugrun.engine.door import open_door
 from plugrun.engine.plumbing import lay
 from plugrun.engine.report import Reporter
 from plugrun.engine.stopwatch import Stopwatch
-from plugrun.engine.terminal import first_terminal
 from plugrun.engine.tidy import forget_task, tidy
 from plugrun.engine.watching import watch_plan
 from plugrun.errors import BackendUnavailable
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
 from plugrun.linux.signals import raw as signals
+from plugrun.linux.terminal import first_terminal
 from plugrun.model.container import container_from_json
 from plugrun.model.jsontext import loads
 from plugrun.monitor.clients import show_late

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.client import Attachment, Input
-from plugrun.engine.terminal import RawMode
 from plugrun.errors import OutputLost, PlugrunError
+from plugrun.linux.terminal import RawMode
 from plugrun.model.record import record
 from plugrun.monitor.guests import receive, send
 

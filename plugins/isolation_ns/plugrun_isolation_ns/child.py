@@ -5,8 +5,13 @@ container's, as a sibling of itself (CLONE_PARENT): it is the caller's child fro
 stage 1 can end. Both report to the caller through one pipe, a line a message::
 
     P<pid>                       from stage 1: the PID as the caller sees it
+    H                            the hooks that come before the new root are due (create)
     R                            everything is ready (create)
     E["Class", message, hint]    it failed
+
+``create`` answers through a second pipe: the seccomp filter, with a length before it, when the
+cgroups are there; to H the PID, four bytes, when the hooks have run; to R of a container that is
+to outlive its creator one byte, when its state is written. Its end of file means: give up.
 
 The end of file without R or E means that it died, or for ``exec`` that it was executed.
 """
@@ -41,7 +46,7 @@ from plugrun_isolation_ns.arch import SYS_CLONE3, number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from plugrun.api import Stdio
 
@@ -130,11 +135,13 @@ def reset_signals() -> None:
     _signal.pthread_sigmask(2, ())  # SIG_SETMASK
 
 
-def pipe() -> tuple[int, int]:
-    """Make a pipe whose ends are not among 0, 1 and 2, close-on-exec."""
+def pipe(lowest: int = 4) -> tuple[int, int]:
+    """Make a pipe whose ends are ``lowest`` or higher, close-on-exec.
+
+    Not 3: that is the trampoline's status descriptor later on.
+    """
     reader, writer = os.pipe()
-    # Not 3 either: that is the trampoline's status descriptor later on.
-    return above(reader, 4), above(writer, 4)
+    return above(reader, lowest), above(writer, lowest)
 
 
 def above(fd: int, lowest: int = 3) -> int:
@@ -237,7 +244,15 @@ def reap(pid: int) -> None:
 
 def read_lines(report: int) -> list[str]:
     """Read the report to its end."""
-    parts = []
+    return list(lines(report))
+
+
+def lines(report: int) -> Iterator[str]:
+    """Yield the lines of the report as they come, to its end."""
+    rest = b""
     while part := os.read(report, 65536):
-        parts.append(part)
-    return b"".join(parts).decode("utf-8", "replace").splitlines()
+        *whole, rest = (rest + part).split(b"\n")
+        for line in whole:
+            yield line.decode("utf-8", "replace")
+    if rest:
+        yield rest.decode("utf-8", "replace")

@@ -15,6 +15,7 @@ from plugrun_isolation_ns.trampoline import STATUS_FD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -222,7 +223,18 @@ def execution_error(number: int, name: str) -> IsolationError:
     return CommandNotExecutable(text)
 
 
-def leave_only(status: int, *others: int) -> None:
-    """Put the status pipe where the trampoline expects it, and close all that is not needed."""
-    os.dup2(status, STATUS_FD)
-    child.close_others(0, 1, 2, STATUS_FD, *others)
+def status_fd(preserved: Sequence[int]) -> int:
+    """Return where the trampoline finds the status pipe: behind what the command keeps."""
+    return STATUS_FD + len(preserved)
+
+
+def leave_only(status: int, *others: int, preserved: Sequence[int] = ()) -> None:
+    """Put the status pipe where the trampoline expects it, and close all that is not needed.
+
+    ``preserved`` become 3 and the following; they and all others lie above those.
+    """
+    for place, fd in enumerate(preserved):
+        os.dup2(fd, STATUS_FD + place)
+    last = status_fd(preserved)
+    os.dup2(status, last)
+    child.close_others(*range(last + 1), *others)

@@ -1,7 +1,8 @@
 """``create``: the caller's side.
 
 While the new processes unshare and mount, the caller makes the cgroups and compiles the seccomp
-filter; a pipe brings them together. Whatever fails is undone in reverse.
+filter; a pipe brings them together, and carries what ``child`` calls the conversation. Whatever
+fails is undone in reverse.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 
 from plugrun.api import IsolationError, Mount, PlugrunError, Stdio, loads, process
 
-from plugrun_isolation_ns import apparmor, child, init, rules, seccomp
+from plugrun_isolation_ns import apparmor, child, devices, init, rules, seccomp
 from plugrun_isolation_ns.cgroups import Cgroup, Hierarchy, open_cgroup
 from plugrun_isolation_ns.state import Folder
 
@@ -36,10 +37,26 @@ def read_spec(bundle: str) -> dict[str, Any]:
 
 
 class Creation:
-    """One ``create`` on its way; ``undo`` takes back what was done so far."""
+    """One ``create`` on its way; ``undo`` takes back what was done so far.
 
-    def __init__(self, folder: Folder, bundle: str, stdio: Stdio, rootfs: Sequence[Mount]) -> None:
+    With ``outlives`` the created container stays when the caller ends, as an OCI runtime's does;
+    else it goes with the caller until it is started. ``preserved`` are descriptors that the
+    container's process keeps, from 3 on, in this order.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        bundle: str,
+        stdio: Stdio,
+        rootfs: Sequence[Mount],
+        *,
+        outlives: bool = False,
+        preserved: Sequence[int] = (),
+    ) -> None:
         self._folder = folder
+        self._outlives = outlives
+        self._preserved = tuple(preserved)
         self._bundle = os.path.abspath(bundle)
         self._stdio = stdio
         self._rootfs = rootfs
@@ -50,9 +67,14 @@ class Creation:
         linux = self._spec.get("linux") or {}
         rules.check_sysctls(linux.get("sysctl") or {}, self._namespaces)
         apparmor.check(self._spec["process"].get("apparmorProfile") or "")
+        if self._spec.get("hooks"):
+            from plugrun_isolation_ns.hooks import check_hooks
+
+            check_hooks(self._spec)
         self._cgroup: Cgroup | None = None
         self._pid = 0
         self._served: dict[int, Connection] = {}
+        self._ready = False
 
     def run(self, hierarchies: Sequence[Hierarchy], version: str, parent: str, cache: str) -> None:
         """Make the container up to the wait for ``start``."""
@@ -105,22 +127,28 @@ class Creation:
         os.close(report)
         os.close(go)
         try:
-            self._cgroup.create(linux.get("resources") or {})
+            self._cgroup.create(devices.with_defaults(linux.get("resources") or {}))
             _send(starter, seccomp.program(linux.get("seccomp"), cache))
+            for line in child.lines(reader):
+                self._hear(line, starter)
         finally:
             # The end of file makes the new processes give up.
             os.close(starter)
-            lines = child.read_lines(reader)
+            for line in child.lines(reader):
+                self._note(line)
             os.close(reader)
             child.reap(stage1)
-            self._note_pid(lines)
-        self._conclude(lines)
+        if not self._ready:
+            raise IsolationError("the container's first process died before it was ready")
+        if not self._outlives:
+            self._write_state(self._pid, process.start_time(self._pid))
 
     def _job(self, hierarchies: Sequence[Hierarchy], report: int, go: int) -> init.Job:
         root = os.path.join(self._bundle, self._spec["root"]["path"])
         assert self._cgroup is not None
         return init.Job(
             id=self._folder.id,
+            bundle=self._bundle,
             spec=self._spec,
             root_path=root,
             rootfs=self._rootfs,
@@ -133,20 +161,35 @@ class Creation:
             status_fifo=self._folder.status_fifo,
             report=report,
             go=go,
+            outlives=self._outlives,
+            preserved=self._preserved,
         )
 
-    def _note_pid(self, lines: list[str]) -> None:
-        for line in lines:
-            if line.startswith("P"):
-                self._pid = int(line[1:])
+    def _note(self, line: str) -> None:
+        if line.startswith("P"):
+            self._pid = int(line[1:])
 
-    def _conclude(self, lines: list[str]) -> None:
-        for line in lines:
-            if line.startswith("E"):
-                child.raise_reported(line)
-        if "R" not in lines or not self._pid:
-            raise IsolationError("the container's first process died before it was ready")
+    def _hear(self, line: str, starter: int) -> None:
+        """Take a line of the report, and give the answer that it waits for."""
+        self._note(line)
+        if line.startswith("E"):
+            child.raise_reported(line)
+        elif line == "H":
+            self._run_hooks()
+            os.write(starter, self._pid.to_bytes(4, "little"))
+        elif line == "R":
+            self._ready = True
+            if self._outlives:
+                self._write_state(self._pid, process.start_time(self._pid))
+                os.write(starter, b"L")
+
+    def _run_hooks(self) -> None:
+        from plugrun_isolation_ns.hooks import CREATE_RUNTIME, PRESTART, run_hooks, state_document
+
+        # Whoever asks for the state from a hook finds the process (docker's libnetwork does).
         self._write_state(self._pid, process.start_time(self._pid))
+        state = state_document(self._folder.id, "creating", self._pid, self._bundle, self._spec)
+        run_hooks(self._spec, (PRESTART, CREATE_RUNTIME), state)
 
     def _write_state(self, pid: int, started: int) -> None:
         assert self._cgroup is not None
@@ -157,6 +200,7 @@ class Creation:
                 "bundle": self._bundle,
                 "cgroup": self._cgroup.facts(),
                 "namespaces": self._namespaces.all,
+                "hooks": bool(self._spec.get("hooks")),
                 "command": ((self._spec["process"].get("args") or [""])[0]),
             }
         )

@@ -33,6 +33,25 @@ _KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_I
 _NULL = os.makedev(1, 3)
 
 
+# What a fence lets through whatever else it says: the above, the console, terminals and ptmx.
+_ALLOWED = (*[(major, minor) for _, major, minor in DEFAULT], (5, 1), (5, 2), (136, -1))
+
+
+def with_defaults(resources: dict[str, Any]) -> dict[str, Any]:
+    """Return ``linux.resources`` whose device rules, if it has any, allow the default devices.
+
+    A runtime supplies those in addition to what the spec names (config-linux.md).
+    """
+    rules = resources.get("devices")
+    if not rules:
+        return resources
+    allowed = [{"allow": True, "type": "c", "access": "rwm", "major": a} for a, _ in _ALLOWED]
+    for rule, (_, minor) in zip(allowed, _ALLOWED, strict=True):
+        if minor >= 0:
+            rule["minor"] = minor
+    return {**resources, "devices": [*rules, *allowed]}
+
+
 def make_devices(root: Root, own: list[dict[str, Any]]) -> None:
     """Make the default devices and the spec's own; one of the spec replaces a default."""
     named = {os.path.normpath(device["path"]) for device in own}
@@ -91,6 +110,8 @@ def make_links(root: Root) -> None:
     for name, to in _LINKS:
         if name == "ptmx":
             _remove(folder, name)
+        if name == "core" and not os.path.exists(to):
+            continue
         try:
             os.symlink(to, name, dir_fd=folder)
         except FileExistsError:

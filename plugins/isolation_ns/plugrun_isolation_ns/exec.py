@@ -15,6 +15,7 @@ from plugrun_isolation_ns.verbs import open_task, reopen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 
@@ -30,12 +31,20 @@ class _Job:
     seccomp_flags: int
     report: int
     status: int
+    preserved: tuple[int, ...]
 
 
-def execute(folder: Folder, spec: dict[str, Any], stdio: Stdio, cache: str) -> int:
+def execute(
+    folder: Folder,
+    spec: dict[str, Any],
+    stdio: Stdio,
+    cache: str,
+    preserved: Sequence[int] = (),
+) -> int:
     """Execute a command beside the task's own; return its PID, as a child of this process.
 
-    What ``spec`` leaves out (capabilities, limits) is as the container's own process has it.
+    It keeps the descriptors ``preserved`` as 3 and the following. What ``spec`` leaves out
+    (capabilities, limits) is as the container's own process has it.
     """
     facts = folder.read()
     task = open_task(facts)
@@ -47,7 +56,9 @@ def execute(folder: Folder, spec: dict[str, Any], stdio: Stdio, cache: str) -> i
         spec = {**bundle["process"], **spec}
         linux = _linux(bundle, spec)
         body = seccomp.program(linux.get("seccomp"), cache)
-        return _run({**facts, "id": folder.id}, spec, stdio, task, body, seccomp_flags(linux))
+        facts = {**facts, "id": folder.id}
+        kept = tuple(preserved)
+        return _run(facts, spec, stdio, task, body, seccomp_flags(linux), kept)
     finally:
         if task >= 0:
             os.close(task)
@@ -62,13 +73,32 @@ def _linux(bundle: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run(
-    facts: dict[str, Any], spec: dict[str, Any], stdio: Stdio, task: int, body: bytes, flags: int
+    facts: dict[str, Any],
+    spec: dict[str, Any],
+    stdio: Stdio,
+    task: int,
+    body: bytes,
+    flags: int,
+    preserved: tuple[int, ...],
 ) -> int:
-    reader, report = child.pipe()
-    result, status = child.pipe()
+    lowest = command.status_fd(preserved) + 1
+    reader, report = child.pipe(lowest)
+    result, status = child.pipe(lowest)
     cgroup = reopen(facts)
     namespaces = facts["namespaces"]
-    job = _Job(facts["id"], spec, stdio, task, namespaces, cgroup, body, flags, report, status)
+    job = _Job(
+        facts["id"],
+        spec,
+        stdio,
+        task,
+        namespaces,
+        cgroup,
+        body,
+        flags,
+        report,
+        status,
+        preserved,
+    )
     stage1 = child.fork(lambda: _stage1(job), report)
     os.close(report)
     os.close(status)
@@ -106,7 +136,7 @@ def _stage1(job: _Job) -> None:
     child.hide()
     stdio = job.stdio
     keep = (job.report, job.status, job.task, stdio.stdin, stdio.stdout, stdio.stderr)
-    child.close_others(*keep)
+    child.close_others(*keep, *job.preserved)
     command.set_oom_score(job.process.get("oomScoreAdj", 0))
     if not job.cgroup.before_clone:
         job.cgroup.join()
@@ -128,16 +158,18 @@ def _process(job: _Job) -> None:
         process.setns(job.task, process.CLONE_NEWCGROUP)
     child.reset_signals()
     child.set_stdio(job.stdio)
-    child.close_others(0, 1, 2, job.report, job.status)
+    last = command.status_fd(job.preserved)
+    preserved = tuple(child.above(fd, max(10, last + 1)) for fd in job.preserved)
+    child.close_others(0, 1, 2, job.report, job.status, *preserved)
     child.own_session(job.stdio)
     join_keyring(job.id)
-    program = child.above(trampoline.sealed_file(), 4)
-    status = child.above(job.status, 4)
+    program = child.above(trampoline.sealed_file(last), last + 1)
+    status = child.above(job.status, last + 1)
     launch = command.Launch(job.process, job.seccomp, job.seccomp_flags)
     launch.become_user(terminal=job.stdio.terminal)
     child.die_with_parent()
     launch.enter_folder()
     launch.find()
     child.live_on()
-    command.leave_only(status, program, job.report)
+    command.leave_only(status, program, job.report, preserved=preserved)
     launch.execute(program)

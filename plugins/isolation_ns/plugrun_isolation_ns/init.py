@@ -32,6 +32,7 @@ class Job:
     """All that the new processes need to know, as the caller put it together."""
 
     id: str
+    bundle: str
     spec: dict[str, Any]
     root_path: str
     rootfs: Sequence[Mount]
@@ -44,6 +45,8 @@ class Job:
     status_fifo: str
     report: int
     go: int
+    outlives: bool
+    preserved: tuple[int, ...]
 
 
 class Go:
@@ -56,9 +59,12 @@ class Go:
     def wait(self) -> bytes:
         """Return the filter; end if the caller gave up or died."""
         if self._data is None:
-            head = _read_exactly(self._fd, 4)
-            self._data = _read_exactly(self._fd, int.from_bytes(head, "little"))
+            self._data = self.answer(int.from_bytes(self.answer(4), "little"))
         return self._data
+
+    def answer(self, size: int) -> bytes:
+        """Return so many bytes of what the caller says next; end if it gave up or died."""
+        return _read_exactly(self._fd, size)
 
 
 def _read_exactly(fd: int, size: int) -> bytes:
@@ -77,7 +83,7 @@ def stage1(job: Job) -> None:
     child.hide()
     stdio = job.stdio
     own = (stdio.stdin, stdio.stdout, stdio.stderr, stdio.devpts)
-    kept = (*job.served.values(), *[fd for fd in own if fd >= 0])
+    kept = (*job.served.values(), *job.preserved, *[fd for fd in own if fd >= 0])
     child.close_others(job.report, job.go, *kept)
     go = Go(job.go)
     joined = _open_joined(job.namespaces)
@@ -110,23 +116,31 @@ class _Init:
         self._linux = job.spec.get("linux") or {}
         self._go = go
         self._joined = False
+        self._state: dict[str, Any] = {}
+        self._preserved = job.preserved
         self._cgroup_namespace = joined.get(process.CLONE_NEWCGROUP, -1)
 
     def run(self) -> None:
         """Set everything up, report, wait for the start, execute."""
         child.die_with_parent()
         self._own_process()
-        start = child.above(os.open(self._job.start_fifo, os.O_RDWR | os.O_CLOEXEC), 4)
-        status = child.above(os.open(self._job.status_fifo, os.O_RDWR | os.O_CLOEXEC), 4)
-        program = child.above(trampoline.sealed_file(), 4)
+        last = command.status_fd(self._preserved)
+        start = child.above(os.open(self._job.start_fifo, os.O_RDWR | os.O_CLOEXEC), last + 1)
+        status = child.above(os.open(self._job.status_fifo, os.O_RDWR | os.O_CLOEXEC), last + 1)
+        program = child.above(trampoline.sealed_file(last), last + 1)
         self._own_namespaces()
         self._make_root()
         launch = self._become_user()
         child.say(self._job.report, "R")
+        if self._job.outlives:
+            self._go.answer(1)
+            child.live_on()
         os.close(self._job.report)
         _wait_for_start(start)
         child.live_on()
-        command.leave_only(status, program)
+        if self._state:
+            self._start_hooks(status)
+        command.leave_only(status, program, preserved=self._preserved)
         self._execute(launch, program)
 
     def _own_process(self) -> None:
@@ -134,6 +148,10 @@ class _Init:
         self._devpts = child.set_stdio(self._job.stdio)
         keep = [fd for fd in (self._cgroup_namespace, self._devpts) if fd >= 0]
         keep += self._job.served.values()
+        # Out of the way of 0 to 3, and of what is opened from here on.
+        lowest = max(10, command.status_fd(self._preserved) + 1)
+        self._preserved = tuple(child.above(fd, lowest) for fd in self._preserved)
+        keep += self._preserved
         child.close_others(0, 1, 2, self._job.report, self._job.go, *keep)
         child.own_session(self._job.stdio)
         join_keyring(self._job.id)
@@ -164,12 +182,35 @@ class _Init:
         _make_cwd(root, spec["process"].get("cwd") or "/")
         self._guard(root)
         self._join_cgroup()
+        if spec.get("hooks"):
+            self._create_hooks()
         root.enter()
         # Not before: pivot_root(2) moves nothing that is shared.
         propagation = mounting.PROPAGATION.get(linux.get("rootfsPropagation") or "", 0)
         if propagation:
             mounting.mount("", "/", "", propagation)
         child.forbid_imports()
+
+    def _create_hooks(self) -> None:
+        """Let the caller run its hooks, then run this namespace's, while the root is the host's."""
+        from plugrun_isolation_ns import hooks
+
+        child.say(self._job.report, "H")
+        pid = int.from_bytes(self._go.answer(4), "little")
+        job = self._job
+        self._state = hooks.state_document(job.id, "creating", pid, job.bundle, job.spec)
+        hooks.run_hooks(job.spec, (hooks.CREATE_CONTAINER,), self._state)
+
+    def _start_hooks(self, status: int) -> None:
+        """Run the image's own hooks; what fails is told where ``start`` waits for the command."""
+        from plugrun_isolation_ns import hooks  # loaded before, by _create_hooks
+
+        try:
+            state = {**self._state, "status": "created"}
+            hooks.run_hooks(self._spec, (hooks.START_CONTAINER,), state)
+        except IsolationError as error:
+            os.write(status, bytes(4) + error.message.encode())
+            raise
 
     def _fill_dev(self, root: Root, listed: list[dict[str, Any]], terminal: int) -> None:
         for mount in listed:
@@ -223,7 +264,7 @@ class _Init:
         try:
             launch.execute(program)
         except OSError as error:
-            os.write(trampoline.STATUS_FD, (error.errno or 1).to_bytes(4, "little"))
+            os.write(command.status_fd(self._preserved), (error.errno or 1).to_bytes(4, "little"))
             raise
 
 

@@ -50,8 +50,10 @@ _BY_CONTROLLER = {
 class NamespaceIsolation:
     """Namespaces, cgroups, capabilities and seccomp, by system calls from this process."""
 
-    def __init__(self, state: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, state: str, options: Mapping[str, Any], *, outlives: bool = False) -> None:
+        """Keep state below ``state``; see ``Creation`` for ``outlives``."""
         self._state = state
+        self._outlives = outlives
         self._wanted = options.get("cgroup_version", "auto")
         self._parent = options.get("cgroup_parent", "plugrun").strip("/")
         self._found: tuple[Hierarchy, ...] | None = None
@@ -89,7 +91,15 @@ class NamespaceIsolation:
 
         self._hierarchies()
 
-    def create(self, id: str, bundle: str, stdio: Stdio, rootfs: Sequence[Mount] = ()) -> Task:
+    def create(
+        self,
+        id: str,
+        bundle: str,
+        stdio: Stdio,
+        rootfs: Sequence[Mount] = (),
+        *,
+        preserved: Sequence[int] = (),
+    ) -> Task:
         """Make the container up to the point before its command runs."""
         from plugrun_isolation_ns.create import Creation
 
@@ -99,7 +109,10 @@ class NamespaceIsolation:
         found = self._hierarchies()
         version = choose(found, self._wanted)
         cache = os.path.join(self._state, ".seccomp")
-        Creation(folder, bundle, stdio, rootfs).run(found, version, self._parent, cache)
+        creation = Creation(
+            folder, bundle, stdio, rootfs, outlives=self._outlives, preserved=preserved
+        )
+        creation.run(found, version, self._parent, cache)
         return folder.task()
 
     def start(self, id: str) -> None:
@@ -124,12 +137,14 @@ class NamespaceIsolation:
 
         delete(Folder(self._state, id), force=force)
 
-    def exec(self, id: str, process: Process, stdio: Stdio) -> int:
+    def exec(
+        self, id: str, process: Process, stdio: Stdio, *, preserved: Sequence[int] = ()
+    ) -> int:
         """Execute one more command in a running container; return its PID."""
         from plugrun_isolation_ns.exec import execute
 
         cache = os.path.join(self._state, ".seccomp")
-        return execute(Folder(self._state, id), dict(process), stdio, cache)
+        return execute(Folder(self._state, id), dict(process), stdio, cache, preserved)
 
     def pause(self, id: str) -> None:
         """Stop every process of a running container where it is; return when they have."""

@@ -19,7 +19,6 @@ FLAGS = {
     "cgroup": process.CLONE_NEWCGROUP,
 }
 _REFUSED = (
-    ("hooks", "hooks"),
     ("linux", "uidMappings"),
     ("linux", "gidMappings"),
     ("linux", "timeOffsets"),
@@ -127,8 +126,7 @@ def check_names(spec: dict[str, Any], namespaces: Namespaces) -> None:
 def check(spec: dict[str, Any]) -> None:
     """Refuse what this backend does not do, rather than leave it out."""
     for room, name in _REFUSED:
-        value = spec.get(name) if room == name else (spec.get(room) or {}).get(name)
-        if value:
+        if (spec.get(room) or {}).get(name):
             raise BackendUnavailable(
                 f"isolation ns does not implement {name} of the runtime spec",
                 hint="leave it away, or use a backend that stands on runc or crun",

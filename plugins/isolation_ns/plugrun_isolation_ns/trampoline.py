@@ -12,7 +12,7 @@ It is called as ``[path, argv[0], argv[1], ...]`` and does::
     write(3, &errno, 4); exit_group(errno == ENOENT ? 127 : 126)
 
 so that the reader of descriptor 3 sees the end of file when the command was executed, and
-otherwise four bytes of errno.
+otherwise four bytes of errno. Where the command keeps descriptors from 3 on, it is the next one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import os
 from plugrun_isolation_ns.arch import machine
 
 STATUS_FD = 3
+MOST_STATUS_FD = 127  # what one byte of an instruction can say
 
 # Each line is one instruction, as objdump shows it; the stack pointer is at argc, argv[0], ...
 _X86_64 = (
@@ -93,10 +94,15 @@ _BASE = 0x400000
 _HEADERS = 64 + 56
 
 
-def elf(name: str) -> bytes:
+# The instruction that loads STATUS_FD.
+_LOAD_STATUS = {"x86_64": "6a03", "aarch64": "600080d2"}
+
+
+def elf(name: str, status_fd: int = STATUS_FD) -> bytes:
     """Return the whole program for an architecture: an ELF file with one segment (elf(5))."""
     elf_machine, lines = _CODE[name]
-    code = bytes.fromhex("".join(lines))
+    load = _load(name, status_fd)
+    code = b"".join(load if line == _LOAD_STATUS[name] else bytes.fromhex(line) for line in lines)
     size = _HEADERS + len(code)
     words: list[tuple[bytes | int, int]] = [
         (b"\x7fELF\x02\x01\x01", 16),  # 64 bits, little endian, version 1
@@ -123,6 +129,13 @@ def elf(name: str) -> bytes:
     return b"".join(_field(value, width) for value, width in words) + code
 
 
+def _load(name: str, status_fd: int) -> bytes:
+    """Return the instruction that loads another descriptor's number."""
+    if name == "x86_64":
+        return bytes((0x6A, status_fd))  # push imm8
+    return (0xD2800000 | status_fd << 5).to_bytes(4, "little")  # mov x0, #imm16
+
+
 def _field(value: bytes | int, width: int) -> bytes:
     if isinstance(value, bytes):
         return value.ljust(width, b"\0")
@@ -134,7 +147,7 @@ _F_ADD_SEALS = 1033
 _SEAL_ALL = 0x1 | 0x2 | 0x4 | 0x8  # SEAL, SHRINK, GROW, WRITE
 
 
-def sealed_file() -> int:
+def sealed_file(status_fd: int = STATUS_FD) -> int:
     """Return a descriptor of the program in memory that nobody can change any more."""
     import fcntl
 
@@ -144,6 +157,6 @@ def sealed_file() -> int:
         fd = os.memfd_create("plugrun-exec", flags | _MFD_EXEC)
     except OSError:
         fd = os.memfd_create("plugrun-exec", flags)
-    os.write(fd, elf(machine()))
+    os.write(fd, elf(machine(), status_fd))
     fcntl.fcntl(fd, _F_ADD_SEALS, _SEAL_ALL)
     return fd

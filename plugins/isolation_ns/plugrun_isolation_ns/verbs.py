@@ -11,6 +11,7 @@ from plugrun.api import (
     RUNNING,
     STOPPED,
     Conflict,
+    IsolationError,
     NoSuchContainer,
     libc,
     process,
@@ -23,6 +24,7 @@ from plugrun_isolation_ns.state import Folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from plugrun.api import Stats
@@ -47,8 +49,61 @@ def start(folder: Folder) -> None:
         error = _read_to_end(result)
     finally:
         os.close(lock)
+    _raise_start_error(error, facts)
+    _run_poststart(folder, facts)
+
+
+def _raise_start_error(error: bytes, facts: dict[str, Any]) -> None:
+    number = int.from_bytes(error[:4], "little")
+    if number:
+        raise execution_error(number, facts.get("command", ""))
     if error:
-        raise execution_error(int.from_bytes(error[:4], "little"), facts.get("command", ""))
+        raise IsolationError(error[4:].decode("utf-8", "replace"))
+
+
+def _run_poststart(folder: Folder, facts: dict[str, Any]) -> None:
+    """Run the hooks that follow the command's start; one that fails ends the container."""
+    if not facts.get("hooks"):
+        return
+    from plugrun_isolation_ns.create import read_spec
+    from plugrun_isolation_ns.hooks import POSTSTART, run_hooks, state_document
+
+    spec, bundle = read_spec(facts["bundle"]), facts["bundle"]
+    try:
+        run_hooks(
+            spec, (POSTSTART,), state_document(folder.id, RUNNING, facts["pid"], bundle, spec)
+        )
+    except IsolationError:
+        try:
+            kill(folder, _SIGKILL, everyone=True)
+        except Conflict:
+            pass  # it has ended by itself
+        raise
+
+
+def _run_poststop(folder: Folder, facts: dict[str, Any], warn: Callable[[str], None]) -> None:
+    """Run the hooks that follow a container's deletion; nothing depends on them any more."""
+    if not facts.get("hooks"):
+        return
+    from plugrun_isolation_ns.create import read_spec
+    from plugrun_isolation_ns.hooks import POSTSTOP, run_hooks_to_the_end, state_document
+
+    bundle = facts["bundle"]
+    try:
+        spec = read_spec(bundle)
+    except IsolationError as error:
+        warn(f"poststop hooks: {error.message}")
+        return
+    state = state_document(folder.id, STOPPED, 0, bundle, spec)
+    run_hooks_to_the_end(spec, POSTSTOP, state, warn)
+
+
+def _warn(message: str) -> None:
+    """Tell on the standard error, where there is one."""
+    try:
+        os.write(2, f"plugrun: warning: {message}\n".encode())
+    except OSError:
+        return
 
 
 def _read_to_end(fd: int) -> bytes:
@@ -115,8 +170,8 @@ def reopen(facts: dict[str, Any]) -> Cgroup:
     return CgroupV1.of_facts(noted)
 
 
-def delete(folder: Folder, *, force: bool) -> None:
-    """Remove what is left of a task; every step can be repeated."""
+def delete(folder: Folder, *, force: bool, warn: Callable[[str], None] = _warn) -> None:
+    """Remove what is left of a task; every step can be repeated. Poststop hooks come last."""
     lock = folder.lock()
     try:
         if not os.path.isdir(folder.path):
@@ -132,6 +187,7 @@ def delete(folder: Folder, *, force: bool) -> None:
         folder.remove()
     finally:
         os.close(lock)
+    _run_poststop(folder, facts, warn)
 
 
 def _end(folder: Folder, facts: dict[str, Any], fd: int, *, force: bool) -> None:

@@ -7,8 +7,8 @@ from plugrun.engine.create import command, merge_environment
 from plugrun.engine.etcfiles import without_loopback
 from plugrun.engine.names import random_name
 from plugrun.engine.request import RunRequest
-from plugrun.engine.signals import signal_number
 from plugrun.errors import InvalidArgument
+from plugrun.linux.signalnames import signal_number
 from plugrun.model.image import ImageConfig
 
 

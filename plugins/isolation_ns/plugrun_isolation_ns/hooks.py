@@ -1,0 +1,136 @@
+"""The spec's hooks: programs that are called at points of a container's life.
+
+Source: opencontainers/runtime-spec 1.2, config.md "POSIX-platform Hooks". Each gets the state of
+the container as JSON on its standard input. All are run from where they can be reaped by whoever
+called them, with no descriptors but 0, 1 and 2, and exactly the environment they name.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+
+from plugrun.api import IsolationError, dumps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+SPEC_VERSION = "1.2.0"
+
+# Before the root is changed: by the caller, in its own namespaces.
+PRESTART = "prestart"
+CREATE_RUNTIME = "createRuntime"
+# Before the root is changed: by the container's process, in the container's namespaces.
+CREATE_CONTAINER = "createContainer"
+# After the start was asked for: by the container's process, in its root.
+START_CONTAINER = "startContainer"
+# By the caller again.
+POSTSTART = "poststart"
+POSTSTOP = "poststop"
+
+KINDS = (PRESTART, CREATE_RUNTIME, CREATE_CONTAINER, START_CONTAINER, POSTSTART, POSTSTOP)
+_MOST_OUTPUT = 4096  # bytes of what a hook printed that an error quotes
+_SIGKILL = 9
+
+
+def check_hooks(spec: Mapping[str, Any]) -> None:
+    """Refuse hooks that no runtime could run: config.md wants an absolute path, a timeout > 0."""
+    for kind, listed in (spec.get("hooks") or {}).items():
+        if kind not in KINDS:
+            raise IsolationError(f"the runtime spec has no hook {kind}")
+        for hook in listed or []:
+            if not str(hook.get("path", "")).startswith("/"):
+                raise IsolationError(f"{kind} hook: its path is not absolute: {hook.get('path')!r}")
+            if hook.get("timeout") is not None and hook["timeout"] <= 0:
+                raise IsolationError(f"{kind} hook {hook['path']}: its timeout is not above zero")
+
+
+def hooks_of(spec: Mapping[str, Any], *kinds: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return a spec's hooks of these kinds, in the order they are to run."""
+    listed = spec.get("hooks") or {}
+    return [(kind, hook) for kind in kinds for hook in listed.get(kind) or []]
+
+
+def state_document(
+    id: str, status: str, pid: int, bundle: str, spec: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a container's state as runtime.md has it."""
+    document: dict[str, Any] = {"ociVersion": SPEC_VERSION, "id": id, "status": status}
+    if pid:
+        document["pid"] = pid
+    document["bundle"] = bundle
+    if spec.get("annotations"):
+        document["annotations"] = spec["annotations"]
+    return document
+
+
+def run_hooks(spec: Mapping[str, Any], kinds: Sequence[str], state: Mapping[str, Any]) -> None:
+    """Run hooks in their order; the first that fails raises IsolationError, and ends it."""
+    for kind, hook in hooks_of(spec, *kinds):
+        _run(kind, hook, dumps(state).encode())
+
+
+def run_hooks_to_the_end(
+    spec: Mapping[str, Any], kind: str, state: Mapping[str, Any], warn: Callable[[str], None]
+) -> None:
+    """Run hooks in their order; one that fails is told, and the rest goes on."""
+    for _, hook in hooks_of(spec, kind):
+        try:
+            _run(kind, hook, dumps(state).encode())
+        except IsolationError as error:
+            warn(error.message)
+
+
+def _run(kind: str, hook: Mapping[str, Any], state: bytes) -> None:
+    path = hook["path"]
+    given, printed = _memory(state), _memory(b"")
+    try:
+        actions = [
+            (os.POSIX_SPAWN_DUP2, given, 0),
+            (os.POSIX_SPAWN_DUP2, printed, 1),
+            (os.POSIX_SPAWN_DUP2, printed, 2),
+        ]
+        environment = dict(item.partition("=")[::2] for item in hook.get("env") or [])
+        try:
+            pid = os.posix_spawn(
+                path, hook.get("args") or [path], environment, file_actions=actions
+            )
+        except OSError as error:
+            reason = (error.strerror or "").lower()
+            raise IsolationError(f"{kind} hook {path}: {reason}") from None
+        failure = _wait(pid, hook.get("timeout"))
+        if failure:
+            text = os.pread(printed, _MOST_OUTPUT, 0).decode("utf-8", "replace").strip()
+            raise IsolationError(f"{kind} hook {path}: {failure}" + (f": {text}" if text else ""))
+    finally:
+        os.close(given)
+        os.close(printed)
+
+
+def _memory(content: bytes) -> int:
+    fd = os.memfd_create("plugrun-hook", os.MFD_CLOEXEC)
+    os.write(fd, content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _wait(pid: int, timeout: float | None) -> str:
+    """Wait for a hook's end; return what went wrong, if anything."""
+    fd = os.pidfd_open(pid)
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        in_time = poll.poll(None if timeout is None else timeout * 1000)
+        if not in_time:
+            os.kill(pid, _SIGKILL)
+    finally:
+        os.close(fd)
+    _, status = os.waitpid(pid, 0)
+    if not in_time:
+        return f"still running after {timeout} s"
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        return f"killed by signal {-code}"
+    return f"exit code {code}" if code else ""
