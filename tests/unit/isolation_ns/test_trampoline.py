@@ -36,6 +36,14 @@ def test_is_what_the_comments_say(machine, tmp_path):
     assert disassemble(machine, tmp_path) == said
 
 
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_another_status_descriptor_changes_the_two_loads_alone(machine, tmp_path):
+    usual, other = trampoline.elf(machine), trampoline.elf(machine, trampoline.MOST_STATUS_FD)
+    assert len(usual) == len(other)
+    assert sum(a != b for a, b in zip(usual, other, strict=True)) <= 4
+    assert usual != other
+
+
 def execute(tmp_path, *argv: str) -> tuple[int, bytes, str]:
     """Execute the trampoline as the backend does, with the status pipe as descriptor 3."""
     program = tmp_path / "trampoline"

@@ -30,6 +30,10 @@ class Terminal:
             raise UsageError("--console-socket is for a process with a terminal")
         if wanted and not address and not foreground:
             raise UsageError("a detached process with a terminal needs --console-socket")
+        if foreground:
+            from plugrun_isolation_ns.oci.following import hold_signals
+
+            hold_signals()
         self._address = address
         self._fds: list[int] = []
         if wanted and inside:

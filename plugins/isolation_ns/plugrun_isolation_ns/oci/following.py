@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _KEPT = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGURG, signal.SIGPIPE}
+PASSED = signal.valid_signals() - _KEPT
+
+
+def hold_signals() -> None:
+    """Let signals wait until there is a process to pass them on to: ``Following.run``."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED)
 
 
 class Following:
@@ -25,8 +31,9 @@ class Following:
 
     def run(self) -> int:
         """Return the exit code, or 128 and the signal that ended it."""
-        for number in signal.valid_signals() - _KEPT:
+        for number in PASSED:
             signal.signal(number, self._pass_on)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED)
         if self._master < 0:
             return self._wait()
         outer = terminal.first_terminal()
