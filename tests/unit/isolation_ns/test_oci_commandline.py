@@ -8,7 +8,20 @@ from plugrun_isolation_ns.oci.commandline import parse
 
 
 def test_what_containerds_shim_calls():
-    words = "--root /r --log /l --log-format json create --bundle /b --pid-file /p ID".split()
+    words = [
+        "--root",
+        "/r",
+        "--log",
+        "/l",
+        "--log-format",
+        "json",
+        "create",
+        "--bundle",
+        "/b",
+        "--pid-file",
+        "/p",
+        "ID",
+    ]
     own, line = parse(words)
     assert (own.value("root"), own.value("log"), own.value("log-format")) == ("/r", "/l", "json")
     assert (line.command, line.value("bundle"), line.value("pid-file")) == ("create", "/b", "/p")
