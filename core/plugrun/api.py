@@ -99,6 +99,7 @@ if TYPE_CHECKING:
     from plugrun.interfaces.transport import Destination as Destination
     from plugrun.interfaces.transport import Resolved as Resolved
     from plugrun.interfaces.transport import Transport as Transport
+    from plugrun.layers import expansion as expansion
     from plugrun.layers.archive import archive_tree as archive_tree
     from plugrun.layers.removal import remove_tree as remove_tree
     from plugrun.layers.tarsink import TarSink as TarSink
@@ -257,6 +258,7 @@ _HOMES = {
         "Attachment",
         "Network",
     ),
+    "plugrun.layers": ("expansion",),
     "plugrun.layers.archive": ("archive_tree",),
     "plugrun.layers.removal": ("remove_tree",),
     "plugrun.layers.tarsink": ("TarSink",),

@@ -2,7 +2,7 @@
 
 The magic number decides and not the media type: registries are full of layers whose media type
 says gzip and that are plain tar. Output comes in pieces of bounded
-size, so a bomb costs disk (which is bounded by the file system) and never memory.
+size, so a bomb costs disk and never memory; how much is in ``expansion``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from plugrun.errors import Corrupt
+from plugrun.layers.expansion import bounded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,16 +34,17 @@ _ZSTD_SKIPPABLE = tuple(bytes((0x50 + n, 0x2A, 0x4D, 0x18)) for n in range(16))
 def decompress(fd: int) -> Iterator[bytes]:
     """Yield a blob's uncompressed bytes from the start of a seekable file, at most 1 MiB each.
 
-    Raise Corrupt if it is truncated or not what its magic number says.
+    Raise Corrupt if it is truncated or not what its magic number says, and HostileArchive if it
+    comes to more than ``expansion.largest`` allows.
     """
     magic = os.pread(fd, MAGIC_LENGTH, 0)
     os.lseek(fd, 0, os.SEEK_SET)
     if magic[:2] == GZIP_MAGIC:
-        return _gzip(fd)
+        return bounded(_gzip(fd), fd)
     if magic[:4] == ZSTD_MAGIC or magic[:4] in _ZSTD_SKIPPABLE:
-        return _zstd(fd)
+        return bounded(_zstd(fd), fd)
     if magic[:3] == BZIP2_MAGIC or magic == XZ_MAGIC:
-        return _rare(fd, magic)
+        return bounded(_rare(fd, magic), fd)
     return _plain(fd)
 
 

@@ -11,7 +11,7 @@ import io
 import os
 import stat
 
-from plugrun.api import Corrupt, InvalidArgument, NoSpace, TransportError
+from plugrun.api import Corrupt, InvalidArgument, NoSpace, TransportError, expansion
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,12 @@ def _is_compressed(start: bytes) -> bool:
 
 
 def _plain(fd: int, start: bytes) -> Iterator[bytes]:
-    source = _input(fd, b"" if stat.S_ISREG(os.fstat(fd).st_mode) else start)
+    source = _Input(fd, b"" if stat.S_ISREG(os.fstat(fd).st_mode) else start)
+    unpacked = _unpacked(source, start)
+    return source if unpacked is None else _bounded(unpacked, source)
+
+
+def _unpacked(source: Iterator[bytes], start: bytes) -> Iterator[bytes] | None:
     if start.startswith(_GZIP):
         from isal import igzip_lib
 
@@ -82,14 +87,36 @@ def _plain(fd: int, start: bytes) -> Iterator[bytes]:
         return _inflated(source, lambda: lzma.LZMADecompressor(memlimit=256 << 20))
     if start.startswith(_ZSTD):
         return _zstd(source)
-    return source
+    return None
 
 
-def _input(fd: int, start: bytes) -> Iterator[bytes]:
-    if start:
-        yield start
-    while piece := os.read(fd, _INPUT):
+def _bounded(pieces: Iterator[bytes], source: _Input) -> Iterator[bytes]:
+    """Pass on what a compressed archive comes to; raise HostileArchive if that is too much."""
+    made = 0
+    for piece in pieces:
+        made += len(piece)
+        expansion.check(made, expansion.largest(source.count))
         yield piece
+
+
+class _Input:
+    """What is read, in pieces; ``count`` is how many bytes that were."""
+
+    def __init__(self, fd: int, start: bytes) -> None:
+        self._fd = fd
+        self._start = start
+        self.count = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece, self._start = self._start, b""
+        piece = piece or os.read(self._fd, _INPUT)
+        if not piece:
+            raise StopIteration
+        self.count += len(piece)
+        return piece
 
 
 def _inflated(source: Iterator[bytes], make: Any) -> Iterator[bytes]:

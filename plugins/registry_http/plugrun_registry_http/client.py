@@ -13,12 +13,12 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from plugrun.api import Corrupt, TransportError, Unauthorized, record
-from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 
 from plugrun_registry_http.challenge import answerable
 from plugrun_registry_http.faults import Passing, mapped, refusal
 from plugrun_registry_http.places import is_loopback
+from plugrun_registry_http.stall import TimedAdapter
 from plugrun_registry_http.tokens import Question, Tokens, nobody
 
 TYPE_CHECKING = False
@@ -80,7 +80,7 @@ class Client:
     ) -> None:
         self._trust = trust
         self._timeout = (min(timeout, _CONNECT), timeout)
-        self._adapter = HTTPAdapter(pool_connections=PARALLEL, pool_maxsize=PARALLEL)
+        self._adapter = TimedAdapter(pool_connections=PARALLEL, pool_maxsize=PARALLEL)
         self._tokens = Tokens(self._token, now, find)
 
     def get(

@@ -31,7 +31,13 @@ def plugrun_options() -> tuple[Option, ...]:
             "folder with one for each registry (HOST[:PORT]): *.crt to trust, *.cert with *.key to "
             "show",
         ),
-        Option("timeout", "integer", 60, "seconds without a byte after which a source has stalled"),
+        Option(
+            "timeout",
+            "integer",
+            60,
+            "seconds without a byte, or with next to none, after which a source has stalled "
+            "(PLUGRUN_HTTP_STALL_TIMEOUT goes before it)",
+        ),
         Option("retries", "integer", 6, "how often a passing failure is tried again"),
     )
 

@@ -18,6 +18,7 @@ from plugrun.api import (
 from plugrun_registry_http.client import Client, Request, whole
 from plugrun_registry_http.dockerconfig import Credentials, DockerConfig, key_of
 from plugrun_registry_http.places import Trust, places
+from plugrun_registry_http.stall import stall_timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 _DEFAULT = "docker.io"
 # Docker Hub's search answers under another name than its images have.
 _SEARCHED = {_DEFAULT: "index.docker.io"}
-_TIMEOUT = 60
 _LARGEST = 8 << 20
 
 
@@ -44,7 +44,7 @@ class RegistryServer:
         if key_of(self._host) != self._host:
             self._host = _DEFAULT
         self._trust = Trust(options.get("insecure", ()), options.get("certificates", ""))
-        self._timeout = float(options.get("timeout", _TIMEOUT))
+        self._timeout = stall_timeout(options)
         self._config = DockerConfig()
 
     @property

@@ -28,6 +28,7 @@ from plugrun_registry_http.documents import document
 from plugrun_registry_http.faults import Passing
 from plugrun_registry_http.patience import Patience
 from plugrun_registry_http.places import Trust, places
+from plugrun_registry_http.stall import stall_timeout
 from plugrun_registry_http.stream import Download
 from plugrun_registry_http.tags import all_tags
 from plugrun_registry_http.uploads import Uploads
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-_TIMEOUT = 60
 _RETRIES = 6
 # A mirror that fails is not worth waiting for: the next place is asked at once.
 _MIRROR_RETRIES = 1
@@ -83,7 +83,7 @@ class RegistryTransport:
         self._closed = threading.Event()
         trust = Trust(options.get("insecure", ()), options.get("certificates", ""))
         self._places = places(reference.host, options.get("mirrors", {}), trust)
-        self._client = Client(trust, float(options.get("timeout", _TIMEOUT)), find=_known_to)
+        self._client = Client(trust, stall_timeout(options), find=_known_to)
         self._pause = pause or self._closed.wait
         self._retries = int(options.get("retries", _RETRIES))
         own = tuple(place for place in self._places if not place.mirror)
