@@ -94,9 +94,12 @@ if TYPE_CHECKING:
     from plugrun.interfaces.transport import PARALLEL as PARALLEL
     from plugrun.interfaces.transport import PULL as PULL
     from plugrun.interfaces.transport import PUSH as PUSH
+    from plugrun.interfaces.transport import REPOSITORY as REPOSITORY
     from plugrun.interfaces.transport import RESUME as RESUME
     from plugrun.interfaces.transport import Collection as Collection
     from plugrun.interfaces.transport import Destination as Destination
+    from plugrun.interfaces.transport import Referrer as Referrer
+    from plugrun.interfaces.transport import Repository as Repository
     from plugrun.interfaces.transport import Resolved as Resolved
     from plugrun.interfaces.transport import Transport as Transport
     from plugrun.layers import expansion as expansion
@@ -247,9 +250,12 @@ _HOMES = {
         "PARALLEL",
         "PULL",
         "PUSH",
+        "REPOSITORY",
         "RESUME",
         "Collection",
         "Destination",
+        "Referrer",
+        "Repository",
         "Resolved",
         "Transport",
     ),

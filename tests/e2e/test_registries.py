@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.conftest import HOST_IMAGE
 from tests.e2e.terminal import Terminal
-from tests.registry import Registry, make_image, running_registry, tar_of
+from tests.registry import INDEX, Blob, Registry, make_image, running_registry, tar_of
 from tests.tokenserver import TokenServer
 
 USER, PASSWORD = "alice", "secret"
@@ -334,3 +334,37 @@ def test_tokens_are_fetched_with_the_name_and_password(alone, tokens, config, im
     alone("pull", "-q", two)
     assert id_of(alone, two) == id
     assert server.asked[-1][1] == ""
+
+
+# -- a repository as others see it ------------------------------------------------------------
+
+
+def test_tags_are_listed_and_images_deleted(plugrun, registry):
+    image = make_image([tar_of({"x": os.urandom(100)})])
+    for tag in ("a", "b"):
+        registry.push("repository/app", image, tag)
+    name = f"{registry.host}/repository/app"
+    assert sorted(plugrun.out("registry", "tags", name).split()) == ["a", "b"]
+    # This registry, as most, deletes by digest alone; a tag is never taken for more than itself.
+    done = plugrun("registry", "rm", f"{name}:a", code=1)
+    assert "by its digest" in done.stderr
+    assert sorted(plugrun.out("registry", "tags", name).split()) == ["a", "b"]
+    told = plugrun.out("registry", "rm", f"{name}@{image.manifest.digest}")
+    assert told == f"{name}@{image.manifest.digest}"
+    assert plugrun("pull", f"{name}:a", code=1).returncode == 1
+    assert "neither a tag" in plugrun("registry", "rm", name, code=1).stderr
+    assert "no registry" in plugrun("registry", "tags", "host:sh", code=1).stderr
+
+
+def test_referrers_by_the_tag_of_a_digest(plugrun, registry):
+    """docker-registry 2.8 knows no referrers: a client keeps their index under a tag."""
+    image = make_image([tar_of({"x": b"x"})])
+    name = registry.push("repository/signed", image, "1")
+    assert plugrun.out("registry", "referrers", name) == "DIGEST    TYPE      SIZE"
+    entry = {**image.manifest.descriptor, "artifactType": "application/x.sbom"}
+    listed = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
+    tag = image.manifest.digest.replace(":", "-")
+    registry.put_manifest("repository/signed", tag, Blob(INDEX, json.dumps(listed).encode()))
+    told = plugrun.out("registry", "referrers", "--format", "{{.Digest}} {{.Type}}", name)
+    assert told == f"{image.manifest.digest[:19]} application/x.sbom"
+    assert plugrun.out("registry", "referrers", "--type", "other", "--format", "json", name) == ""

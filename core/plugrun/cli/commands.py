@@ -9,6 +9,7 @@ GROUPS = {
     "config": "See the configuration",
     "container": "Work with containers",
     "image": "Work with images",
+    "registry": "Work with the images of a registry's repository",
     "storage": "Work with storages: where images and containers keep their files",
     "system": "Work with this installation",
     "volume": "Work with volumes",

@@ -54,6 +54,8 @@ Capabilities
     ``fetch`` from an offset costs only the rest.
 ``offline``
     Needs no network.
+``repository``
+    ``tags``, ``referrers`` and ``delete`` work: others see the images there.
 """
 
 from __future__ import annotations
@@ -63,7 +65,7 @@ from plugrun.model.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Protocol
 
     from plugrun.model.descriptor import Descriptor, Platform
@@ -80,6 +82,7 @@ PARALLEL = "parallel"
 MOUNT = "mount"
 RESUME = "resume"
 OFFLINE = "offline"
+REPOSITORY = "repository"
 
 
 @record
@@ -96,6 +99,15 @@ class Resolved:
     raw: bytes
     source: str
     also: tuple[str, ...] = ()
+
+
+@record
+class Referrer:
+    """A manifest that names an image as its subject: a signature, an SBOM, an attestation."""
+
+    manifest: Descriptor
+    artifact_type: str
+    annotations: tuple[tuple[str, str], ...] = ()
 
 
 class Transport(Backend, Protocol):
@@ -138,3 +150,19 @@ class Destination(Transport, Protocol):
 
     def finish(self) -> None:
         """Complete what was put: the archive gets its index, and its place."""
+
+
+class Repository(Collection, Protocol):
+    """A transport with the capability ``repository``."""
+
+    def tags(self) -> Sequence[str]:
+        """Return all tags of the address's repository."""
+
+    def referrers(self, digest: str, artifact_type: str = "") -> Sequence[Referrer]:
+        """Return what refers to a manifest; with a type, only that kind."""
+
+    def delete(self, wanted: str) -> None:
+        """Delete a manifest by its digest, or one tag and nothing else.
+
+        Raise ImageNotFound, and InvalidArgument if the source does not do that.
+        """

@@ -36,6 +36,7 @@ from plugrun.interfaces.transport import (
     PARALLEL,
     PULL,
     PUSH,
+    REPOSITORY,
     RESUME,
     Resolved,
 )
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
     from plugrun.interfaces.transport import Transport
 
-_WORDS = frozenset((PULL, LIST, PUSH, FLATTEN, PARALLEL, MOUNT, RESUME, OFFLINE))
+_WORDS = frozenset((PULL, LIST, PUSH, FLATTEN, PARALLEL, MOUNT, RESUME, OFFLINE, REPOSITORY))
 
 
 def digest_of(data: bytes) -> str:

@@ -122,8 +122,8 @@ def refusal(status: int, url: str, body: bytes, after: float) -> TransportError:
     if status in _BUSY:
         hint = "a rate limit: wait, or name a mirror in the profile" if status == 429 else ""
         return Passing(f"{where} cannot answer now ({text})", hint=hint, after=after, answered=True)
-    if status == 400 and url.startswith("http:"):
-        # What servers say that expect TLS: worth asking over the other scheme.
+    if status == 400 and url.startswith("http:") and not words:
+        # What servers say that expect TLS, and no registry: worth asking over the other scheme.
         return Unreachable(f"{where} does not answer plain HTTP ({text})")
     return TransportError(f"{where} answered {text}")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _PAGE = 4 << 20
 _MOST_PAGES = 1000
 _MOST_TAGS = 100_000
-_NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
+NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 
 
 def all_tags(client: Client, place: Place, path: str) -> list[str]:
@@ -27,7 +27,7 @@ def all_tags(client: Client, place: Place, path: str) -> list[str]:
     found: dict[str, None] = {}
     for _ in range(_MOST_PAGES):
         answer = client.ask(Request("GET", url, place, f"repository:{repository}:pull"))
-        follow = _NEXT.search(answer.headers.get("Link", ""))
+        follow = NEXT.search(answer.headers.get("Link", ""))
         found.update(dict.fromkeys(_tags(whole(answer, _PAGE), url)))
         if len(found) > _MOST_TAGS:
             raise TransportError(f"{place.origin} lists over {_MOST_TAGS} tags of {repository}")

@@ -10,6 +10,7 @@ from plugrun.api import (
     PARALLEL,
     PULL,
     PUSH,
+    REPOSITORY,
     RESUME,
     ImageNotFound,
     InvalidArgument,
@@ -28,6 +29,7 @@ from plugrun_registry_http.documents import document
 from plugrun_registry_http.faults import Passing
 from plugrun_registry_http.patience import Patience
 from plugrun_registry_http.places import Trust, places
+from plugrun_registry_http.referrers import referrers
 from plugrun_registry_http.stall import stall_timeout
 from plugrun_registry_http.stream import Download
 from plugrun_registry_http.tags import all_tags
@@ -35,10 +37,10 @@ from plugrun_registry_http.uploads import Uploads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any, TypeVar
 
-    from plugrun.api import Descriptor, Platform, Reference
+    from plugrun.api import Descriptor, Platform, Reference, Referrer
 
     from plugrun_registry_http.dockerconfig import Credentials
     from plugrun_registry_http.places import Place
@@ -71,7 +73,7 @@ class _Missed:
 class RegistryTransport:
     """One image in a registry and its mirrors."""
 
-    capabilities = frozenset((PULL, RESUME, LIST, PUSH, PARALLEL, MOUNT))
+    capabilities = frozenset((PULL, RESUME, LIST, PUSH, PARALLEL, MOUNT, REPOSITORY))
 
     def __init__(
         self,
@@ -99,13 +101,25 @@ class RegistryTransport:
 
     def list(self, platform: Platform) -> Iterator[Resolved]:
         """Yield the image of each tag the registry lists."""
-        tags = self._first_answer(
+        for tag in self.tags():
+            name = f"{self._reference.name}:{tag}"
+            yield self._resolve(parse_reference(name, default_tag=""))
+
+    def tags(self) -> Sequence[str]:
+        """Return the tags that the registry lists."""
+        return self._first_answer(
             str(self._reference.name),
             lambda place: all_tags(self._client, place, self._reference.path),
         )
-        for tag in tags:
-            name = f"{self._reference.name}:{tag}"
-            yield self._resolve(parse_reference(name, default_tag=""))
+
+    def referrers(self, digest: str, artifact_type: str = "") -> Sequence[Referrer]:
+        """Return what the registry knows to refer to a manifest."""
+        return self._first_answer(
+            f"{self._reference.name}@{digest}",
+            lambda place: referrers(
+                self._client, place, self._reference.path, digest, artifact_type
+            ),
+        )
 
     def _resolve(self, reference: Reference) -> Resolved:
         wanted = reference.digest or reference.tag
@@ -197,6 +211,10 @@ class RegistryTransport:
                 raise InvalidArgument(f"{reference} is no tag of {self._reference.name}")
         for wanted in [reference.tag for reference in references] or [manifest.digest]:
             self._uploads.put_manifest(manifest, raw, wanted)
+
+    def delete(self, wanted: str) -> None:
+        """Delete a manifest or tag; what mirrors have is theirs."""
+        self._uploads.delete(wanted)
 
     def finish(self) -> None:
         """All is in its place already."""

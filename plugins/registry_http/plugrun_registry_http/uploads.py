@@ -13,6 +13,7 @@ from plugrun.api import (
     INDEXES,
     DigestMismatch,
     ImageNotFound,
+    InvalidArgument,
     TransportError,
     Unauthorized,
     Unreachable,
@@ -159,6 +160,23 @@ class Uploads:
             if claimed.startswith("sha256:") and claimed != manifest.digest:
                 raise DigestMismatch(f"{answer.url} was stored as {claimed[:71]}")
             return
+
+    def delete(self, wanted: str) -> None:
+        """Delete a manifest by digest, or a tag (distribution-spec 1.1, Content Management)."""
+        scope = f"repository:{self._reference.path}:pull,push,delete"
+        try:
+            self._ask("DELETE", f"manifests/{wanted}", fine=(202, 200, 204), scope=scope).close()
+        except (ImageNotFound, Unauthorized, Unreachable):
+            raise
+        except TransportError as error:
+            by_digest = ":" in wanted
+            raise InvalidArgument(
+                f"{self._reference.name} cannot be deleted by "
+                f"{'digest' if by_digest else 'tag'}: {error.message}",
+                hint="this registry does not delete"
+                if by_digest
+                else "to delete the image with all its tags, name it by its digest",
+            ) from None
 
     # -- requests -------------------------------------------------------------------------
 

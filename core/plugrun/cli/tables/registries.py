@@ -45,4 +45,37 @@ SEARCH = Command(
     section=COMMON,
 )
 
-TABLES = (LOGIN, LOGOUT, SEARCH)
+REGISTRY_TAGS = Command(
+    "registry tags",
+    "NAME",
+    "List the tags of a repository",
+    (),
+    least=1,
+    most=1,
+    verb="registry_tags",
+)
+
+REGISTRY_REFERRERS = Command(
+    "registry referrers",
+    "[OPTIONS] NAME[:TAG|@DIGEST]",
+    "List what refers to an image: signatures, SBOMs, attestations",
+    (
+        FORMAT,
+        NO_TRUNC,
+        Option("type", STRING, "Only those of this artifact type", default=""),
+    ),
+    least=1,
+    most=1,
+    verb="registry_referrers",
+)
+
+REGISTRY_RM = Command(
+    "registry rm",
+    "NAME:TAG|NAME@DIGEST [NAME:TAG|NAME@DIGEST...]",
+    "Delete tags, or images by digest with all their tags, from a registry",
+    (),
+    least=1,
+    verb="registry_rm",
+)
+
+TABLES = (LOGIN, LOGOUT, SEARCH, REGISTRY_TAGS, REGISTRY_REFERRERS, REGISTRY_RM)
