@@ -307,16 +307,16 @@ def test_a_hostile_folder(plugrun, source, made, tmp_path, damage):
     assert plugrun.out("images", "-aq") == before
 
 
-def test_any_bytes_from_the_wire_are_checked(plugrun, made, tmp_path):
+def test_any_bytes_from_the_wire_are_checked(alone, tmp_path):
     """A folder's bytes are as hostile as a registry's: the digest decides at every destination."""
-    subprocess.run([*plugrun.argv, "copy", "-q", HOST_IMAGE, f"dir:{tmp_path}/d"], check=True)
+    subprocess.run([*alone.argv, "copy", "-q", HOST_IMAGE, f"dir:{tmp_path}/d"], check=True)
     [layer] = json.loads((tmp_path / "d" / "manifest.json").read_bytes())["layers"]
     path = tmp_path / "d" / layer["digest"][7:]
     data = bytearray(path.read_bytes())
     data[1000] ^= 1
     path.write_bytes(data)
     for target in (f"docker-archive:{tmp_path}/t", f"rootfs:{tmp_path}/r", "store-it"):
-        said = refused(plugrun, f"dir:{tmp_path}/d", target)
+        said = refused(alone, f"dir:{tmp_path}/d", target)
         assert layer["digest"] in said
     assert sorted(os.listdir(tmp_path)) == ["d"]
 
