@@ -61,12 +61,27 @@ def data(stream: str, content: bytes) -> None:
 
 
 def error(text: str) -> None:
-    """Write one or more lines to standard error, after what stands before it elsewhere."""
+    """Write one or more lines to standard error, after what stands before it elsewhere.
+
+    What a terminal would take for an order is written out: messages quote images and registries.
+    """
     flush()
     if sys.stderr is None:
         return
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(harmless(text) + "\n")
     sys.stderr.flush()
+
+
+def harmless(text: str) -> str:
+    """Return a text with control characters spelled out; lines and tabs stay."""
+    return text if text.isprintable() else "".join(map(_spelled, text))
+
+
+def _spelled(letter: str) -> str:
+    # Bytes that came in as surrogates leave as bytes: names of files may be any.
+    if letter.isprintable() or letter in "\n\t" or "\udc80" <= letter <= "\udcff":
+        return letter
+    return f"\\x{ord(letter):02x}" if ord(letter) < 256 else f"\\u{ord(letter):04x}"
 
 
 def flush() -> None:
