@@ -31,6 +31,8 @@ def explained(options: Sequence[str], error: OSError) -> PlugrunError:
             found = _unwritable(_WORDS[name], path)
             if found is not None:
                 return found
+    if error.errno in _FULL:  # there was room for the one file, but not for what the kernel makes
+        return _cannot_write("", folders[-1][1], error)
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return CannotMount(
             f"an overlay of {len(folders)} folders needs more open files than are allowed",

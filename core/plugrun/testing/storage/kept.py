@@ -7,8 +7,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import pytest
-
 from plugrun.interfaces.storage import (
     INDEPENDENT_LAYERS,
     WHITEOUT_OVERLAYFS,
@@ -74,9 +72,14 @@ class KeepingContract(StorageFixtures):
         storage.prepare("box", "top")
         assert look("box", _names) == ["folder", "folder/both", "other", "other/old"]
 
-    def test_layer_tree_holds_its_own_entries_alone(self, storage: Storage) -> None:
+    def test_layer_tree_holds_its_own_entries_or_all(self, storage: Storage) -> None:
         if INDEPENDENT_LAYERS not in storage.capabilities:
-            pytest.skip("layers are not independent")
+            commit_layer(storage, "low", None, "0")
+            storage.prepare("high", "low")
+            tree = storage.layer_tree("high")
+            assert (tree.whiteouts, tree.lower) == (WHITEOUT_UNLINK, ())
+            assert os.listdir(tree.path) == ["0"]
+            return
         storage.prepare("low", None)
         storage.prepare("high", "low")
         storage.prepare("higher", "high")
@@ -102,6 +105,24 @@ class KeepingContract(StorageFixtures):
         assert storage.usage("top") == used
         storage.view("look", "top")
         assert storage.usage("look").bytes < 100_000
+
+    def test_usage_counts_what_is_on_the_disk(self, storage: Storage) -> None:
+        """Holes take no space, and what was deleted none any more; neither do the parents."""
+        commit_layer(storage, "base", None)
+        storage.prepare("unpack", "base")
+        path = storage.layer_tree("unpack").path
+        empty = storage.usage("unpack")
+        with open(f"{path}/holes", "wb") as file:
+            file.truncate(1 << 30)
+            file.write(b"x" * 100_000)
+        os.symlink("nowhere", f"{path}/symlink")
+        os.mkdir(f"{path}/folder")
+        used = storage.usage("unpack")
+        assert 100_000 <= used.bytes - empty.bytes < 200_000
+        assert used.inodes - empty.inodes == 3
+        assert used.content in (-1, empty.content + (1 << 30) + len("nowhere"))
+        os.unlink(f"{path}/holes")
+        assert storage.usage("unpack").bytes - empty.bytes < 20_000
 
     def test_a_tree_with_everything_is_removed(self, storage: Storage, root_path: str) -> None:
         commit_layer(storage, "base", None)

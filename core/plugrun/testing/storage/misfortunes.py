@@ -45,6 +45,7 @@ class MisfortuneContract(StorageFixtures):
                 store.prepare("new", "base")
             else:
                 assert room, "it was made out of nothing"
+                _mounted_or_refused(store, f"{place}/mnt")
                 shutil.rmtree(f"{place}/ballast")
             folder = mounted(store.mounts("new"), _made(place, "mnt"), _names_in_folder)
             assert len(folder) == 20
@@ -129,6 +130,14 @@ class MisfortuneContract(StorageFixtures):
         storage.remove("box")
         assert look("fine", os.listdir) == ["file"]
         assert storage.sweep() == 0
+
+
+def _mounted_or_refused(store: Storage, place: str) -> None:
+    """Mount on a full disk: it works, or is refused in words."""
+    try:
+        mounted(store.mounts("new"), place, os.listdir)
+    except AssertionError as error:
+        assert "plugrun.errors.NoSpace" in str(error), error
 
 
 def _on_small_disk(folder: str, act: Callable[[str], None]) -> None:
