@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Generator, Iterator
 
+import hypothesis
 import pytest
 from plugrun.store.metadata import Metadata
 
@@ -15,6 +16,10 @@ from plugrun.store.metadata import Metadata
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from tests.registry import Registry, running_registry
+
+# How long an example takes says more about what else the machine does than about the code.
+hypothesis.settings.register_profile("plugrun", deadline=None)
+hypothesis.settings.load_profile("plugrun")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
