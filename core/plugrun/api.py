@@ -76,13 +76,18 @@ if TYPE_CHECKING:
     from plugrun.interfaces.registry import Registry as Registry
     from plugrun.interfaces.registry import SearchResult as SearchResult
     from plugrun.interfaces.storage import ACTIVE as ACTIVE
+    from plugrun.interfaces.storage import BROKEN as BROKEN
     from plugrun.interfaces.storage import COMMITTED as COMMITTED
+    from plugrun.interfaces.storage import DAMAGED as DAMAGED
     from plugrun.interfaces.storage import INDEPENDENT_LAYERS as INDEPENDENT_LAYERS
+    from plugrun.interfaces.storage import MISSING as MISSING
     from plugrun.interfaces.storage import MOUNTLESS as MOUNTLESS
     from plugrun.interfaces.storage import POSIX_UNION as POSIX_UNION
+    from plugrun.interfaces.storage import STRAY as STRAY
     from plugrun.interfaces.storage import VIEW as VIEW
     from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS as WHITEOUT_OVERLAYFS
     from plugrun.interfaces.storage import WHITEOUT_UNLINK as WHITEOUT_UNLINK
+    from plugrun.interfaces.storage import Fault as Fault
     from plugrun.interfaces.storage import LayerTree as LayerTree
     from plugrun.interfaces.storage import Snapshot as Snapshot
     from plugrun.interfaces.storage import Storage as Storage
@@ -204,13 +209,18 @@ _HOMES = {
     ),
     "plugrun.interfaces.storage": (
         "ACTIVE",
+        "BROKEN",
         "COMMITTED",
+        "DAMAGED",
         "INDEPENDENT_LAYERS",
+        "MISSING",
         "MOUNTLESS",
         "POSIX_UNION",
+        "STRAY",
         "VIEW",
         "WHITEOUT_OVERLAYFS",
         "WHITEOUT_UNLINK",
+        "Fault",
         "LayerTree",
         "Snapshot",
         "Storage",

@@ -25,7 +25,7 @@ def collect(engine: Engine, gone: Image) -> tuple[str, ...]:
         kept = {chain for image in images for chain in image.chain}
         freed = [chain for chain in reversed(gone.chain) if chain not in kept]
         for chain in freed:
-            _free_layer(engine, chain)
+            free_layer(engine, chain)
         _free_blobs(engine)
     return tuple(freed)
 
@@ -47,12 +47,12 @@ def collect_orphans(engine: Engine) -> int:
         size = sum(layer_size(engine, chain) for chain in set(orphans))
         # Children come after their parents.
         for chain in reversed(orphans):
-            _free_layer(engine, chain)
+            free_layer(engine, chain)
         _free_blobs(engine)
     return size
 
 
-def _free_layer(engine: Engine, chain: str) -> None:
+def free_layer(engine: Engine, chain: str) -> None:
     """Remove a layer from every storage that has it; one that has children still stays."""
     for storage in stored_backends(engine):
         try:

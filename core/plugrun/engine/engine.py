@@ -9,7 +9,7 @@ import os
 import time
 
 from plugrun.engine.eventlog import record_event
-from plugrun.errors import NotRoot, PluginError
+from plugrun.errors import NoSpace, NotRoot, PluginError
 from plugrun.linux.filesystem import make_private
 from plugrun.model.event import Event
 from plugrun.store.locks import Locks
@@ -46,7 +46,15 @@ def open_engine(options: GlobalOptions) -> Engine:
     for folder in (root, run_root):
         if not os.path.isdir(folder):
             make_private(folder)
+            _provide(folder, root)
     return Engine(options, root, run_root)
+
+
+def _provide(folder: str, root: str) -> None:
+    if folder == root:
+        from plugrun.engine.reserve import keep
+
+        keep(root)
 
 
 def _tag(root: str) -> str:
@@ -71,6 +79,7 @@ class Engine:
         self.options = options
         self.root = root
         self.run_root = run_root
+        self.may_use_reserve = False  # for what makes nothing that would fill it up
         self.locks = Locks(f"{run_root}/locks")
         self._backends: Backends | None = None
         self._metadata: Metadata | None = None
@@ -98,10 +107,21 @@ class Engine:
     def metadata(self) -> Metadata:
         """Names, images and containers."""
         if self._metadata is None:
-            from plugrun.store.metadata import Metadata
-
-            self._metadata = Metadata(f"{self.root}/plugrun.db")
+            self._metadata = self._open_metadata()
         return self._metadata
+
+    def _open_metadata(self) -> Metadata:
+        from plugrun.store.metadata import Metadata
+
+        path = f"{self.root}/plugrun.db"
+        try:
+            return Metadata(path)
+        except NoSpace:
+            from plugrun.engine.reserve import give_up
+
+            if not self.may_use_reserve or not give_up(self.root):
+                raise
+            return Metadata(path)
 
     def close_metadata(self) -> None:
         """Close the database, as must be before a fork: SQLite's locks do not survive one.

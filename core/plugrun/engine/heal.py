@@ -34,9 +34,14 @@ if TYPE_CHECKING:
     from plugrun.interfaces.storage import Storage
 
 
-def open_healed(options: GlobalOptions) -> Engine:
-    """Open an engine, and free what killed commands left: for every verb that is in no hurry."""
+def open_healed(options: GlobalOptions, *, makes: bool = False) -> Engine:
+    """Open an engine, and free what killed commands left: for every verb that is in no hurry.
+
+    On a full disk a reserve is given up, so that the verb can free more; not for one that
+    ``makes`` things, which would only fill it up.
+    """
     engine = open_engine(options)
+    _mind_reserve(engine, makes=makes)
     try:
         # A configuration that is wrong is said so by every command; a backend that is broken
         # only matters to those that use it.
@@ -45,6 +50,15 @@ def open_healed(options: GlobalOptions) -> Engine:
         return engine
     heal(engine)
     return engine
+
+
+def _mind_reserve(engine: Engine, *, makes: bool) -> None:
+    from plugrun.engine.reserve import keep, make_room
+
+    keep(engine.root)
+    engine.may_use_reserve = not makes
+    if not makes:
+        make_room(engine.root)
 
 
 def heal(engine: Engine) -> None:

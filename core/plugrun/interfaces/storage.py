@@ -102,6 +102,23 @@ class Usage:
     content: int = -1
 
 
+# What may be wrong with a snapshot.
+DAMAGED = "damaged"  # its record cannot be read; what that named is not known
+MISSING = "missing"  # its files are not where they should be: ``mend`` takes others
+BROKEN = "broken"  # a snapshot it stands on is gone with all that was known of it
+STRAY = "stray"  # something that belongs to no snapshot; ``sweep`` frees it
+
+
+@record
+class Fault:
+    """One thing that ``check`` found: ``key`` is the snapshot's, empty for what is nobody's."""
+
+    kind: str
+    key: str
+    path: str
+    why: str
+
+
 @record
 class LayerTree:
     """Where a layer's entries go while it is unpacked, and how deletions are written there.
@@ -117,7 +134,7 @@ class LayerTree:
 
 
 class Storage(Backend, Protocol):
-    """Nine verbs over snapshots; see the module's text for the promises."""
+    """The verbs over snapshots; see the module's text for the promises."""
 
     def prepare(self, key: str, parent: str | None) -> None:
         """Make an active snapshot over ``parent``, or an empty one."""
@@ -145,6 +162,20 @@ class Storage(Backend, Protocol):
 
     def usage(self, key: str) -> Usage:
         """Measure a snapshot's own files."""
+
+    def check(self) -> Iterator[Fault]:
+        """Compare records and files, and yield what does not fit; nothing is changed.
+
+        Called while no other command works on this root.
+        """
+
+    def mend(self, name: str, key: str) -> None:
+        """Give the committed ``name``, whose files are missing or damaged, those of ``key``.
+
+        ``key`` is an active snapshot of the same parent, and gone afterwards; what stands on
+        ``name`` stands on the new files. Raise Conflict if the parents differ. Not while anything
+        is mounted that stands on ``name``.
+        """
 
     def sweep(self) -> int:
         """Free what killed commands left half-made; return how many pieces.

@@ -37,6 +37,14 @@ def filesystem_magic(path: str) -> int:
     return buffer[0] & 0xFFFFFFFF
 
 
+def exchange(one: str, other: str) -> None:
+    """Let two names change places in one step: renameat2(2) with RENAME_EXCHANGE."""
+    from plugrun.linux.libc import LIBC, check
+
+    here, both = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    check(LIBC.renameat2(here, os.fsencode(one), here, os.fsencode(other), both), one)
+
+
 def write_whole(path: str, data: bytes, *, mode: int = 0o600, durable: bool = False) -> None:
     """Write a file so that it is never seen in part: written aside, then renamed.
 

@@ -5,6 +5,20 @@ from __future__ import annotations
 import os
 
 
+def mounts_beneath(places: list[str]) -> list[str]:
+    """Return what is mounted at or beneath these folders, in the order of mounting."""
+    with open("/proc/self/mountinfo", "rb") as file:
+        points = [_plain(line.split(b" ", 5)[4]) for line in file]
+    return [p for p in points if any(p == one or p.startswith(f"{one}/") for one in places)]
+
+
+def _plain(field: bytes) -> str:
+    """Return a field with what is written in octal."""
+    for letter in b"\\ \t\n":
+        field = field.replace(b"\\%03o" % letter, bytes((letter,)))
+    return os.fsdecode(field)
+
+
 def is_mounted(path: str) -> bool:
     """Whether something is mounted at a path, also if it is of the same file system.
 

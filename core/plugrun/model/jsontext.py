@@ -48,6 +48,9 @@ def _scan(text: str) -> Any:
         value, end = make_scanner(_Rules)(body, 0)  # type: ignore[arg-type]
     except StopIteration as stop:
         raise ValueError(f"not JSON at character {stop.value}") from None
+    except SystemError:
+        # It raises an exception of json.decoder's, and none at all where that is not loaded.
+        raise ValueError("not JSON: it is cut short, or a string in it is wrong") from None
     if end != len(body):
         raise ValueError(f"not JSON: more text at character {end}")
     return value

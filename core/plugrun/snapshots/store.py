@@ -12,13 +12,14 @@ import time
 
 from plugrun.errors import AlreadyExists, Conflict, Corrupt, NoSuchSnapshot
 from plugrun.interfaces.storage import ACTIVE, COMMITTED, VIEW, Snapshot
-from plugrun.snapshots.records import SnapshotRecord, SnapshotRecords
+from plugrun.linux.filesystem import exchange
+from plugrun.snapshots.records import FOLDERS, SnapshotRecord, SnapshotRecords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from plugrun.interfaces.storage import Usage
+    from plugrun.interfaces.storage import Fault, Usage
 
 
 class SnapshotStore:
@@ -58,7 +59,12 @@ class SnapshotStore:
     def remove(self, key: str) -> None:
         """Take the record away, which is the act; then delete the files."""
         with self.records.locked():
-            found = self.found(key)
+            try:
+                found = self.found(key)
+            except Corrupt:
+                # What it named is not known: sweep finds what nobody names any more.
+                self._drop_damaged(key)
+                return
             self._refuse_parent(found)
             path = self.records.path(found.kind, key)
             if not found.id:
@@ -93,6 +99,32 @@ class SnapshotStore:
                 f"{error.strerror}",
                 hint="plugrun system check --repair puts right what can be",
             ) from error
+
+    def check(self) -> Iterator[Fault]:
+        """Hold the records against what lies on the disk."""
+        from plugrun.snapshots.checking import check
+
+        return check(self.records)
+
+    def mend(self, name: str, key: str) -> None:
+        """Exchange the two folders: then the old files are the active snapshot's, and go."""
+        with self.records.locked():
+            old, new = self.found(name), self.active(key)
+            if old.kind != COMMITTED or old.lower != new.lower:
+                raise Conflict(f"snapshot {key} cannot be put in the place of {name}")
+            place = self.folder(old.id)
+            if os.path.lexists(place):
+                exchange(self.folder(new.id), place)
+            else:
+                os.rename(self.folder(new.id), place)
+        self.remove(key)
+
+    def _drop_damaged(self, key: str) -> None:
+        for kind in FOLDERS:
+            try:
+                os.unlink(self.records.path(kind, key))
+            except FileNotFoundError:
+                continue
 
     def sweep(self) -> int:
         """Free what no record names."""

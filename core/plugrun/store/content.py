@@ -207,6 +207,13 @@ class ContentStore:
             if len(name) == 64:
                 yield f"sha256:{name}"
 
+    def partial(self) -> list[str]:
+        """Return the names of all files in ``ingest``, blobs or parts of them."""
+        try:
+            return os.listdir(self._ingest)
+        except FileNotFoundError:
+            return []
+
     def discard(self, digest: str) -> None:
         """Remove what has been received of a blob, unless somebody is receiving it."""
         import fcntl

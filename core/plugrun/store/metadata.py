@@ -28,6 +28,15 @@ class Metadata:
         """Close the file. A process that forks must do so before, unless the child leaves it be."""
         self._db.close()
 
+    def faults(self) -> list[str]:
+        """Return what is wrong with the file, and which records cannot be read; all of it is read.
+
+        Raise Corrupt if SQLite cannot even tell.
+        """
+        from plugrun.store.integrity import faults
+
+        return faults(self._db, self._path)
+
     @property
     def volumes(self) -> VolumeTable:
         """Volumes, and which containers use them."""

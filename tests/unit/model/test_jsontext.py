@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -121,3 +123,17 @@ def test_the_module_json_serves_where_the_accelerator_is_missing(monkeypatch):
         loads("[" * 200_000)
     with pytest.raises(ValueError):
         dumps(float("nan"))
+
+
+@pytest.mark.parametrize("text", ["{", "[1", '{"a"', '{"a":}', '"open', "{a: 1}", '"\\x"', '"\n"'])
+def test_what_is_cut_short_is_a_value_error_without_json_loaded(text):
+    """The accelerator raises what json.decoder has, and fails where that is not loaded."""
+    code = (
+        "import sys; sys.modules.pop('json.decoder', None)\n"
+        "from plugrun.model.jsontext import loads\n"
+        f"try: loads({text!r})\n"
+        "except ValueError: sys.exit(0)\n"
+        "sys.exit(1)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr

@@ -56,6 +56,19 @@ SYSTEM_DF = Command(
     verb="system_df",
 )
 
+SYSTEM_CHECK = Command(
+    "system check",
+    "[OPTIONS]",
+    "Look for damage and leftovers; the exit code is 1 if there are any",
+    (
+        FORMAT_LIST,
+        Option("quick", FLAG, "Do not read blobs to verify their digests"),
+        Option("repair", FLAG, "Repair what can be; the exit code is 1 if anything is left"),
+    ),
+    most=0,
+    verb="system_check",
+)
+
 SYSTEM_PRUNE = Command(
     "system prune",
     "[OPTIONS]",
@@ -120,6 +133,7 @@ TABLES = (
     INSPECT,
     PLUGINS,
     COMPLETION,
+    SYSTEM_CHECK,
     SYSTEM_DF,
     SYSTEM_PRUNE,
     CONFIG_SHOW,

@@ -13,7 +13,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Make an image of a container and print its ID."""
     container, name = (*parsed.args, "")[:2]
     values = parsed.values
-    engine = open_healed(options)
+    engine = open_healed(options, makes=True)
     heal_storage(engine)
     request = CommitRequest(
         container,

@@ -48,7 +48,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     stream = sys.stderr if to_stdout else sys.stdout
     shown = board(stream, check_kind(values["progress"]))
     request = CopyRequest(source, target, platform(values["platform"]), values["all"])
-    engine = open_healed(options)
+    engine = open_healed(options, makes=True)
     if is_stored(target):
         heal_storage(engine)
     output.flush()

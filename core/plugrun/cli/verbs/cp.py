@@ -21,7 +21,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
         raise SaidError("copying between containers is not supported")
     if not source[0] and not target[0]:
         raise SaidError("must specify at least one container source")
-    engine = open_healed(options)
+    engine = open_healed(options, makes=True)
     follow, keep_owner = values["follow_link"], values["archive"]
     if source[0]:
         if target[1] == "-":

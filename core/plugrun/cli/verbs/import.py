@@ -22,7 +22,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     message = values["message"] or f"Imported from {source if is_url(source) else '-'}"
     wanted = platform(values["platform"])
     request = ImportRequest(name, message, tuple(values["change"]), wanted)
-    engine = open_healed(options)
+    engine = open_healed(options, makes=True)
     heal_storage(engine)
     output.line(_import(engine, request, source))
     return 0

@@ -38,7 +38,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     if not path and os.isatty(0):
         raise SaidError("requested load from stdin, but stdin is empty")
     address = input_address(path)
-    engine = open_healed(options)
+    engine = open_healed(options, makes=True)
     heal_storage(engine)
     observer = PullObserver() if parsed.values["quiet"] else LoadView(shown)
     for loaded in load(engine, address, wanted, observer):

@@ -28,7 +28,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
         return _all(options, parsed, text)
     shown = _board(parsed)
     wanted = platform(parsed.values["platform"])
-    engine = open_healed(options)
+    engine = open_healed(options, makes=True)
     heal_storage(engine)
     if shown and is_bare:
         shown.line(f"Using default tag: {DEFAULT_TAG}")
@@ -51,7 +51,7 @@ def _all(options: GlobalOptions, parsed: Parsed, text: str) -> int:
     """Pull all tags; say once whether any of them was new."""
     shown = _board(parsed)
     wanted = platform(parsed.values["platform"])
-    engine = open_healed(options)
+    engine = open_healed(options, makes=True)
     heal_storage(engine)
     kind = parsed.values["progress"]
     observer = AllTagsView(lambda: board(sys.stdout, kind)) if shown else PullObserver()

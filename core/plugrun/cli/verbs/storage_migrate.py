@@ -23,7 +23,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     if bool(parsed.args) == v["all"]:
         what = "not both" if parsed.args else "one of the two"
         raise UsageError(f"name containers and images to move, or say --all: {what}")
-    engine = open_healed(options)
+    engine = open_healed(options, makes=True)
     target = v["to"] or engine.storage_choice().name
     moves = plan(engine, parsed.args, v["from"], target, everything=v["all"])
     if v["dry_run"]:

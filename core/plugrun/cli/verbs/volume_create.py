@@ -19,7 +19,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
             "positional arg"
         )
     name = parsed.args[0] if parsed.args else v["name"]
-    engine = open_healed(options)
+    engine = open_healed(options, makes=True)
     pairs = tuple(_pair(text) for text in v["label"]), tuple(_pair(text) for text in v["opt"])
     output.line(create_volume(engine, name, v["driver"], *pairs).name)
     return 0

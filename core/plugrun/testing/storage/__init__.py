@@ -16,6 +16,7 @@ mounts of its own. Override the fixture ``root_path`` to put the state on a cert
 from __future__ import annotations
 
 from plugrun.testing.storage.crashes import CrashContract
+from plugrun.testing.storage.damage import DamageContract
 from plugrun.testing.storage.inside import InsideContract
 from plugrun.testing.storage.kept import KeepingContract
 from plugrun.testing.storage.layering import LayeringContract
@@ -35,6 +36,7 @@ class StorageSuite(
     LayeringContract,
     UnionContract,
     CrashContract,
+    DamageContract,
     MisfortuneContract,
 ):
     """All of the contract."""

@@ -1,0 +1,87 @@
+"""Blobs against the digests they bear, and images against the blobs they stand on."""
+
+from __future__ import annotations
+
+from plugrun.engine.blobs import layer_blob, referenced_blobs
+from plugrun.engine.findings import found
+from plugrun.model.reference import parse_reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from plugrun.engine.engine import Engine
+    from plugrun.engine.findings import Found
+    from plugrun.model.image import Image
+
+
+def check_blobs(engine: Engine, *, quick: bool) -> Iterator[Found]:
+    """Yield blobs that are damaged (unless ``quick``), that nobody wants, or that are half here."""
+    content, wanted = engine.content, referenced_blobs(engine)
+    for digest in sorted(content.walk()):
+        if digest not in wanted:
+            yield found(
+                "blob",
+                content.path(digest),
+                "no image stands on it; it takes room",
+                "remove it",
+                lambda digest=digest: _drop(engine, digest),  # type: ignore[misc]
+            )
+        elif not quick and not content.is_whole(digest):
+            images = ", ".join(_users(engine, digest)) or "an image"
+            yield found(
+                "blob",
+                content.path(digest),
+                f"its bytes are not those of its digest; {images} cannot be unpacked or pushed",
+                f"remove it; then plugrun pull {images} brings it again",
+                lambda digest=digest: _drop(engine, digest),  # type: ignore[misc]
+            )
+    partial = sorted(content.partial())
+    if partial:
+        yield found(
+            "blob",
+            f"{engine.root}/ingest",
+            f"{len(partial)} that never arrived in full; the next pull would go on with them",
+            "remove them",
+            lambda: _drop_partial(engine),
+        )
+
+
+def _drop(engine: Engine, digest: str) -> None:
+    engine.content.remove(digest)
+
+
+def _drop_partial(engine: Engine) -> None:
+    engine.content.discard_partial()
+
+
+def _users(engine: Engine, digest: str) -> list[str]:
+    """Return the names of the images that stand on a blob."""
+    users = [i for i in engine.metadata.images() if digest in (i.id, i.manifest, *i.layers)]
+    return [called(engine, image) for image in users]
+
+
+def called(engine: Engine, image: Image) -> str:
+    """Return an image's first name, or its ID if it has none."""
+    names = engine.metadata.image_names(image.id)
+    return parse_reference(names[0].name, default_tag="").familiar if names else image.id
+
+
+def check_images(engine: Engine) -> Iterator[Found]:
+    """Yield images whose documents or layers are not in the store."""
+    for image in engine.metadata.images():
+        name = called(engine, image)
+        lost = [digest for digest in (image.manifest, image.id) if not engine.content.has(digest)]
+        lost += [
+            digest
+            for number, digest in enumerate(image.layers)
+            if not layer_blob(engine, image, number)
+        ]
+        if lost:
+            yield found(
+                "image",
+                name,
+                f"{len(lost)} of its blobs are gone ({lost[0]}): it cannot be unpacked for "
+                "another storage, saved or pushed",
+                f"plugrun pull {name}",
+            )
