@@ -4,8 +4,8 @@ Names are loaded when first used, so that a backend on the hot path pays for wha
 What is listed here keeps its meaning as long as API_VERSION stays the same; the entry-point
 groups (``plugrun.storage.v1`` …) carry that number.
 
-The modules ``attach``, ``beneath``, ``devpts``, ``filesystem``, ``innerpty``, ``libc``,
-``mountfd``, ``mounting``, ``overlay``, ``process``, ``signalnames`` and ``terminal`` of
+The modules ``attach``, ``beneath``, ``contents``, ``devpts``, ``filesystem``, ``innerpty``,
+``libc``, ``mountfd``, ``mounting``, ``overlay``, ``process``, ``signalnames`` and ``terminal`` of
 ``plugrun.linux`` are names here too.
 """
 
@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from plugrun.interfaces.registry import SearchResult as SearchResult
     from plugrun.interfaces.storage import ACTIVE as ACTIVE
     from plugrun.interfaces.storage import BROKEN as BROKEN
+    from plugrun.interfaces.storage import CHANGE_TIMES as CHANGE_TIMES
     from plugrun.interfaces.storage import COMMITTED as COMMITTED
     from plugrun.interfaces.storage import DAMAGED as DAMAGED
     from plugrun.interfaces.storage import INDEPENDENT_LAYERS as INDEPENDENT_LAYERS
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
     from plugrun.interfaces.storage import VIEW as VIEW
     from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS as WHITEOUT_OVERLAYFS
     from plugrun.interfaces.storage import WHITEOUT_UNLINK as WHITEOUT_UNLINK
+    from plugrun.interfaces.storage import WHOLE_IMAGES as WHOLE_IMAGES
     from plugrun.interfaces.storage import Fault as Fault
     from plugrun.interfaces.storage import LayerTree as LayerTree
     from plugrun.interfaces.storage import Snapshot as Snapshot
@@ -114,6 +116,7 @@ if TYPE_CHECKING:
     from plugrun.layers.unpacktree import unpack_layers as unpack_layers
     from plugrun.linux import attach as attach
     from plugrun.linux import beneath as beneath
+    from plugrun.linux import contents as contents
     from plugrun.linux import devpts as devpts
     from plugrun.linux import filesystem as filesystem
     from plugrun.linux import innerpty as innerpty
@@ -160,6 +163,7 @@ if TYPE_CHECKING:
     from plugrun.model.spec import Process as Process
     from plugrun.model.spec import Resources as Resources
     from plugrun.model.spec import RuntimeSpec as RuntimeSpec
+    from plugrun.snapshots.copying import copy_fresh_tree as copy_fresh_tree
     from plugrun.snapshots.layerstack import LayerStack as LayerStack
     from plugrun.snapshots.records import SnapshotRecord as SnapshotRecord
     from plugrun.snapshots.records import SnapshotRecords as SnapshotRecords
@@ -210,6 +214,7 @@ _HOMES = {
     "plugrun.interfaces.storage": (
         "ACTIVE",
         "BROKEN",
+        "CHANGE_TIMES",
         "COMMITTED",
         "DAMAGED",
         "INDEPENDENT_LAYERS",
@@ -220,6 +225,7 @@ _HOMES = {
         "VIEW",
         "WHITEOUT_OVERLAYFS",
         "WHITEOUT_UNLINK",
+        "WHOLE_IMAGES",
         "Fault",
         "LayerTree",
         "Snapshot",
@@ -320,6 +326,7 @@ _HOMES = {
         "parse_reference",
         "split_address",
     ),
+    "plugrun.snapshots.copying": ("copy_fresh_tree",),
     "plugrun.snapshots.layerstack": ("LayerStack",),
     "plugrun.snapshots.records": (
         "SnapshotRecord",
@@ -337,6 +344,7 @@ _HOMES = {
     "plugrun.linux": (
         "attach",
         "beneath",
+        "contents",
         "devpts",
         "filesystem",
         "innerpty",

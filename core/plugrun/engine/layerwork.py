@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from plugrun.errors import AlreadyExists, Conflict, Corrupt, NoSuchSnapshot
-from plugrun.interfaces.storage import ACTIVE, COMMITTED, INDEPENDENT_LAYERS
+from plugrun.interfaces.storage import ACTIVE, COMMITTED, INDEPENDENT_LAYERS, WHOLE_IMAGES
 from plugrun.layers.implied import complete
 from plugrun.layers.workers import HeldTree
 from plugrun.model.record import record
@@ -72,7 +72,6 @@ class LayerWork:
         storage: Storage,
         layers: Sequence[Layer],
         below: str | None,
-        pool: WorkerPool,
         hear: Heard,
         find: Callable[[str], str],
         sync: Callable[[], None],
@@ -80,11 +79,12 @@ class LayerWork:
         self._storage = storage
         self._layers = layers
         self._below = below
-        self._pool = pool
+        self._pool: WorkerPool
         self._hear = hear
         self._find = find
         self._sync = sync
         self._independent = INDEPENDENT_LAYERS in storage.capabilities
+        self._whole = WHOLE_IMAGES in storage.capabilities
         self._prepared: list[Layer] = []
         self._trees: dict[int, LayerTree] = {}
         self._waiting: set[int] = set()
@@ -92,6 +92,8 @@ class LayerWork:
 
     def __enter__(self) -> LayerWork:
         try:
+            if self._whole:
+                self._prepare_whole()
             for layer in self._layers if self._independent else ():
                 self._prepare(layer)
         except BaseException:
@@ -100,13 +102,20 @@ class LayerWork:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._prepared:
-            self._pool.close()  # or the workers would go on filling what is removed
         for layer in reversed(self._prepared):
             try:
                 self._storage.remove(layer.key)
             except NoSuchSnapshot:
                 continue
+
+    @property
+    def at_once(self) -> int:
+        """How many layers may be unpacked at the same time."""
+        return len(self._layers) if self._independent else 1
+
+    def use(self, pool: WorkerPool) -> None:
+        """Take the workers, who are to be gone before this ends: they fill what it removes."""
+        self._pool = pool
 
     def received(self, layer: Layer) -> None:
         """A layer's blob is whole: unpack it as soon as the storage can take it."""
@@ -121,11 +130,12 @@ class LayerWork:
                 f"{layer.diff_id}"
             )
         self._done[layer.number] = result
-        if not self._independent:
-            self._complete(layer)
+        if self._independent:
+            return
+        if not self._whole:
             self._sync()
             self._commit(layer)
-            self._start()
+        self._start()
 
     @property
     def is_done(self) -> bool:
@@ -139,7 +149,7 @@ class LayerWork:
                 self._complete(layer)
         self._sync()
         for layer in self._layers:
-            if self._independent:
+            if self._independent or (self._whole and layer is self._layers[-1]):
                 self._commit(layer)
             committed(layer)
 
@@ -152,7 +162,8 @@ class LayerWork:
             if not self._independent:
                 if layer.number > first + len(self._done):
                     return
-                self._prepare(layer)
+                if not self._whole:
+                    self._prepare(layer)
             self._waiting.remove(layer.number)
             self._unpack(layer)
 
@@ -171,6 +182,15 @@ class LayerWork:
         if layer.number > self._layers[0].number:
             before = self._layers[layer.number - self._layers[0].number - 1]
             parent = before.key if self._independent else before.chain
+        self._make(layer, parent)
+
+    def _prepare_whole(self) -> None:
+        """Make one snapshot for all layers: what is to be the image's top."""
+        top = self._layers[-1]
+        self._make(top, self._below)
+        self._trees = dict.fromkeys((one.number for one in self._layers), self._trees[top.number])
+
+    def _make(self, layer: Layer, parent: str | None) -> None:
         remove_left_over(self._storage, layer.key)
         self._prepared.append(layer)
         self._storage.prepare(layer.key, parent)
@@ -178,7 +198,7 @@ class LayerWork:
 
     def _complete(self, layer: Layer) -> None:
         tree, result = self._trees[layer.number], self._done[layer.number]
-        if self._independent and (result.implied or result.whited or result.emptied):
+        if result.implied or result.whited or result.emptied:
             complete(tree.path, tree.lower, result)
 
     def _commit(self, layer: Layer) -> None:

@@ -88,24 +88,23 @@ class Transfer:
         before anything is committed. An error leaves blobs, and no layer that is not whole.
         """
         with (
-            WorkerPool(worker_count(len(self._layers))) as pool,
-            self._work(below, pool, publish) as work,
+            self._work(below, publish) as work,
+            WorkerPool(worker_count(work.at_once)) as pool,
             Downloads(self._engine.content, self._transport, self._hear) as downloads,
         ):
+            work.use(pool)
             self._begin(work, downloads)
             while not work.is_done:
                 self._handle(work, *self._events.get())
             work.commit(lambda layer: self._say(layer.blob, COMPLETE))
 
-    def _work(
-        self, below: str | None, pool: WorkerPool, publish: Callable[[list[str]], None]
-    ) -> LayerWork:
+    def _work(self, below: str | None, publish: Callable[[list[str]], None]) -> LayerWork:
         def sync() -> None:
             # A storage that takes layers one by one commits while later blobs are on their way.
             publish([d for d in self._blobs if d not in self._missing_blobs])
 
         find = self._engine.content.received
-        return LayerWork(self._storage, self._layers, below, pool, self._hear, find, sync)
+        return LayerWork(self._storage, self._layers, below, self._hear, find, sync)
 
     def _begin(self, work: LayerWork, downloads: Downloads) -> None:
         wanted = [self._blobs[d] for d in self._in_order() if d in self._missing_blobs]

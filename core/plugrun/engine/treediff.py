@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from plugrun.engine.rootfs import bare_rootfs, snapshot_tree
 from plugrun.engine.spec import INIT_PATH
-from plugrun.errors import NoSuchImage
-from plugrun.interfaces.storage import INDEPENDENT_LAYERS, WHITEOUT_OVERLAYFS
+from plugrun.interfaces.storage import CHANGE_TIMES, INDEPENDENT_LAYERS, WHITEOUT_OVERLAYFS
 from plugrun.layers.changes import ADDED, Change, told
 from plugrun.layers.layerchanges import layer_changes
-from plugrun.layers.treechanges import tree_changes
+from plugrun.layers.treechanges import NEVER, tree_changes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,16 +53,14 @@ def all_changes(engine: Engine, container: Container) -> Iterator[Change]:
         if tree.whiteouts == WHITEOUT_OVERLAYFS:
             yield from layer_changes(tree.path, tree.lower)
             return
-    image = snapshot_tree(engine, storage, _top(engine, container))
-    with bare_rootfs(engine, container) as now, image as before:
-        yield from tree_changes(before, now)
-
-
-def _top(engine: Engine, container: Container) -> str:
-    image = engine.metadata.image(container.image)
-    if image is None or not image.chain:
-        raise NoSuchImage(f"No such image: {container.image}")
-    return image.chain[-1]
+    snapshot = storage.stat(container.id)
+    since = snapshot.created_ns if CHANGE_TIMES in storage.capabilities else NEVER
+    with bare_rootfs(engine, container) as now:
+        if snapshot.parent is None:
+            yield from tree_changes(-1, now)
+            return
+        with snapshot_tree(engine, storage, snapshot.parent) as before:
+            yield from tree_changes(before, now, since)
 
 
 def _own(changes: Iterable[Change]) -> Iterator[Change]:

@@ -50,6 +50,16 @@ Capabilities
     of lower layers can be renamed, names that share a file in a lower layer share it when it is
     written, who reads a file sees what another writes later, and a file keeps its st_ino.
     Without it a rename may give EXDEV, and the first write parts a file from its other names.
+``change-times``
+    In an active snapshot, a file whose ctime is not after ``Snapshot.created_ns`` has not been
+    touched: neither its content nor anything inode(7) lists has changed since the parent. It may
+    lie elsewhere only if it is in a folder that was moved, whose own ctime is after then, as is
+    that of the folder it was moved into. So what is not new need not be read. The clock may have
+    been set back since: a file that differs in size, mode or mtime has changed all the same.
+``whole-images``
+    A snapshot of a parent costs a copy of it. The core then unpacks all layers that an image lacks
+    into one active snapshot, and commits that under the image's top ChainID alone: chains in
+    between have no snapshot.
 """
 
 from __future__ import annotations
@@ -69,6 +79,8 @@ else:
 INDEPENDENT_LAYERS = "independent-layers"
 MOUNTLESS = "mountless"
 POSIX_UNION = "posix-union"
+CHANGE_TIMES = "change-times"
+WHOLE_IMAGES = "whole-images"
 
 ACTIVE = "active"
 VIEW = "view"

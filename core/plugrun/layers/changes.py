@@ -70,13 +70,14 @@ def compare(change: Change, below: os.stat_result, below_parent: int, below_name
     """
     node = change.node
     assert node is not None
-    if _facts(node.state) != _facts(below):
+    if facts_of(node.state) != facts_of(below):
         return
     own = attributes_of(node.parent, node.name)
     change.quiet = own == attributes_of(below_parent, below_name)
 
 
-def _facts(state: os.stat_result) -> tuple[int, ...]:
+def facts_of(state: os.stat_result) -> tuple[int, ...]:
+    """Return what stat(2) says that makes a difference."""
     facts = (state.st_mode, state.st_uid, state.st_gid)
     if stat.S_ISDIR(state.st_mode):
         return facts

@@ -1,27 +1,40 @@
-"""Changes found by comparing two whole trees: for any storage, at the price of reading both."""
+"""Changes found by comparing two whole trees: for storages that keep no layers apart.
+
+Where the times of change can be trusted (``change-times`` in ``plugrun.interfaces.storage``),
+nothing is read of what is older than the snapshot, and the result is what overlayfs would have:
+what was touched is told, and a folder that was made anew hides the one of its name. Elsewhere the
+price is reading both trees.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
+import time
 
-from plugrun.layers.changes import ADDED, CHANGED, DELETED, Change, compare
+from plugrun.layers.changes import ADDED, CHANGED, DELETED, Change, compare, facts_of
 from plugrun.layers.treeread import FOLDER, Node, allow_depth, open_folder, open_regular
+from plugrun.linux.birth import birth_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PIECE = 1 << 18
+NEVER = -1
 
 
-def tree_changes(before: int, now: int) -> Iterator[Change]:
+def tree_changes(before: int, now: int, since: int = NEVER) -> Iterator[Change]:
     """Yield what is different in the tree ``now``; both are descriptors of folders.
 
-    Two files are the same if all that stat(2) says is, the time of the last change included, or
-    else if their attributes and contents are. So where a storage copies, everything is read.
+    ``before`` is -1 if there was nothing. With ``since``, in nanoseconds, nothing whose ctime is
+    not after that has changed, unless the clock says now that it is earlier. Otherwise two files
+    are the same if they are one inode with one ctime, or if attributes and contents are.
     """
     allow_depth()
+    if since > time.time_ns():
+        since = NEVER
+    comparison = _Comparison(since)
     levels = [_Level(_again(before), _again(now), b"")]
     try:
         while levels:
@@ -29,27 +42,32 @@ def tree_changes(before: int, now: int) -> Iterator[Change]:
             if not level.names:
                 levels.pop().close()
                 continue
-            change, below = _look(level, level.names.pop())
+            change, deeper = comparison.look(level, level.names.pop())
+            if deeper is not None:
+                levels.append(deeper)
             if change is not None:
                 yield change
-            if change is not None and change.is_folder:
-                deeper = _deeper(level, change, below)
-                if deeper is not None:
-                    levels.append(deeper)
     finally:
         for level in levels:
             level.close()
 
 
 class _Level:
-    """A folder of both trees; ``before`` is -1 if there was none."""
+    """A folder of both trees; ``before`` is -1 if there was none.
 
-    __slots__ = ("before", "names", "now", "path")
+    ``moved`` if it, or one it is in, may have been another folder before: what is in it may be
+    old and yet not be what was there. ``hides`` if it, or one it is in, was made anew.
+    """
+
+    __slots__ = ("before", "changed_ns", "hides", "moved", "names", "now", "path")
 
     def __init__(self, before: int, now: int, path: bytes) -> None:
         self.before = before
         self.now = now
         self.path = path
+        self.moved = False
+        self.hides = False
+        self.changed_ns = os.fstat(now).st_ctime_ns
         names = set(os.listdir(now))
         if before >= 0:
             names.update(os.listdir(before))
@@ -62,44 +80,93 @@ class _Level:
 
 
 def _again(fd: int) -> int:
-    return os.open(b".", FOLDER, dir_fd=fd)
+    return os.open(b".", FOLDER, dir_fd=fd) if fd >= 0 else -1
 
 
-def _look(level: _Level, name: bytes) -> tuple[Change | None, os.stat_result | None]:
-    path = level.path + b"/" + name if level.path else name
-    below = _state(level.before, name) if level.before >= 0 else None
-    state = _state(level.now, name)
-    if state is None:
-        return (Change(DELETED, path) if below is not None else None), below
-    node = Node(path, level.now, name, state)
-    if below is None:
-        return Change(ADDED, path, node), None
-    change = Change(CHANGED, path, node)
-    compare(change, below, level.before, name)
-    if change.quiet and stat.S_ISREG(state.st_mode):
-        if state.st_ctime_ns == below.st_ctime_ns:
-            return None, below
-        if max(state.st_nlink, below.st_nlink) > 1:
-            return change, below  # the same, and perhaps no longer one file with the same names
-        if _same_content(level, name):
-            return None, below
-        change.quiet = False
-    elif change.quiet and stat.S_ISLNK(state.st_mode):
-        targets = [os.readlink(name, dir_fd=fd) for fd in (level.before, level.now)]
-        change.quiet = targets[0] == targets[1]
-    if change.quiet and not change.is_folder:
-        return None, below
-    return change, below
+class _Comparison:
+    def __init__(self, since: int) -> None:
+        self._since = since
+
+    def look(self, level: _Level, name: bytes) -> tuple[Change | None, _Level | None]:
+        """Compare one name; return the change if any, and what is beneath a folder."""
+        path = level.path + b"/" + name if level.path else name
+        below = _state(level.before, name) if level.before >= 0 else None
+        state = _state(level.now, name)
+        if state is None:
+            return self._gone(level, path, below), None
+        change = Change(
+            ADDED if below is None else CHANGED, path, Node(path, level.now, name, state)
+        )
+        if below is None:
+            return change, _beneath(level, change, -1) if change.is_folder else None
+        if change.is_folder:
+            return change, self._folder(level, change, below)
+        return change if self._differs(level, change, below) else None, None
+
+    def _gone(self, level: _Level, path: bytes, below: os.stat_result | None) -> Change | None:
+        if below is None:
+            return None
+        change = Change(DELETED, path)
+        change.implied = level.hides
+        return change
+
+    def _folder(self, level: _Level, change: Change, below: os.stat_result) -> _Level | None:
+        assert change.node is not None
+        state, name = change.node.state, change.node.name
+        if self._is_old(level, state):
+            change.quiet = True
+        else:
+            compare(change, below, level.before, name)
+        was_folder = stat.S_ISDIR(below.st_mode)
+        deeper = _beneath(level, change, open_folder(level.before, name) if was_folder else -1)
+        if deeper is not None and self._since != NEVER and was_folder:
+            is_new = state.st_ctime_ns > self._since
+            # A move changes the folder itself and the one it goes into.
+            deeper.moved = level.moved or (is_new and level.changed_ns > self._since)
+            deeper.hides = level.hides or (is_new and birth_ns(deeper.now) > self._since)
+            change.hides = deeper.hides
+        return deeper
+
+    def _is_old(self, level: _Level, state: os.stat_result) -> bool:
+        return state.st_ctime_ns <= self._since and not level.moved
+
+    def _differs(self, level: _Level, change: Change, below: os.stat_result) -> bool:
+        """Whether to tell of a file: it is another, or it was touched where that can be known."""
+        assert change.node is not None
+        state, name = change.node.state, change.node.name
+        if self._is_old(level, state) and facts_of(state) == facts_of(below):
+            return False
+        if _inode(state) == _inode(below):
+            change.quiet = True
+            return level.hides
+        compare(change, below, level.before, name)
+        if change.quiet and stat.S_ISLNK(state.st_mode):
+            targets = [os.readlink(name, dir_fd=fd) for fd in (level.before, level.now)]
+            change.quiet = targets[0] == targets[1]
+        touched = self._since != NEVER and state.st_ctime_ns > self._since
+        if not change.quiet or level.hides or touched:
+            return True
+        if not stat.S_ISREG(state.st_mode):
+            return False
+        if self._since == NEVER and max(state.st_nlink, below.st_nlink) > 1:
+            return True  # the same, and perhaps no longer one file with the same names
+        change.quiet = _same_content(level, name)
+        return not change.quiet
 
 
-def _deeper(level: _Level, change: Change, below: os.stat_result | None) -> _Level | None:
+def _inode(state: os.stat_result) -> tuple[int, int]:
+    return state.st_ino, state.st_ctime_ns
+
+
+def _beneath(level: _Level, change: Change, before: int) -> _Level | None:
+    """Return a folder's level; None if there is no folder any more."""
     assert change.node is not None
-    name = change.node.name
-    now = open_folder(level.now, name)
+    now = open_folder(level.now, change.node.name)
     if now < 0:
+        if before >= 0:
+            os.close(before)
         return None
-    was_folder = below is not None and stat.S_ISDIR(below.st_mode)
-    return _Level(open_folder(level.before, name) if was_folder else -1, now, change.path)
+    return _Level(before, now, change.path)
 
 
 def _state(folder: int, name: bytes) -> os.stat_result | None:

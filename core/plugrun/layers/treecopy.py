@@ -11,24 +11,24 @@ import errno
 import os
 import stat
 
-from plugrun.layers.attributes import copy_attributes, set_xattrs
+from plugrun.layers.attributes import OVERLAY, copy_attributes
 from plugrun.layers.treeread import allow_depth
 from plugrun.linux.beneath import open_in_root
-from plugrun.linux.writing import write_all
+from plugrun.linux.contents import copy_content, share_content
+from plugrun.linux.specials import copy_special
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # The name of a file that is being copied.
 _ASIDE = b".plugrun-copy"
-_BLOCK = 1 << 20
 
 
 def copy_tree(source: int, target: int) -> None:
     """Copy what is in one folder into another, and give it that folder's attributes.
 
-    Owners, modes, times, extended attributes, symlinks, devices and hardlinks are kept. Both are
-    descriptors. Raise OSError, or PlugrunError if an attribute cannot be set.
+    Owners, modes, times, extended attributes, symlinks, devices, hardlinks and holes are kept.
+    Both are descriptors. Raise OSError, or PlugrunError if an attribute cannot be set.
     """
     allow_depth()
     _Copy(target).run(source)
@@ -136,7 +136,7 @@ def _entry(source: int, target: int, name: bytes, state: os.stat_result) -> None
     if stat.S_ISREG(state.st_mode):
         _file(source, target, name)
     else:
-        _special(source, target, name, state)
+        copy_special(source, name, state, target, _ASIDE, skip=(OVERLAY,))
         _put(target, name)
 
 
@@ -145,57 +145,15 @@ def _file(source: int, target: int, name: bytes) -> None:
     try:
         made = os.open(_ASIDE, _NEW, 0o600, dir_fd=target)
         try:
-            _content(read, made)
+            state = os.fstat(read)
+            if not share_content(read, made):
+                copy_content(read, made, state)
             copy_attributes(read, made)
         finally:
             os.close(made)
     finally:
         os.close(read)
     _put(target, name)
-
-
-def _content(source: int, target: int) -> None:
-    try:
-        while os.copy_file_range(source, target, 1 << 30):
-            pass
-        return
-    except OSError as error:
-        # Not between these two file systems; it copied nothing then.
-        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-            raise
-    while block := os.read(source, _BLOCK):
-        write_all(target, block)
-
-
-def _special(source: int, target: int, name: bytes, state: os.stat_result) -> None:
-    """Make a symlink, device, FIFO or socket under the name aside."""
-    if stat.S_ISLNK(state.st_mode):
-        os.symlink(os.readlink(name, dir_fd=source), _ASIDE, dir_fd=target)
-    else:
-        os.mknod(_ASIDE, state.st_mode, state.st_rdev, dir_fd=target)
-    os.chown(_ASIDE, state.st_uid, state.st_gid, dir_fd=target, follow_symlinks=False)
-    fd = os.open(_ASIDE, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=target)
-    try:
-        if not stat.S_ISLNK(state.st_mode):
-            os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(state.st_mode))
-        _special_xattrs(source, target, name)
-    finally:
-        os.close(fd)
-    times = (state.st_atime_ns, state.st_mtime_ns)
-    os.utime(_ASIDE, ns=times, dir_fd=target, follow_symlinks=False)
-
-
-def _special_xattrs(source: int, target: int, name: bytes) -> None:
-    path = b"/proc/self/fd/%d/%b" % (source, name)
-    try:
-        names = os.listxattr(path, follow_symlinks=False)
-    except OSError as error:
-        if error.errno == errno.ENOTSUP:
-            return
-        raise
-    found = {n: os.getxattr(path, n, follow_symlinks=False) for n in names}
-    kept = {n: value for n, value in found.items() if not n.startswith("trusted.overlay.")}
-    set_xattrs(b"/proc/self/fd/%d/%b" % (target, _ASIDE), kept, name)
 
 
 def _put(target: int, name: bytes) -> None:

@@ -65,7 +65,7 @@ class SnapshotStore:
                 # What it named is not known: sweep finds what nobody names any more.
                 self._drop_damaged(key)
                 return
-            self._refuse_parent(found)
+            self.refuse_parent(found)
             path = self.records.path(found.kind, key)
             if not found.id:
                 os.unlink(path)
@@ -186,7 +186,8 @@ class SnapshotStore:
         if self.records.find(key) is not None:
             raise AlreadyExists(f"there is a snapshot {key} already")
 
-    def _refuse_parent(self, found: SnapshotRecord) -> None:
+    def refuse_parent(self, found: SnapshotRecord) -> None:
+        """Raise Conflict if others stand on a snapshot; asked under the lock, before a removal."""
         if found.kind == VIEW:
             return
         if found.kind == ACTIVE and not os.path.exists(f"{self.root}/p/{found.id}"):

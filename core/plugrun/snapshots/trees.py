@@ -113,21 +113,22 @@ def _entries(folder: int) -> tuple[list[str], list[str]]:
     return files, folders
 
 
-def measure_tree(path: str) -> Usage:
+def measure_tree(path: str, *, after: int = -1) -> Usage:
     """Return the disk space and inodes a tree takes; a hard-linked file counts once.
 
-    The empty path is no tree, and takes nothing.
+    Only what has a ctime after ``after``, in nanoseconds, counts. The empty path is no tree, and
+    takes nothing.
     """
     if not path:
         return Usage(0, 0, 0)
     top = os.open(path, _OPEN | os.O_CLOEXEC)
     try:
-        return _measure(top)
+        return _measure(top, after)
     finally:
         os.close(top)
 
 
-def _measure(top: int) -> Usage:
+def _measure(top: int, after: int) -> Usage:
     size = os.fstat(top).st_blocks * 512
     inodes, content = 1, 0
     linked: set[int] = set()
@@ -138,15 +139,18 @@ def _measure(top: int) -> Usage:
         try:
             for name in os.listdir(fd):
                 found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
+                is_folder = stat.S_ISDIR(found.st_mode)
+                if is_folder:
+                    pending.append(f"{inside}/{name}" if inside else name)
+                if found.st_ctime_ns <= after:
+                    continue
+                if found.st_nlink > 1 and not is_folder:
                     if found.st_ino in linked:
                         continue
                     linked.add(found.st_ino)
                 size += found.st_blocks * 512
                 inodes += 1
-                if stat.S_ISDIR(found.st_mode):
-                    pending.append(f"{inside}/{name}" if inside else name)
-                else:
+                if not is_folder:
                     content += found.st_size
         finally:
             os.close(fd)

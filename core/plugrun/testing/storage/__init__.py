@@ -25,6 +25,7 @@ from plugrun.testing.storage.misfortunes import MisfortuneContract
 from plugrun.testing.storage.refusals import RefusalContract
 from plugrun.testing.storage.seen import ViewContract
 from plugrun.testing.storage.unions import UnionContract
+from plugrun.testing.storage.untouched import UntouchedContract
 
 
 class StorageSuite(
@@ -35,6 +36,7 @@ class StorageSuite(
     InsideContract,
     LayeringContract,
     UnionContract,
+    UntouchedContract,
     CrashContract,
     DamageContract,
     MisfortuneContract,

@@ -18,11 +18,13 @@ from plugrun.errors import (
 from plugrun.interfaces.backend import Probe
 from plugrun.interfaces.storage import (
     ACTIVE,
+    CHANGE_TIMES,
     COMMITTED,
     INDEPENDENT_LAYERS,
     MOUNTLESS,
     POSIX_UNION,
     VIEW,
+    WHOLE_IMAGES,
     Storage,
 )
 from plugrun.testing.storage.fixtures import Opener, StorageFixtures, all_of, commit_layer
@@ -35,11 +37,14 @@ if TYPE_CHECKING:
     pass
 
 
+_WORDS = {INDEPENDENT_LAYERS, MOUNTLESS, POSIX_UNION, CHANGE_TIMES, WHOLE_IMAGES}
+
+
 class LifeContract(StorageFixtures):
     """What a storage says of itself, and the life of a snapshot."""
 
     def test_capabilities_are_words_of_the_interface(self, storage: Storage) -> None:
-        assert storage.capabilities <= {INDEPENDENT_LAYERS, MOUNTLESS, POSIX_UNION}
+        assert storage.capabilities <= _WORDS
 
     def test_probe_works_here_and_leaves_nothing(self, storage: Storage, root_path: str) -> None:
         storage.probe()
