@@ -133,8 +133,8 @@ def run_killed(plugrun: Plugrun, limit: int, *args: str) -> bool:
 
 
 def test_run_killed_at_every_change(alone):
-    alone("run", "--rm", "--network", "none", HOST_IMAGE, "true")
-    args = ("run", "--rm", "--name", "victim", "--network", "none", HOST_IMAGE, "true")
+    alone("run", "--rm", "--network", "none", "host:true", "true")
+    args = ("run", "--rm", "--name", "victim", "--network", "none", "host:true", "true")
     limit = 1
     while run_killed(alone, limit, *args):
         # The next command finds what was left and removes it, so that the name is free again.

@@ -179,8 +179,14 @@ def _from_stream(stream: TarStream, entry: Entry) -> Callable[[int], None]:
 def _check_writable(container: Container, root: int, place: Target) -> None:
     """Refuse what is read-only, in Docker's words; a stopped container's root as well."""
     read_only = bool(os.fstatvfs(place.fd).f_flag & os.ST_RDONLY)
-    is_own = os.fstat(root).st_dev == os.fstat(place.fd).st_dev
+    is_own = _mount_id(root) == _mount_id(place.fd)
     if is_own and (container.read_only or read_only):
         raise Conflict("container rootfs is marked read-only")
     if read_only:
         raise Conflict("mounted volume is marked read-only")
+
+
+def _mount_id(fd: int) -> bytes:
+    """Tell mounts apart: a volume may lie on the file system of the container's own files."""
+    with open(f"/proc/self/fdinfo/{fd}", "rb") as file:
+        return next(line for line in file if line.startswith(b"mnt_id:"))

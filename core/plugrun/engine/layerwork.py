@@ -109,6 +109,11 @@ class LayerWork:
                 continue
 
     @property
+    def is_whole(self) -> bool:
+        """Whether one snapshot is made of all layers."""
+        return self._whole
+
+    @property
     def at_once(self) -> int:
         """How many layers may be unpacked at the same time."""
         return len(self._layers) if self._independent else 1

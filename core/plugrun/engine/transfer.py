@@ -79,6 +79,7 @@ class Transfer:
         self._missing_blobs = {
             d for d, blob in blobs.items() if not engine.content.has(d, blob.size)
         }
+        self._known: set[str] = set()
         self._events: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
 
     def run(self, below: str | None, publish: Callable[[list[str]], None]) -> None:
@@ -93,6 +94,9 @@ class Transfer:
             Downloads(self._engine.content, self._transport, self._hear) as downloads,
         ):
             work.use(pool)
+            if work.is_whole and self._missing_blobs:
+                # They are unpacked once more, for this image; nothing of them is brought.
+                self._known = {d for d in self._blobs if d not in self._missing_blobs}
             self._begin(work, downloads)
             while not work.is_done:
                 self._handle(work, *self._events.get())
@@ -109,6 +113,8 @@ class Transfer:
     def _begin(self, work: LayerWork, downloads: Downloads) -> None:
         wanted = [self._blobs[d] for d in self._in_order() if d in self._missing_blobs]
         for digest in self._in_order():
+            if digest in self._known:
+                self._observer.layer(short(digest), EXISTS)
             self._say(digest, PULLING)
         for blob in wanted[AT_ONCE:]:
             self._say(blob.digest, WAITING)
@@ -152,4 +158,5 @@ class Transfer:
         work.unpacked(layer, result)
 
     def _say(self, digest: str, state: str, current: int = 0, total: int = 0) -> None:
-        self._observer.layer(short(digest), state, current, total)
+        if digest not in self._known:
+            self._observer.layer(short(digest), state, current, total)

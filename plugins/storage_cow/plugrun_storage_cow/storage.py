@@ -22,6 +22,7 @@ from plugrun.api import (
     WHITEOUT_UNLINK,
     WHOLE_IMAGES,
     Conflict,
+    Corrupt,
     LayerTree,
     Mount,
     NoSpace,
@@ -61,8 +62,8 @@ class CowStorage(SnapshotStore):
         with self.records.locked():
             self.refuse_taken(key)
             below = None if parent is None else self.parent_to_be(parent, (COMMITTED,))
-            id = self.records.new_folder()
             kept = -1 if below is None else _keep(self.folder(below.id))
+            id = self.records.new_folder()
         try:
             created = self._fill(id, below)
             lower = () if below is None else (below.id, *below.lower)
@@ -97,14 +98,20 @@ class CowStorage(SnapshotStore):
         found = self.found(key)
         if not found.id or not found.lower:
             return super().usage(key)
-        return measure_tree(self.folder(found.id), after=found.created_ns)
+        try:
+            return measure_tree(self.folder(found.id), after=found.created_ns)
+        except (FileNotFoundError, NotADirectoryError):
+            return super().usage(key)  # says what is wrong
 
     def refuse_parent(self, found: SnapshotRecord) -> None:
         """As beneath, and nothing is removed that is being copied."""
         super().refuse_parent(found)
         if found.kind != COMMITTED:
             return
-        fd = os.open(self.folder(found.id), _FOLDER)
+        try:
+            fd = os.open(self.folder(found.id), _FOLDER)
+        except (FileNotFoundError, NotADirectoryError):
+            return  # damaged by hand
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -179,7 +186,13 @@ def _magic(root: str) -> int:
 
 def _keep(folder: str) -> int:
     """Keep a parent from being removed until the descriptor is closed."""
-    fd = os.open(folder, _FOLDER)
+    try:
+        fd = os.open(folder, _FOLDER)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Corrupt(
+            f"the storage is damaged: the snapshot's folder {folder}: {error.strerror}",
+            hint="plugrun system check --repair puts right what can be",
+        ) from error
     fcntl.flock(fd, fcntl.LOCK_SH)
     return fd
 
