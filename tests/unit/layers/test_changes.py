@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
+import time
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from plugrun.interfaces.storage import WHITEOUT_UNLINK
+from plugrun.layers import treechanges
 from plugrun.layers.changes import told
 from plugrun.layers.layerchanges import layer_changes
 from plugrun.layers.layertar import write_layer
@@ -19,6 +22,7 @@ from plugrun.layers.treechanges import tree_changes
 from plugrun.layers.unpack import unpack_layer
 from plugrun.linux.mounting import MNT_DETACH, mount, umount
 from plugrun.linux.othermounts import in_new_mounts
+from plugrun.snapshots.copying import copy_fresh_tree
 from plugrun.testing import trees
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
@@ -31,6 +35,9 @@ KINDS += ["xattr", "owner"]
 ACTS = st.lists(st.tuples(st.sampled_from(KINDS), PATHS, PATHS, st.integers(0, 3)), max_size=14)
 BEGIN = [("folder", "a/a", "", 0), ("folder", "a/b", "", 0), ("file", "a/a/a", "", 1)]
 BEGIN += [("file", "a/b/b", "", 2), ("file", "b", "", 3), ("link", "b", "a/b/a", 0)]
+
+EXCHANGE = [("rename", "a/a", "c", 0), ("rename", "b2/a", "a/a", 0), ("rename", "c", "b2/a", 0)]
+_COARSE = 5  # CLOCK_REALTIME_COARSE
 
 
 def act(root: str, what: str, path: str, other: str, number: int) -> None:
@@ -72,11 +79,12 @@ def act(root: str, what: str, path: str, other: str, number: int) -> None:
         return
 
 
-def set_times(root: str) -> None:
-    """Whole seconds everywhere: a layer has no finer ones."""
+def set_times(root: str, since: int = -1) -> None:
+    """Whole seconds everywhere, or where something changed: a layer has no finer ones."""
     for folder, folders, files in os.walk(root, topdown=False):
         for name in folders + files:
-            os.utime(f"{folder}/{name}", (1_000_000_000,) * 2, follow_symlinks=False)
+            if os.lstat(f"{folder}/{name}").st_ctime_ns > since:
+                os.utime(f"{folder}/{name}", (1_000_000_000,) * 2, follow_symlinks=False)
 
 
 def facts(root: str) -> trees.Facts:
@@ -135,6 +143,136 @@ def test_a_layer_turns_one_tree_into_the_other(before: list, after: list) -> Non
         assert shown(layer_changes(f"{top}/upper", [f"{top}/lower"])) == told_of["trees"]
     finally:
         shutil.rmtree(top)
+
+
+@given(ACTS, ACTS)
+@example([], [("replace", "a", "b", 1)])
+@example([("folder", "b2/a", "", 0), ("file", "b2/a/a", "", 1)], EXCHANGE)
+@example([], [("file", "c", "", 1), ("link", "c", "a/c", 0), ("rename", "a/a", "a/b/c", 0)])
+@example([], [("rename", "a/a", "c", 0), ("replace", "a", "c", 1), ("rename", "c", "a/a", 0)])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_layer_by_times_of_change(before: list, after: list) -> None:
+    """All files have one size and one time: they differ in what cannot be seen without reading."""
+    top = tempfile.mkdtemp(prefix="plugrun-changes-")
+    try:
+        for name in ("lower", "now", "copy"):
+            os.mkdir(f"{top}/{name}")
+        for one in (*BEGIN, *before):
+            act(f"{top}/lower", *one)
+        _make_alike(f"{top}/lower")
+        old, new = (os.open(f"{top}/{n}", os.O_RDONLY) for n in ("lower", "now"))
+        copy_fresh_tree(old, new)
+        os.utime(f"{top}/now")
+        since = os.stat(f"{top}/now").st_ctime_ns
+        _wait_until_after(since)
+        subprocess.run(["cp", "-a", f"{top}/lower/.", f"{top}/copy"], check=True)
+        for one in after:
+            act(f"{top}/now", *one)
+        set_times(f"{top}/now", since)
+        layer_of(tree_changes(old, new, since), f"{top}/layer.tar")
+        os.close(old)
+        os.close(new)
+        unpack_layer(f"{top}/layer.tar", f"{top}/copy", WHITEOUT_UNLINK)
+        assert facts(f"{top}/copy") == facts(f"{top}/now")
+    finally:
+        shutil.rmtree(top)
+
+
+def _wait_until_after(moment: int) -> None:
+    while time.clock_gettime_ns(_COARSE) <= moment:
+        time.sleep(0.001)
+
+
+def _make_alike(root: str) -> None:
+    for folder, _, files in os.walk(root):
+        for number, name in enumerate(sorted(files)):
+            path = f"{folder}/{name}"
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(f"{number:02}{hash(folder) % 10**9:09}")
+    set_times(root)
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A tree and its copy; what is given back goes on from there."""
+    for name in ("one", "two"):
+        for folder in ("", "sub", "other", "sub/deep"):
+            (tmp_path / name / folder).mkdir(exist_ok=True)
+            (tmp_path / name / folder / "file").write_text(f"{folder[:1] or '-'}")
+    set_times(str(tmp_path / "one"))
+    set_times(str(tmp_path / "two"))
+    since = time.time_ns()
+    _wait_until_after(since)
+    return tmp_path / "one", tmp_path / "two", since
+
+
+def _between(pair, *, all_files=False):
+    before, now, since = pair
+    fds = [os.open(path, os.O_RDONLY) for path in (before, now)]
+    try:
+        return [(c.kind, c.path) for c in told(tree_changes(*fds, since), all_files=all_files)]
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def test_what_is_older_than_the_snapshot_is_not_read(pair, monkeypatch):
+    def fail(*_):
+        raise AssertionError("read")
+
+    monkeypatch.setattr("plugrun.layers.changes.attributes_of", fail)
+    monkeypatch.setattr(treechanges, "_same_content", fail)
+    assert _between(pair, all_files=True) == []
+
+
+def test_a_change_that_left_size_and_time_is_in_the_layer(pair):
+    (pair[1] / "sub" / "file").write_text("x")
+    os.utime(pair[1] / "sub" / "file", (1_000_000_000,) * 2)
+    assert _between(pair) == []  # nor does Docker tell of it
+    assert _between(pair, all_files=True) == [("C", b"sub"), ("C", b"sub/file")]
+
+
+def test_folders_that_took_each_others_place(pair):
+    now = pair[1]
+    os.rename(now / "sub" / "deep", now / "deep")
+    os.rename(now / "sub", now / "third")
+    os.rename(now / "other", now / "sub")
+    os.rename(now / "third", now / "other")
+    # Their files are old, alike in size and time, and not what the image has there.
+    told_of = _between(pair)
+    assert ("C", b"sub/file") in told_of
+    assert ("C", b"other/file") in told_of
+    assert ("D", b"sub/deep") in told_of
+    assert ("A", b"deep/file") in told_of
+
+
+def test_a_folder_made_anew_hides_the_one_of_its_name(pair):
+    before, now, since = pair
+    shutil.rmtree(now / "sub")
+    (now / "sub").mkdir()
+    (now / "sub" / "new").touch()
+    fds = [os.open(path, os.O_RDONLY) for path in (before, now)]
+    found = {c.path: c for c in tree_changes(*fds, since)}
+    for fd in fds:
+        os.close(fd)
+    assert found[b"sub"].hides
+    assert found[b"sub/file"].implied
+    assert found[b"sub/deep"].implied
+    assert found[b"sub/new"].kind == "A"
+
+
+def test_a_clock_that_was_set_back_makes_nothing_look_old(pair, monkeypatch):
+    before, now, since = pair
+    (now / "sub" / "file").write_text("x")
+    os.utime(now / "sub" / "file", (1_000_000_000,) * 2)
+    later = since + 3600 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: later - 1)
+    assert ("C", b"sub/file") in _between((before, now, later))
+    # The clock has caught up, and only time and size tell.
+    monkeypatch.setattr(time, "time_ns", lambda: later + 1)
+    (now / "other" / "file").write_text("xyz")
+    assert _between((before, now, later)) == [("C", b"other"), ("C", b"other/file")]
 
 
 def shown(changes) -> list[tuple[str, bytes]]:
