@@ -5,7 +5,7 @@ from __future__ import annotations
 from plugrun.engine.accountcache import forget_accounts
 from plugrun.engine.blobs import referenced_blobs
 from plugrun.engine.heal import stored_backends
-from plugrun.engine.layersizes import forget_layer_size, layer_size
+from plugrun.engine.layersizes import forget_layer_size, layer_size, sized_layers
 from plugrun.errors import Conflict, NoSuchSnapshot
 from plugrun.interfaces.storage import COMMITTED
 
@@ -44,10 +44,14 @@ def collect_orphans(engine: Engine) -> int:
             for snapshot in storage.walk()
             if snapshot.kind == COMMITTED and snapshot.key not in kept
         ]
-        size = sum(layer_size(engine, chain) for chain in set(orphans))
+        # Where an image is one snapshot, only their sizes tell of the layers beneath its top.
+        beneath = {chain for chain in sized_layers(engine) if chain not in kept}
+        size = sum(layer_size(engine, chain) for chain in beneath.union(orphans)) if orphans else 0
         # Children come after their parents.
         for chain in reversed(orphans):
             free_layer(engine, chain)
+        for chain in beneath:
+            forget_layer_size(engine, chain)
         _free_blobs(engine)
     return size
 

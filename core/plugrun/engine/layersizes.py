@@ -50,6 +50,15 @@ def forget_layer_size(engine: Engine, chain: str) -> None:
         return
 
 
+def sized_layers(engine: Engine) -> list[str]:
+    """Return the ChainIDs of the layers whose size is kept."""
+    try:
+        names = os.listdir(f"{engine.root}/sizes")
+    except FileNotFoundError:
+        return []
+    return [f"sha256:{name}" for name in names if ".tmp-" not in name]
+
+
 def content_size(storage: Storage, key: str) -> int:
     """Return the bytes of the files in a snapshot itself; 0 if there is none of this key."""
     try:
