@@ -166,6 +166,7 @@ def _copy_nameless(union: Union, work: Work, node: Node, size: int) -> None:
     os.close(node.fd)
     node.fd = fd
     node.up = True
+    node.hidden = 0
     union.table.move(node, union.key(os.stat(fd)))
     union.table.forget_real(node)
 

@@ -127,6 +127,8 @@ class Session:
                 if error.errno in _PASSING:
                     continue
                 raise
+            if length < _HEADER:
+                raise OSError(errno.EPROTO, "descriptor 0 is no connection of FUSE")
             _, opcode, unique, id, uid, gid, _, _, _ = unpack(buffer)
             reply(opcode, unique, id, view[_HEADER:length], uid, gid)
             spare()
