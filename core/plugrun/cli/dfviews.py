@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from plugrun.cli.psimages import ImageNames
+from plugrun.cli.storageviews import storage_row
 from plugrun.cli.table import table
 from plugrun.cli.units import human_size
 from plugrun.cli.views import container_row, image_row
@@ -49,6 +50,13 @@ _CONTAINERS = {
     "Names": "NAMES",
 }
 _VOLUMES = {"Name": "VOLUME NAME", "Links": "LINKS", "Size": "SIZE"}
+_STORAGES = {
+    "Name": "STORAGE",
+    "Images": "IMAGES",
+    "Containers": "CONTAINERS",
+    "Snapshots": "SNAPSHOTS",
+    "Size": "SIZE",
+}
 _CACHE = ("CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED")
 
 
@@ -102,11 +110,21 @@ def details(engine: Engine, usage: DiskUsage) -> str:
     for heading, columns, rows in parts:
         cells = [[str(row[field]) for field in columns] for row in rows]
         text += f"{heading}\n\n{table(list(columns.values()), cells)}\n"
-    return text + f"Build cache usage: 0B\n\n{table(_CACHE, [])}"
+    text += f"Build cache usage: 0B\n\n{table(_CACHE, [])}"
+    if usage.storages:
+        text += f"\nStorages space usage:\n\n{storages(usage)}"
+    return text
+
+
+def storages(usage: DiskUsage) -> str:
+    """Return the table of storages: each has its own copy of what it unpacked."""
+    rows = [storage_row(one) for one in usage.storages]
+    return table(list(_STORAGES.values()), [[row[field] for field in _STORAGES] for row in rows])
 
 
 def detailed_document(engine: Engine, usage: DiskUsage) -> dict[str, Any]:
     """Return all rows of ``-v``, with full IDs."""
+    own = {"Storages": [storage_row(one) for one in usage.storages]} if usage.storages else {}
     return {
         "Images": _image_rows(usage, full=True),
         "Containers": [
@@ -115,6 +133,7 @@ def detailed_document(engine: Engine, usage: DiskUsage) -> dict[str, Any]:
         ],
         "Volumes": _volume_rows(usage.volumes),
         "BuildCache": [],
+        **own,
     }
 
 

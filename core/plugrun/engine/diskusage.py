@@ -5,12 +5,14 @@ from __future__ import annotations
 from plugrun.engine.containers import status
 from plugrun.engine.layersizes import layer_size
 from plugrun.engine.sizes import container_size
+from plugrun.engine.storages import several
 from plugrun.engine.volumes import volume_size
 from plugrun.model.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
+    from plugrun.engine.storages import StorageState
     from plugrun.model.container import Container, Status
     from plugrun.model.image import Image, ImageName
 
@@ -50,12 +52,16 @@ class VolumeUsage:
 
 @record
 class DiskUsage:
-    """All of it; ``layers`` is what all images take together, each layer once."""
+    """All of it; ``layers`` is what all images take together, each layer once.
+
+    ``storages`` is empty where one alone keeps something: then there is nothing to tell apart.
+    """
 
     images: tuple[ImageUsage, ...]
     layers: int
     containers: tuple[ContainerUsage, ...]
     volumes: tuple[VolumeUsage, ...] = ()
+    storages: tuple[StorageState, ...] = ()
 
 
 def disk_usage(engine: Engine) -> DiskUsage:
@@ -83,7 +89,8 @@ def disk_usage(engine: Engine) -> DiskUsage:
         )
         for one in images
     )
-    return DiskUsage(listed, sum(sizes.values()), containers, _volumes(engine))
+    layers = sum(sizes.values())
+    return DiskUsage(listed, layers, containers, _volumes(engine), several(engine))
 
 
 def _volumes(engine: Engine) -> tuple[VolumeUsage, ...]:

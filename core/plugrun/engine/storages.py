@@ -38,6 +38,21 @@ def storages(engine: Engine) -> list[StorageState]:
     return [one for one in found if one.snapshots or one.containers or one.size < 0 or one.current]
 
 
+def several(engine: Engine) -> tuple[StorageState, ...]:
+    """Measure the storages that keep something, if there is more than one."""
+    holders = [name for name in stored_names(engine) if _holds(engine, name)]
+    if len(holders) < 2:
+        return ()
+    return tuple(one for one in storages(engine) if one.name in holders)
+
+
+def _holds(engine: Engine, name: str) -> bool:
+    try:
+        return any(True for _ in engine.storage_named(name).walk())
+    except PlugrunError:
+        return any(one.storage.name == name for one in engine.metadata.each_container())
+
+
 def _current(engine: Engine) -> str:
     try:
         return engine.storage_choice().name

@@ -67,11 +67,12 @@ def _explained(root: str, fault: tuple[str, str] | None) -> Probe:
     kind = _NAMES.get(magic, f"a file system of type {magic:#x}")
     details = (("file system", kind), ("kernel", os.uname().release))
     if fault is None:
-        return Probe(True, details=details)
+        return Probe(True, details=details, watch=_WATCH)
     reason, remedy = fault
-    return Probe(False, reason.replace(_PLACE, f"{root}, on {kind},"), remedy, details)
+    return Probe(False, reason.replace(_PLACE, f"{root}, on {kind},"), remedy, details, _WATCH)
 
 
+_WATCH = ("/dev/fuse",)
 _PLACE = "{place}"  # in a reason, where the root and its file system are to be named
 
 

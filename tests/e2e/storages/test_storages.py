@@ -17,11 +17,12 @@ SHOWN = "cd /; ls srv etc/more; cat srv/kept; find usr etc srv"
 
 def test_an_image_pulled_under_one_is_unpacked_for_another(several, other, stacked):
     run = ("run", "--rm", *QUIET)
-    before = several.out(*run, stacked, "sh", "-c", SHOWN)
+    before = several.out(*run, stacked, "sh", "-c", SHOWN).splitlines()
     assert "two" in before
     several.out("pull", "-q", stacked)
     done = other(*run, stacked, "sh", "-c", SHOWN)
-    assert done.stdout.removesuffix("\n") == before
+    # find(1) tells names in the order of the file system.
+    assert sorted(done.stdout.splitlines()) == sorted(before)
     assert f"Unpacking {stacked} for storage {other.profile}" in done.stderr
     assert "Pull" not in done.stderr
     assert other(*run, stacked, "true").stderr == ""
@@ -193,3 +194,26 @@ def test_a_container_starts_though_the_profile_s_storage_does_not_work(moody, tm
     assert "hint: wait for another night" in failed.stderr
     assert alone("start", "-a", "old").returncode == 0
     alone("rm", "old")
+
+
+def test_storage_ls_and_df_tell_them_apart(several, other, stacked):
+    several("pull", "-q", stacked)
+    assert "STORAGE" not in several.out("system", "df")
+    several("run", "--name", "c1", *QUIET, stacked, "sh", "-c", "echo x >/mine")
+    other("create", "-q", "--name", "c2", stacked)
+    lines = several.out("storage", "ls").splitlines()
+    columns = ["STORAGE", "IMAGES", "CONTAINERS", "SNAPSHOTS", "SIZE"]
+    assert lines[0].split() == [*columns, "WORKS", "HERE"]
+    rows = {line.split()[0]: line.split()[1:] for line in lines[1:]}
+    assert rows["overlay"][:4] == ["*", "1", "1", "4"]
+    assert rows[other.profile][:2] == ["1", "1"]
+    assert [row[-1] for row in rows.values()] == ["yes", "yes"]
+    assert several.out("storage", "ls", "--format", "{{.Name}}={{.Current}}").split() == [
+        f"{name}={str(name == 'overlay').lower()}" for name in rows
+    ]
+    short, full = several.out("system", "df"), several.out("system", "df", "-v")
+    assert short.splitlines()[0].split() == ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]
+    assert short.splitlines()[6].split() == columns
+    assert "Storages space usage:" in full
+    document = json.loads(several.out("system", "df", "-v", "--format", "json"))
+    assert [one["Name"] for one in document["Storages"]] == list(rows)

@@ -5,14 +5,10 @@ from __future__ import annotations
 from plugrun.cli import output
 from plugrun.cli.listing import render
 from plugrun.cli.options import Parsed
-from plugrun.cli.units import human_size
+from plugrun.cli.storageviews import storage_row
 from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.storages import StorageState, storages
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from plugrun.engine.storages import storages
 
 TABLE = "{{.Shown}}\t{{.Images}}\t{{.Containers}}\t{{.Snapshots}}\t{{.Size}}\t{{.Works}}"
 HEADERS = {
@@ -36,18 +32,3 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
         return 0
     output.write(render(parsed.values["format"], TABLE, HEADERS, rows))
     return 0
-
-
-def storage_row(state: StorageState) -> dict[str, Any]:
-    """Return a storage as a row of the table; ``Shown`` is its name with the mark."""
-    return {
-        "Containers": str(state.containers),
-        "Current": "true" if state.current else "false",
-        "Images": str(state.images),
-        "Name": state.name,
-        "Reason": state.reason,
-        "Shown": f"{state.name} *" if state.current else state.name,
-        "Size": "N/A" if state.size < 0 else human_size(state.size, 4),
-        "Snapshots": str(state.snapshots),
-        "Works": "yes" if not state.reason else f"no: {state.reason}",
-    }

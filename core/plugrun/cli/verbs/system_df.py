@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from plugrun.cli import output
-from plugrun.cli.dfviews import SUMMARY_HEADERS, SUMMARY_TABLE, detailed_document, details, summary
+from plugrun.cli.dfviews import (
+    SUMMARY_HEADERS,
+    SUMMARY_TABLE,
+    detailed_document,
+    details,
+    storages,
+    summary,
+)
 from plugrun.cli.listing import as_json_line, render
 from plugrun.cli.options import Parsed
 from plugrun.engine.diskusage import disk_usage
@@ -19,6 +26,8 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     form = v["format"]
     if not v["verbose"]:
         output.write(render(form, SUMMARY_TABLE, SUMMARY_HEADERS, summary(usage)))
+        if usage.storages and form in ("", "table"):
+            output.write(f"\n{storages(usage)}")
     elif form in ("", "table"):
         output.write(details(engine, usage))
     elif form == "json":

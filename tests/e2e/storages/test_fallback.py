@@ -1,0 +1,99 @@
+"""A list of storages on machines that refuse the first: real refusals, and what is said of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from dataclasses import replace
+
+import pytest
+
+from tests.e2e.conftest import HOST_IMAGE, PATIENCE
+from tests.e2e.storages.others import QUIET, built_in, write_config
+
+MATRIX = built_in()
+# These work where overlay does not.
+WITHOUT_OVERLAY = [name for name in ("fuse", "cow") if name in MATRIX]
+
+
+@pytest.fixture
+def on_overlay():
+    """A folder on an overlay: the kernel takes no upper layer there."""
+    top = tempfile.mkdtemp(prefix="plugrun-over-")
+    subprocess.run(["mount", "-t", "tmpfs", "none", top], check=True)
+    for name in ("lower", "upper", "work", "merged"):
+        os.mkdir(f"{top}/{name}")
+    data = f"lowerdir={top}/lower,upperdir={top}/upper,workdir={top}/work"
+    subprocess.run(["mount", "-t", "overlay", "-o", data, "overlay", f"{top}/merged"], check=True)
+    try:
+        yield f"{top}/merged"
+    finally:
+        subprocess.run(["umount", f"{top}/merged"], check=True)
+        subprocess.run(["umount", top], check=True)
+        os.rmdir(top)
+
+
+def test_overlay_alone_is_refused_there(several, on_overlay):
+    tool = replace(several, root=f"{on_overlay}/root")
+    failed = tool("run", "--rm", *QUIET, HOST_IMAGE, "true", code=125)
+    assert 'storage "overlay" does not work here' in failed.stderr
+    assert "overlayfs" in failed.stderr
+    assert "hint: put the data on ext4, xfs, btrfs or tmpfs with --root" in failed.stderr
+
+
+def takes_over(several, on_overlay, tmp_path, second):
+    config = write_config(tmp_path / "list.yaml", list=f"[overlay, {second}]")
+    tool = replace(several, root=f"{on_overlay}/root", config=config)
+    done = tool("run", "--name", "box", *QUIET, HOST_IMAGE, "sh", "-c", "echo 1 >>/n; cat /n")
+    assert done.stdout == "1\n"
+    assert f"plugrun: storage falls back to {second}: overlay does not work here: " in done.stderr
+    found = tool.inspect("box")["Plugrun"]["Storage"]
+    assert found["Name"] == second
+    assert found["Why"].startswith(f"first of [overlay, {second}] that works here (overlay: ")
+    again = tool("start", "-a", "box")
+    assert (again.stdout, again.stderr) == ("1\n1\n", "")
+    tool("rm", "box")
+    assert tool.out("system", "check") == "Nothing is wrong."
+
+
+def without_fuse(tool, *args):
+    """Run the command on a machine that has no /dev/fuse."""
+    script = 'mount --bind /dev/null /dev/fuse && exec "$@"'
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, "sh", *tool.argv, *args],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def goes_and_comes(several, tmp_path):
+    config = write_config(tmp_path / "list.yaml", list="[fuse, overlay]", alone="fuse")
+    tool = replace(several, config=config)
+    tool("run", "--name", "old", *QUIET, HOST_IMAGE, "sh", "-c", "echo 1 >>/n; cat /n")
+    done = without_fuse(tool, "run", "--name", "new", *QUIET, HOST_IMAGE, "true")
+    assert done.returncode == 0, done.stderr
+    assert "plugrun: storage falls back to overlay: fuse does not work here: " in done.stderr
+    assert "/dev/fuse" in done.stderr
+    assert [tool.inspect(name)["Driver"] for name in ("old", "new")] == ["fuse", "overlay"]
+    failed = without_fuse(tool, "start", "-a", "old")
+    assert failed.returncode != 0
+    assert "/dev/fuse" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert without_fuse(tool, "start", "-a", "new").returncode == 0
+    assert tool("start", "-a", "old").stdout == "1\n1\n"
+    assert tool.out("info", "-f", "{{.Driver}}") == "fuse"
+    refused = without_fuse(tool.of("alone"), "run", "--rm", *QUIET, HOST_IMAGE, "true")
+    assert refused.returncode == 125
+    assert 'storage "fuse" does not work here' in refused.stderr
+    assert "hint:" in refused.stderr
+
+
+if WITHOUT_OVERLAY:
+    each = pytest.mark.parametrize("second", WITHOUT_OVERLAY)
+    test_the_next_one_takes_over_there = each(takes_over)
+if "fuse" in MATRIX:
+    test_a_device_that_goes_and_comes = goes_and_comes
