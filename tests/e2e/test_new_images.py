@@ -214,6 +214,8 @@ def test_import_from_the_web_and_what_is_no_archive(plugrun: Plugrun, web: str, 
     assert document["Comment"] == f"Imported from {web}/a.tgz"
     assert document["Architecture"] == "arm64"
     assert "404" in plugrun("import", f"{web}/none", code=1).stderr
+    soon = {"PLUGRUN_HTTP_STALL_TIMEOUT": "soon"}
+    assert "not a number" in plugrun("import", f"{web}/a.tgz", env=soon, code=None).stderr
     before = json.dumps(sorted(os.listdir(f"{plugrun.root}/blobs/sha256")))
     (tmp_path / "garbage").write_bytes(b"no tar" * 1000)
     (tmp_path / "cut").write_bytes(gzip.compress(ARCHIVE)[:-20])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from plugrun.errors import TransportError, Unreachable
+import os
+
+from plugrun.errors import ConfigError, TransportError, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _PIECE = 1 << 20
-_PATIENCE = (10, 60)  # seconds to connect, and between two pieces
+_VARIABLE = "PLUGRUN_HTTP_STALL_TIMEOUT"
+_CONNECT, _STALL = 10.0, 60.0  # seconds to connect, and without a byte
 
 
 def is_url(text: str) -> bool:
@@ -25,13 +28,24 @@ def web_pieces(url: str) -> Iterator[bytes]:
     import requests
 
     try:
-        with requests.get(url, stream=True, timeout=_PATIENCE) as answer:
+        with requests.get(url, stream=True, timeout=_patience(os.environ)) as answer:
             if answer.status_code >= 400:
                 raise TransportError(f"{_shown(url)}: {answer.status_code} {answer.reason}")
             length = answer.headers.get("Content-Length", "")
             yield from _whole(answer.raw.stream(_PIECE, decode_content=False), length, url)
     except requests.RequestException as error:
         raise Unreachable(f"cannot download {_shown(url)}: {error}") from None
+
+
+def _patience(environment: Mapping[str, str]) -> tuple[float, float]:
+    text = environment.get(_VARIABLE, "")
+    try:
+        stall = float(text) if text else _STALL
+    except ValueError:
+        stall = 0.0
+    if not 0 < stall < 1e6:
+        raise ConfigError(f"{_VARIABLE} is {text[:100]!r}, not a number of seconds above 0")
+    return min(_CONNECT, stall), stall
 
 
 def _whole(pieces: Iterator[bytes], length: str, url: str) -> Iterator[bytes]:

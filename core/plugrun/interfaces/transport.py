@@ -29,7 +29,8 @@ they share once.
   name); they are kept as they are. All it names has been put before; otherwise it raises.
 - A destination without ``list`` holds one image: ``put_manifest`` or ``finish`` raises
   InvalidArgument on a second one. A manifest that an index names is put before it, without a
-  name, and is no image of its own then.
+  name, and is no image of its own then; a destination that cannot hold an index raises
+  InvalidArgument.
 - What was put is there for others after ``finish`` at the latest; ``close`` without it leaves
   nothing behind that a reader could take for an image, and a file that stood at the
   destination stays as it was.

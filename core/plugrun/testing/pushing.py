@@ -27,7 +27,7 @@ import pytest
 from plugrun.errors import InvalidArgument, PlugrunError
 from plugrun.interfaces.transport import LIST, PARALLEL, PULL, PUSH
 from plugrun.model.descriptor import Descriptor, host_platform
-from plugrun.model.image import CONFIG_OCI, LAYER_TAR, MANIFEST_OCI
+from plugrun.model.image import CONFIG_OCI, INDEX_OCI, LAYER_TAR, MANIFEST_OCI
 from plugrun.model.jsontext import dumps
 from plugrun.model.record import record
 from plugrun.testing.transport import digest_of
@@ -195,6 +195,36 @@ class PushSuite:
             name_of("alias"): image.manifest.digest,
             name_of("two"): other.manifest.digest,
         }
+
+    def test_an_index_goes_after_its_images(
+        self, destination: Destination, image: Outgoing, name_of: NameOf, open_source: OpenSource
+    ) -> None:
+        """It is one image under its name, with what it names by digest; or it is refused."""
+        other, name = outgoing(noise("other", 10)), name_of("all")
+        manifests = (image.manifest, other.manifest)
+        index_raw = dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": INDEX_OCI,
+                "manifests": [_as_json(manifest) for manifest in manifests],
+            }
+        ).encode()
+        index = _described(INDEX_OCI, index_raw)
+        put_image(destination, image, ())
+        put_image(destination, other, ())
+        try:
+            destination.put_manifest(index, index_raw, [name])
+        except InvalidArgument:
+            return  # it has no place for several platforms
+        destination.finish()
+        source = open_source(name)
+        resolved = source.resolve(host_platform())
+        assert (resolved.name, resolved.descriptor, resolved.raw) == (name, index, index_raw)
+        for each in (image, other):
+            assert b"".join(source.fetch(each.manifest)) == each.raw
+        if LIST in source.capabilities:
+            assert [found.name for found in source.list(host_platform())] == [name]
+        source.close()
 
     def test_has_tells_before_from_after(self, destination: Destination, image: Outgoing) -> None:
         """A blob is there once it was put, and putting it again does no harm."""

@@ -61,6 +61,27 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "symlink to nothing": (header(b"s", b"2"), "symlink to nothing"),
     "beneath a file": (tar_of([Made("a"), Made("a/b")]), "no folder"),
     "root as a file": (header(b"./"), "root by a file"),
+    "root as a symlink": (
+        header(b"./", b"2", linkname=b"/etc".ljust(100, b"\0")),
+        "root by a file",
+    ),
+    "5000 levels": (pax(path=b"a/" * 5000 + b"x") + header(b"x"), "no honest archive"),
+    "PAX size beyond the end": (
+        pax(size=b"99999") + header(b"f", size=3) + padded(b"abc"),
+        "ends in the middle",
+    ),
+    "PAX size that makes data a header": (
+        pax(size=b"0") + header(b"f", size=512) + b"no header".ljust(512, b"x"),
+        "number|checksum",
+    ),
+    "GNU long link that is huge": (
+        header(b"K", b"K", 1 << 30) + header(b"l", b"2"),
+        "extension header has",
+    ),
+    "GNU long name with a NUL and ..": (
+        header(b"L", b"L", 9) + padded(b"../x\0more") + header(b"x"),
+        "no honest archive",
+    ),
     "hard link outside": (tar_of([Made("x", "link", "../../etc/passwd")]), "no honest archive"),
     "hard link through a symlink": (
         tar_of([Made("s", "symlink", "/../.."), Made("x", "link", "s/outside")]),
@@ -201,6 +222,8 @@ def test_refused(place, name, style):
         [Made("/outside", data="inside")],
         [Made("a", "symlink", "b"), Made("b", "symlink", ".."), Made("a/outside", "fifo")],
         [Made("x", "symlink", "../outside"), Made("y", "link", "x"), Made("y", data="pwned")],
+        [Made("x", data="1"), Made("x", data="2"), Made("x", "folder"), Made("x", data="3")],
+        [Made("d", "folder"), Made("d", "symlink", "../outside"), Made("d", "folder")],
     ],
 )
 def test_stays_inside(place, entries, style):

@@ -179,3 +179,11 @@ def test_the_environment_goes_before_the_profile():
     for wrong in ("0", "-1", "soon", "nan", "inf", "1e9"):
         with pytest.raises(ConfigError, match=name):
             stall_timeout({}, {name: wrong})
+
+
+def test_the_environments_word_is_kept(rough, open_transport, monkeypatch):
+    monkeypatch.setenv("PLUGRUN_HTTP_STALL_TIMEOUT", "0.2")
+    server = rough(drip(b"", b""))
+    transport = open_transport(f"{server.host}/me/app:1", timeout=60, retries=0)
+    with pytest.raises(Unreachable, match=r"stalled|in time"):
+        transport.resolve(host_platform())
