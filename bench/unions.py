@@ -26,7 +26,6 @@ from collections.abc import Callable, Iterator
 
 from plugrun.testing.forked import mounted
 
-TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 FOLDERS, FILES_EACH = 1000, 20  # with the folders and what lies above: a walk of about 23,000 entries
 SMALL, MIDDLING, LARGE = 4096, 64 << 20, 256 << 20
 UNTARRED = 10_000
@@ -282,15 +281,22 @@ def one_round(storage: OfPlugrun | FuseOverlayfs, number: int, place: str, tar: 
 # -- run --rm ----------------------------------------------------------------------------------------
 
 
-def time_runs(top: str, rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of `run --rm` of a tiny image, by profile, taking turns."""
+PROFILE = """profile: bench
+profiles:
+  bench: {{storage: {}, isolation: ns, transport: [host], network: none}}
+"""
+
+
+def time_runs(top: str, names: list[str], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of `run --rm` of a tiny image, by storage, taking turns."""
     program = os.path.join(os.path.dirname(sys.executable), "plugrun")
     commands = {}
-    for file in sorted(os.listdir(f"{TOP}/config/profiles")):
-        name = file.removesuffix(".yaml")
-        own = ["--root", f"{top}/run-{name}/root", "--run-root", f"{top}/run-{name}/run"]
-        config = ["--config", f"{TOP}/config/profiles/{file}"]
-        commands[name] = [program, *own, *config, "run", "--rm", "--network", "none", "host:true", "true"]
+    for name in names:
+        own = f"{top}/run-{name}"
+        os.mkdir(own)
+        write(f"{own}/config.yaml", PROFILE.format(name).encode())
+        argv = [program, "--root", f"{own}/root", "--run-root", f"{own}/run", "--config", f"{own}/config.yaml"]
+        commands[name] = [*argv, "run", "--rm", "host:true", "true"]
         for _ in range(3):
             subprocess.run(commands[name], check=True, capture_output=True)
     found: dict[str, list[float]] = {name: [] for name in commands}
@@ -325,7 +331,7 @@ def show(results: dict[str, list[dict[str, float]]], runs: dict[str, list[float]
         print(f"Best of {len(next(iter(results.values())))} rounds; in brackets the speed as a part of {reference}'s:\n")
         print("\n".join(table(results, reference)))
     if runs:
-        base = min(runs.get("overlay-ns") or next(iter(runs.values())))
+        base = min(runs.get("overlay") or next(iter(runs.values())))
         print("\n| run --rm host:true, ms | best | median | best over overlay's |\n|---|---|---|---|")
         for name, values in runs.items():
             print(f"| {name} | {min(values):.1f} | {statistics.median(values):.1f} | {min(values) / base:.2f} |")
@@ -348,7 +354,8 @@ def file_system(kind: str, size: int) -> Iterator[str]:
             finally:
                 subprocess.run(["umount", f"{top}/fs"], check=True)
         finally:
-            subprocess.run(["umount", top], check=True)
+            # Other programs' mount namespaces may hold on to the file system for a while.
+            subprocess.run(["umount", "-l", top], check=True)
 
 
 def main() -> int:
@@ -364,14 +371,14 @@ def main() -> int:
     with file_system(chosen.fs, chosen.size << 30) as top:
         make_tar(f"{top}/files.tar")
         os.mkdir(f"{top}/place")
-        if chosen.rounds:
-            made = list(storages(top, {name for name in chosen.only.split(",") if name}))
+        made = list(storages(top, {name for name in chosen.only.split(",") if name}))
         for number in range(chosen.rounds):
             turn = number % len(made)
             for storage in made[turn:] + made[:turn]:
                 found = one_round(storage, number, f"{top}/place", f"{top}/files.tar")
                 results.setdefault(storage.name, []).append(found)
-        runs = time_runs(top, chosen.run_rounds) if chosen.run_rounds else {}
+        ours = [storage.name for storage in made if isinstance(storage, OfPlugrun)]
+        runs = time_runs(top, ours, chosen.run_rounds) if chosen.run_rounds else {}
     print(f"{chosen.fs} in a RAM-backed file, Linux {os.uname().release}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}\n")
     show(results, runs)
     if chosen.json:
