@@ -8,6 +8,7 @@ import glob
 import io
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,7 @@ PROFILES = sorted(glob.glob(f"{TOP}/config/profiles/*.yaml"))
 PROGRAM = os.path.join(os.path.dirname(sys.executable), "plugrun")
 HOST_IMAGE = "host:sh,cat,ls,sleep,id,env,mount,touch,dd,kill,true,chmod,mkdir,stat,head,mknod"
 PATIENCE = 120
+ENDING = 10
 
 
 @dataclass(frozen=True)
@@ -86,16 +88,32 @@ class Plugrun:
 
 
 def traces(root: str) -> list[str]:
-    """Return mounts and processes that speak of a root."""
+    """Return mounts and processes that speak of a root; those that are just ending have ended."""
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         found = [line for line in file if root in line]
+    return found + [f"{pid}: {words}" for pid, words in processes(root) if not ends(pid)]
+
+
+def processes(root: str) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield PID and command line of other processes that speak of a root."""
     for entry in os.listdir("/proc"):
         if entry.isdigit() and int(entry) != os.getpid():
             with contextlib.suppress(OSError), open(f"/proc/{entry}/cmdline", "rb") as file:
                 words = file.read().split(b"\0")
                 if any(root.encode() in word for word in words):
-                    found.append(f"{entry}: {words}")
-    return found
+                    yield int(entry), words
+
+
+def ends(pid: int) -> bool:
+    """Wait a while for a process to end, as what serves a mount does when that has gone."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([fd], [], [], ENDING)[0])
+    finally:
+        os.close(fd)
 
 
 def cgroups_of(ids: set[str]) -> list[str]:

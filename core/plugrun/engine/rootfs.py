@@ -8,6 +8,7 @@ stays mounted.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from plugrun.store.locks import Lock
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NOBODY_SERVES = (errno.ENOTCONN, errno.ECONNABORTED)  # what such a mount gives: fuse(4)
 _PATIENCE = 10.0  # seconds a start or an end may take while it is neither running nor stopped
 _PAUSE = 0.01
 
@@ -68,15 +70,20 @@ class OpenTree:
     def __enter__(self) -> int:
         try:
             self._open()
-        except BaseException:
-            self.__exit__()
+        except BaseException as error:
+            self.__exit__(type(error), error)
             raise
         return self._fds[0]
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, *_: object) -> None:
         while self._fds:
             os.close(self._fds.pop())
         self._let_go()
+        if isinstance(error, OSError) and error.errno in _NOBODY_SERVES:
+            raise PlugrunError(
+                "the program that serves this file system has ended",
+                hint="stop or restart the container; what was written is kept",
+            ) from error
 
     def _open(self) -> None:
         raise NotImplementedError

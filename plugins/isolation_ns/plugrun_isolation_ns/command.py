@@ -206,6 +206,9 @@ def _check(path: str, name: str) -> None:
         mode = os.stat(path).st_mode
     except OSError as error:
         reason = (error.strerror or "").lower()
+        if error.errno == errno.ENOTCONN:
+            hint = "the program that served the container's files has ended: restart the container"
+            raise CommandNotExecutable(f'exec: "{name}": {reason}', hint=hint) from None
         if error.errno == errno.EACCES:
             raise CommandNotExecutable(f'exec: "{name}": {reason}') from None
         raise CommandNotFound(f'exec: "{name}": stat {path}: {reason}') from None
