@@ -112,7 +112,7 @@ def test_rm_f_after_it_was_killed(plugrun):
     os.kill(pid, signal.SIGKILL)
     plugrun("rm", "-f", "box")
     assert plugrun.out("ps", "-aq") == ""
-    assert [path for path in os.listdir(f"{plugrun.root}/storage/fuse/a")] == []
+    assert os.listdir(f"{plugrun.root}/storage/fuse/a") == []
 
 
 def test_it_outlives_the_command_that_started_it_and_its_monitor(plugrun):

@@ -6,6 +6,10 @@ whatever namespace, or when whoever was to attach it dies, the kernel ends the c
 on it gives ENODEV, and the program ends. The other way round, when the program dies, whatever
 uses the mount gets ENOTCONN.
 
+A program that cannot serve says why on stderr and ends. If its last line is ``Class: reason``, and
+maybe another ``hint: …`` follows, where the class is Corrupt, NoSpace or CannotMount, that is what
+is raised; anything else is quoted.
+
 This holds because nobody else has the connection's descriptor, and because the program is outside
 of all namespaces that the mount may go to: connect before you enter any.
 """
@@ -16,7 +20,7 @@ import ctypes
 import errno
 import os
 
-from plugrun.errors import BackendUnavailable, CannotMount, PlugrunError
+from plugrun.errors import BackendUnavailable, CannotMount, Corrupt, NoSpace, PlugrunError
 from plugrun.linux import mountfd, mounting, process
 from plugrun.linux.fscontext import FsContext
 
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from plugrun.model.mount import Mount
 
 DEVICE = "/dev/fuse"
+_TOLD = (CannotMount, Corrupt, NoSpace)
+_HINT = "hint: "
 _LOG_SIZE = 16384  # bytes of what the program says on stderr that are kept
 _F_ADD_SEALS, _F_SEAL_GROW = 1033, 0x4
 _LAST_SIGNAL = 64
@@ -61,13 +67,18 @@ class Connection:
         return None
 
     def _ended(self) -> PlugrunError:
-        said = os.pread(self._log, _LOG_SIZE, 0).rstrip(b"\0").decode("utf-8", "replace").strip()
-        lines = said.splitlines()
-        why = lines[-1] if lines else "it said nothing"
+        said = os.pread(self._log, _LOG_SIZE, 0).rstrip(b"\0").decode("utf-8", "replace")
+        lines = said.strip().splitlines() or ["it said nothing"]
+        hint = lines.pop().removeprefix(_HINT) if lines[-1].startswith(_HINT) else ""
+        name, _, reason = (lines.pop() if lines else "it said nothing").partition(": ")
+        for known in _TOLD:
+            if known.__name__ == name:
+                return known(reason, hint=hint)
         program = " ".join(self._mount.helper[:6])
+        why = f"{name}: {reason}" if reason else name
         return PlugrunError(
             f"the program that serves the {self._mount.source} file system ended: {why}",
-            hint="\n".join([f"it was {program}", *lines[:-1]]),
+            hint="\n".join([f"it was {program}", *lines]),
         )
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import signal
 import sys
 
 import pytest
-from plugrun.errors import BackendUnavailable, CannotMount, PlugrunError
+from plugrun.errors import BackendUnavailable, CannotMount, Corrupt, NoSpace, PlugrunError
 from plugrun.linux import mounting, process, serving
 from plugrun.linux.attach import ReadyMounts
 from plugrun.linux.othermounts import in_new_mounts
@@ -162,6 +162,32 @@ def test_what_it_complains_of_is_limited(word, place):
         connection.wait()
     assert len(caught.value.message) < 20000
     assert "x" * 10000 in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "message", "hint"),
+    [
+        ("Corrupt: layer a is gone\nhint: look there", Corrupt, "layer a is gone", "look there"),
+        ("one\nNoSpace: /x: is full", NoSpace, "/x: is full", ""),
+        ("CannotMount: no\n\n", CannotMount, "no", ""),
+        (
+            "ValueError: bad: worse",
+            PlugrunError,
+            "the loud file system ended: ValueError: bad: w",
+            "",
+        ),
+        ("hint: only", PlugrunError, "ended: it said nothing", ""),
+        ("", PlugrunError, "ended: it said nothing", "it was /bin/sh -c"),
+    ],
+)
+def test_the_program_says_why_it_cannot(said, error, message, hint):
+    argv = ("/bin/sh", "-c", 'printf "%s" "$1" >&2', "sh", said)
+    connection = connect(Mount("fuse", "loud", helper=argv))
+    with pytest.raises(PlugrunError) as caught:
+        connection.wait()
+    assert type(caught.value) is error
+    assert message in caught.value.message
+    assert hint in caught.value.hint
 
 
 def test_without_the_device(monkeypatch, tmp_path, word):

@@ -27,4 +27,10 @@ def serve(device: int, lower: list[str], upper: str, work: str, without: int = 0
     os.umask(0)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    Session(Union(lower, upper, work, most // 2), device, without).serve()
+    try:
+        union = Union(lower, upper, work, most // 2)
+    except OSError as error:
+        from plugrun_storage_fuse.server.refusal import explained
+
+        sys.exit(explained([*lower, upper, work], error))
+    Session(union, device, without).serve()
