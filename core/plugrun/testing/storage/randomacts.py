@@ -96,6 +96,14 @@ class _Drawer:
     def one(self, values: Sequence[Any]) -> Any:
         return self._random.choice(values)
 
+    def owners(self) -> tuple[int, int]:
+        """Draw an owner and a group, one of which may be left as it is.
+
+        Not both: that clears setuid, and of it a file system behind FUSE is told nothing.
+        """
+        uid = self.one(_OWNERS)
+        return uid, self.one(_OWNERS if uid >= 0 else _OWNERS[:-1])
+
     def _from(self, names: list[str]) -> str:
         if not names or self._random.random() > _AS_IT_IS:
             names = [*_ODD, *self._files, *self._folders, *self._others]
@@ -173,7 +181,7 @@ _DRAWS: list[tuple[_Draw, float]] = [
     (lambda d: ("link", d.one([d.file, d.file, d.path])(), d.new()), 1),
     (lambda d: ("readlink", d.path()), 0.3),
     (lambda d: ("chmod", d.path(), d.one(_MODES)), 1),
-    (lambda d: ("chown", d.path(), d.one(_OWNERS), d.one(_OWNERS)), 0.8),
+    (lambda d: ("chown", d.path(), *d.owners()), 0.8),
     (lambda d: ("utime", d.path(), d.one(_TIMES), d.one([0, 1])), 0.8),
     (lambda d: ("access", d.path(), d.one([4, 2, 1, 6, 7])), 0.3),
     (lambda d: ("setxattr", d.path(), d.one(_XATTRS), d.one([0, 1]), d.one([0, 0, 1, 2])), 1),
@@ -195,7 +203,7 @@ _DRAWS: list[tuple[_Draw, float]] = [
     (lambda d: ("fsync", d.slot()), 0.2),
     (lambda d: ("fstat", d.slot()), 1),
     (lambda d: ("fchmod", d.slot(), d.one(_MODES)), 0.6),
-    (lambda d: ("fchown", d.slot(), d.one(_OWNERS), d.one(_OWNERS)), 0.5),
+    (lambda d: ("fchown", d.slot(), *d.owners()), 0.5),
     (lambda d: ("futime", d.slot(), d.one(_TIMES)), 0.5),
     (lambda d: ("fsetxattr", d.slot(), d.one(_XATTRS), d.one([0, 1])), 0.5),
     (lambda d: ("flock", d.slot(), d.one(_LOCKS)), 0.6),
