@@ -7,6 +7,7 @@ from plugrun.testing.storage import StorageSuite as Contract
 from plugrun_storage_fuse.plugin import plugrun_open_storage
 
 
+@pytest.mark.timeout(400)  # each random act is a request to a program
 class TestFuse(Contract):
     @pytest.fixture
     def open_storage(self):
