@@ -5,8 +5,8 @@ What is listed here keeps its meaning as long as API_VERSION stays the same; the
 groups (``plugrun.storage.v1`` …) carry that number.
 
 The modules ``attach``, ``beneath``, ``contents``, ``devpts``, ``filesystem``, ``innerpty``,
-``libc``, ``mountfd``, ``mounting``, ``overlay``, ``process``, ``signalnames`` and ``terminal`` of
-``plugrun.linux`` are names here too.
+``libc``, ``mountfd``, ``mounting``, ``mountinfo``, ``overlay``, ``process``, ``signalnames`` and
+``terminal`` of ``plugrun.linux`` are names here too.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from plugrun.interfaces.storage import VIEW as VIEW
     from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS as WHITEOUT_OVERLAYFS
     from plugrun.interfaces.storage import WHITEOUT_UNLINK as WHITEOUT_UNLINK
+    from plugrun.interfaces.storage import WHITEOUT_USERXATTR as WHITEOUT_USERXATTR
     from plugrun.interfaces.storage import WHOLE_IMAGES as WHOLE_IMAGES
     from plugrun.interfaces.storage import Fault as Fault
     from plugrun.interfaces.storage import LayerTree as LayerTree
@@ -122,6 +123,7 @@ if TYPE_CHECKING:
     from plugrun.linux import innerpty as innerpty
     from plugrun.linux import libc as libc
     from plugrun.linux import mountfd as mountfd
+    from plugrun.linux import mountinfo as mountinfo
     from plugrun.linux import mounting as mounting
     from plugrun.linux import overlay as overlay
     from plugrun.linux import process as process
@@ -225,6 +227,7 @@ _HOMES = {
         "VIEW",
         "WHITEOUT_OVERLAYFS",
         "WHITEOUT_UNLINK",
+        "WHITEOUT_USERXATTR",
         "WHOLE_IMAGES",
         "Fault",
         "LayerTree",
@@ -351,6 +354,7 @@ _HOMES = {
         "libc",
         "mountfd",
         "mounting",
+        "mountinfo",
         "overlay",
         "process",
         "signalnames",

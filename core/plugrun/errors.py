@@ -7,6 +7,9 @@ Docker's: 125 for the engine's own failure in ``run``, 126 for a command that ca
 
 from __future__ import annotations
 
+# What to do about anything damaged in the data root.
+REPAIR = "plugrun system check --repair puts right what can be"
+
 
 class PlugrunError(Exception):
     """The root of all errors a user may see without a traceback."""

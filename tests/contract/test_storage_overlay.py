@@ -1,13 +1,71 @@
-"""Kernel overlayfs keeps the contract of storage."""
+"""Kernel overlayfs keeps the contract of storage, whatever file system is beneath it."""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 from plugrun.testing.storage import StorageSuite as Contract
 from plugrun_storage_overlay.plugin import plugrun_open_storage
 
+from tests.filesystems import mounted_filesystem
 
-class TestOverlay(Contract):
+
+class OverlayContract(Contract):
     @pytest.fixture
     def open_storage(self):
+        return plugrun_open_storage
+
+
+class TestOverlay(OverlayContract):
+    """On this machine's own file system."""
+
+
+class _OnFilesystem(OverlayContract):
+    kind = ""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def place(cls, tmp_path_factory):
+        with mounted_filesystem(cls.kind, str(tmp_path_factory.mktemp(cls.kind))) as place:
+            yield place
+
+    @pytest.fixture
+    def root_path(self, place):
+        return f"{place}/{os.urandom(4).hex()}"
+
+
+class TestOverlayOnXfs(_OnFilesystem):
+    """Where a layer may share blocks with what it was copied up from."""
+
+    kind = "xfs"
+
+
+class TestOverlayOnBtrfs(_OnFilesystem):
+    """Where folders have no link counts."""
+
+    kind = "btrfs"
+
+
+class TestOverlayOnTmpfs(OverlayContract):
+    """Where nothing is kept, and inodes are numbered from one."""
+
+    @pytest.fixture
+    def root_path(self):
+        path = f"/dev/shm/plugrun-overlay-{os.getpid()}-{os.urandom(4).hex()}"
+        os.mkdir(path, 0o700)
+        yield f"{path}/state"
+        from plugrun.snapshots.trees import delete_tree
+
+        delete_tree(path)
+
+
+class TestOverlayWithUserMarks(OverlayContract):
+    """As in a user namespace, but for what is asked of the kernel beside it."""
+
+    @pytest.fixture
+    def open_storage(self, root_path):
+        os.makedirs(root_path, 0o700, exist_ok=True)
+        with open(f"{root_path}/marks", "w") as file:
+            file.write("user\n")
         return plugrun_open_storage

@@ -204,7 +204,7 @@ class LayerWork:
     def _complete(self, layer: Layer) -> None:
         tree, result = self._trees[layer.number], self._done[layer.number]
         if result.implied or result.whited or result.emptied:
-            complete(tree.path, tree.lower, result)
+            complete(tree, result)
 
     def _commit(self, layer: Layer) -> None:
         try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from plugrun.engine.rootfs import bare_rootfs, snapshot_tree
 from plugrun.engine.spec import INIT_PATH
-from plugrun.interfaces.storage import CHANGE_TIMES, INDEPENDENT_LAYERS, WHITEOUT_OVERLAYFS
+from plugrun.interfaces.storage import CHANGE_TIMES, INDEPENDENT_LAYERS
 from plugrun.layers.changes import ADDED, Change, told
 from plugrun.layers.layerchanges import layer_changes
+from plugrun.layers.marks import are_kept_apart
 from plugrun.layers.treechanges import NEVER, tree_changes
 
 TYPE_CHECKING = False
@@ -50,8 +51,8 @@ def all_changes(engine: Engine, container: Container) -> Iterator[Change]:
     storage = engine.storage_of(container)
     if INDEPENDENT_LAYERS in storage.capabilities:
         tree = storage.layer_tree(container.id)
-        if tree.whiteouts == WHITEOUT_OVERLAYFS:
-            yield from layer_changes(tree.path, tree.lower)
+        if are_kept_apart(tree.whiteouts):
+            yield from layer_changes(tree)
             return
     snapshot = storage.stat(container.id)
     since = snapshot.created_ns if CHANGE_TIMES in storage.capabilities else NEVER

@@ -41,7 +41,8 @@ Capabilities
 ------------
 ``independent-layers``
     ``prepare`` accepts the key of an active snapshot as parent, ``layer_tree`` holds one layer's
-    own entries only, and whiteouts are stored in it as overlayfs has them; the parent must be
+    own entries only, and whiteouts are stored in it as overlayfs has them (where no attributes
+    ``trusted.*`` can be set, ``WHITEOUT_USERXATTR`` says so); the parent must be
     committed by the time of ``commit``. Lets all layers of an image unpack at once.
 ``mountless``
     ``mounts`` are plain binds; nothing needs to be mounted by the kernel's file systems.
@@ -89,6 +90,7 @@ COMMITTED = "committed"
 # How a deletion in a layer is written into a LayerTree.
 WHITEOUT_UNLINK = "unlink"  # the tree holds the parent's entries too: remove them
 WHITEOUT_OVERLAYFS = "overlayfs"  # char device 0:0, and xattr trusted.overlay.opaque=y
+WHITEOUT_USERXATTR = "overlayfs-userxattr"  # char device 0:0, and xattr user.overlay.opaque=y
 
 
 @record

@@ -10,7 +10,6 @@ import os
 import stat
 
 from plugrun.errors import HostileArchive
-from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS
 from plugrun.layers import entry as tar
 from plugrun.layers.attributes import (
     DEFAULT_ACL,
@@ -25,6 +24,7 @@ from plugrun.layers.failures import explained
 from plugrun.layers.folders import FOLDER, Folders
 from plugrun.layers.hardlinks import link_source
 from plugrun.layers.ledger import Ledger
+from plugrun.layers.marks import Marks, are_kept_apart
 from plugrun.layers.names import OPAQUE, WHITEOUT, check_whiteout, is_ignored, split_name
 from plugrun.layers.removal import remove_tree
 
@@ -48,10 +48,12 @@ class Application:
     """
 
     def __init__(self, path: str, whiteouts: str) -> None:
-        alone = whiteouts == WHITEOUT_OVERLAYFS
+        alone = are_kept_apart(whiteouts)
         self.ledger = Ledger(alone=alone)
         self._deletions: Deletions = (
-            OverlayDeletions(self.ledger) if alone else UnlinkDeletions(self.ledger)
+            OverlayDeletions(self.ledger, Marks(whiteouts))
+            if alone
+            else UnlinkDeletions(self.ledger)
         )
         self._folders = Folders(path, self._deletions)
         self._aliases = self._folders.aliases

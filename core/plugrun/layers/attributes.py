@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 DEFAULT_ACL = "system.posix_acl_default"
 ACL = "system.posix_acl_access"
 OVERLAY = "trusted.overlay."
-OPAQUE = "trusted.overlay.opaque"
-_OWN_OF_OVERLAYFS = (OVERLAY, "user.overlay.")
+USER_OVERLAY = "user.overlay."
+_OWN_OF_OVERLAYFS = (OVERLAY, USER_OVERLAY)
 
 
 def check_xattrs(entry: Entry) -> None:
@@ -62,7 +62,8 @@ def xattrs_of(fd: int) -> dict[str, bytes]:
         if error.errno == errno.ENOTSUP:
             return {}
         raise
-    return {name: os.getxattr(fd, name) for name in names if not name.startswith(OVERLAY)}
+    kept = [name for name in names if not name.startswith(_OWN_OF_OVERLAYFS)]
+    return {name: os.getxattr(fd, name) for name in kept}
 
 
 def clear_xattrs(fd: int) -> None:

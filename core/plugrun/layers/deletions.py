@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 
-from plugrun.layers.attributes import OPAQUE
 from plugrun.layers.removal import prune, remove_tree
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from plugrun.layers.folders import Folder, Folders
     from plugrun.layers.ledger import Ledger
+    from plugrun.layers.marks import Marks
 else:
     Protocol = object
 
@@ -53,13 +53,11 @@ class Deletions(Protocol):
 
 
 class OverlayDeletions:
-    """Deletions as overlayfs reads them: character devices 0:0, and opaque folders.
+    """Deletions as overlayfs reads them: character devices 0:0, and opaque folders."""
 
-    Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories".
-    """
-
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, marks: Marks) -> None:
         self._ledger = ledger
+        self._marks = marks
 
     def is_foreign(self, path: bytes, state: os.stat_result) -> bool:
         """Only a whiteout is not an entry of this layer."""
@@ -130,7 +128,7 @@ class OverlayDeletions:
     def _set_opaque(self, path: bytes, fd: int) -> None:
         if path not in self._ledger.opaque:
             if path:
-                os.setxattr(fd, OPAQUE, b"y")
+                self._marks.make_opaque(fd)
             self._ledger.opaque.add(path)
 
 

@@ -10,31 +10,34 @@ from __future__ import annotations
 import os
 import stat
 
-from plugrun.layers.attributes import OPAQUE, copy_attributes
+from plugrun.layers.attributes import copy_attributes
+from plugrun.layers.marks import Marks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from plugrun.interfaces.storage import LayerTree
     from plugrun.layers.unpack import Unpacked
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def complete(tree: str, lower: Sequence[str], told: Unpacked) -> None:
-    """Give implied folders their attributes from ``lower``, nearest first; drop idle whiteouts.
+def complete(tree: LayerTree, told: Unpacked) -> None:
+    """Give implied folders their attributes from the layers beneath; drop idle whiteouts.
 
     ``told`` is what unpacking into ``tree`` returned. Killed in the middle, it can be done again.
     """
-    root = os.open(tree, _ROOT)
+    marks, lower = Marks(tree.whiteouts), tree.lower
+    root = os.open(tree.path, _ROOT)
     try:
         if told.emptied:
             _white_out_all(root, lower)
         for path in sorted(told.implied, reverse=True):
-            _take_attributes(root, path, lower)
+            _take_attributes(root, path, lower, marks)
         for path in told.whited:
-            _drop_idle(root, path, lower)
+            _drop_idle(root, path, lower, marks)
     finally:
         os.close(root)
 
@@ -50,8 +53,8 @@ def _white_out_all(root: int, lower: Sequence[str]) -> None:
     os.utime(root, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-def _take_attributes(root: int, path: bytes, lower: Sequence[str]) -> None:
-    source = find_folder(lower, path)
+def _take_attributes(root: int, path: bytes, lower: Sequence[str], marks: Marks) -> None:
+    source = find_folder(lower, path, marks)
     if source < 0:
         return
     try:
@@ -64,8 +67,8 @@ def _take_attributes(root: int, path: bytes, lower: Sequence[str]) -> None:
         os.close(source)
 
 
-def _drop_idle(root: int, path: bytes, lower: Sequence[str]) -> None:
-    source = find_folder(lower, path)
+def _drop_idle(root: int, path: bytes, lower: Sequence[str], marks: Marks) -> None:
+    source = find_folder(lower, path, marks)
     if source >= 0:
         os.close(source)
         return
@@ -73,31 +76,32 @@ def _drop_idle(root: int, path: bytes, lower: Sequence[str]) -> None:
     try:
         state = os.fstat(folder)
         for name in os.listdir(folder):
-            if _is_whiteout(os.stat(name, dir_fd=folder, follow_symlinks=False)):
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if marks.is_whiteout(folder, os.fsencode(name), found):
                 os.unlink(name, dir_fd=folder)
         os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))
     finally:
         os.close(folder)
 
 
-def find_folder(layers: Sequence[str], path: bytes) -> int:
+def find_folder(layers: Sequence[str], path: bytes, marks: Marks) -> int:
     """Return a descriptor of the folder that layers, nearest first, show at a path; -1 for none.
 
     As overlayfs looks things up: a file, a whiteout or an opaque folder ends the search below.
     """
     for layer in layers:
-        fd, goes_on = _look(layer, path)
+        fd, goes_on = _look(layer, path, marks)
         if fd >= 0 or not goes_on:
             return fd
     return -1
 
 
-def _look(layer: str, path: bytes) -> tuple[int, bool]:
+def _look(layer: str, path: bytes, marks: Marks) -> tuple[int, bool]:
     """Look in one layer: the folder's descriptor or -1, and whether the next may have it."""
     fd = os.open(layer, _ROOT)
     goes_on = True
     for part in path.split(b"/") if path else ():
-        goes_on = goes_on and not _is_opaque(fd)
+        goes_on = goes_on and not marks.is_opaque(fd)
         try:
             below = os.open(part, _FOLDER, dir_fd=fd)
         except FileNotFoundError:
@@ -120,14 +124,3 @@ def _open(root: int, path: bytes) -> int:
             os.close(fd)
         fd = below
     return fd
-
-
-def _is_opaque(fd: int) -> bool:
-    try:
-        return os.getxattr(fd, OPAQUE) == b"y"
-    except OSError:
-        return False
-
-
-def _is_whiteout(state: os.stat_result) -> bool:
-    return stat.S_ISCHR(state.st_mode) and state.st_rdev == 0

@@ -1,7 +1,7 @@
 """Changes read from a layer's own folder, over the folders of the layers beneath.
 
-The layer is an upper folder of overlayfs: a character device 0:0 deletes a name, and a folder
-marked opaque hides the folders of its name beneath (Documentation/filesystems/overlayfs.rst).
+The layer is an upper folder of overlayfs: marks in it delete names, and hide what folders hold
+beneath (``marks``).
 """
 
 from __future__ import annotations
@@ -9,23 +9,25 @@ from __future__ import annotations
 import os
 import stat
 
-from plugrun.layers.attributes import OPAQUE
 from plugrun.layers.changes import ADDED, CHANGED, DELETED, Change, compare
+from plugrun.layers.marks import Marks
 from plugrun.layers.treeread import FOLDER, Node, allow_depth, open_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
+
+    from plugrun.interfaces.storage import LayerTree
 
 
-def layer_changes(path: str, lower: Sequence[str]) -> Iterator[Change]:
-    """Yield what the layer in ``path`` changes; ``lower`` are those beneath, nearest first."""
+def layer_changes(tree: LayerTree) -> Iterator[Change]:
+    """Yield what a layer changes of those beneath it; its style of whiteouts has marks."""
     allow_depth()
     top = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    fds = [os.open(path, top)]
+    fds = [os.open(tree.path, top)]
     try:
-        fds += [os.open(one, top) for one in lower]
-        yield from _Walk(fds).run()
+        fds += [os.open(one, top) for one in tree.lower]
+        yield from _Walk(fds, Marks(tree.whiteouts)).run()
     finally:
         for fd in fds:
             os.close(fd)
@@ -53,7 +55,8 @@ class _Level:
 
 
 class _Walk:
-    def __init__(self, fds: list[int]) -> None:
+    def __init__(self, fds: list[int], marks: Marks) -> None:
+        self._marks = marks
         own = [os.dup(fd) for fd in fds]
         self._levels = [_Level(own[0], b"", own[1:], False)]
 
@@ -74,12 +77,12 @@ class _Walk:
 
     def _look(self, level: _Level, name: bytes) -> Change | None:
         path = level.path + b"/" + name if level.path else name
-        below = _Below(level.lower, name)
+        below = _Below(level.lower, name, self._marks)
         try:
             state = os.stat(name, dir_fd=level.fd, follow_symlinks=False)
         except FileNotFoundError:
             return self._hidden(level, path, below)
-        if is_whiteout(state):
+        if self._marks.is_whiteout(level.fd, name, state):
             below.close()
             return Change(DELETED, path) if below.state is not None else None
         node = Node(path, level.fd, name, state)
@@ -107,7 +110,7 @@ class _Walk:
         if fd < 0:
             below.close()
             return
-        change.hides = bool(below.folders) and (level.hides or is_opaque(fd))
+        change.hides = bool(below.folders) and (level.hides or self._marks.is_opaque(fd))
         self._levels.append(_Level(fd, change.path, below.folders, change.hides))
 
 
@@ -118,7 +121,7 @@ class _Below:
     merged with the layer's own.
     """
 
-    def __init__(self, lower: list[int], name: bytes) -> None:
+    def __init__(self, lower: list[int], name: bytes, marks: Marks) -> None:
         self.state: os.stat_result | None = None
         self.parent = -1
         self.folders: list[int] = []
@@ -127,7 +130,7 @@ class _Below:
                 state = os.stat(name, dir_fd=one, follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            if is_whiteout(state):
+            if marks.is_whiteout(one, name, state):
                 return
             if self.state is None:
                 self.state, self.parent = state, one
@@ -135,22 +138,9 @@ class _Below:
                 return
             fd = os.open(name, FOLDER, dir_fd=one)
             self.folders.append(fd)
-            if is_opaque(fd):
+            if marks.is_opaque(fd):
                 return
 
     def close(self) -> None:
         for fd in self.folders:
             os.close(fd)
-
-
-def is_whiteout(state: os.stat_result) -> bool:
-    """Whether this is how overlayfs deletes a name."""
-    return stat.S_ISCHR(state.st_mode) and state.st_rdev == 0
-
-
-def is_opaque(fd: int) -> bool:
-    """Whether a folder hides those of its name beneath."""
-    try:
-        return os.getxattr(fd, OPAQUE) == b"y"
-    except OSError:
-        return False

@@ -11,7 +11,7 @@ import os
 import stat
 
 from plugrun.layers import entry as tar
-from plugrun.layers.attributes import OVERLAY
+from plugrun.layers.attributes import OVERLAY, USER_OVERLAY
 from plugrun.layers.entry import Entry
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-_SKIPPED = (OVERLAY, "user.overlay.", "security.selinux")
+_SKIPPED = (OVERLAY, USER_OVERLAY, "security.selinux")
 _SMALLEST_SPARSE = 1 << 16
 
 _KINDS = {

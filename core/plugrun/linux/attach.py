@@ -102,8 +102,7 @@ def _bind(mount: Mount, place: int, subject: str) -> None:
     try:
         tree = mountfd.clone_tree(mountfd.AT_FDCWD, mount.source, recursive=deep)
     except FileNotFoundError:
-        from plugrun.errors import Corrupt
-        from plugrun.linux.overlayfault import REPAIR
+        from plugrun.errors import REPAIR, Corrupt
 
         raise Corrupt(
             f"the storage is damaged: the layer {mount.source} is missing", hint=REPAIR

@@ -30,3 +30,18 @@ def is_mounted(path: str) -> bool:
     place = os.fsencode(path)
     with open("/proc/self/mountinfo", "rb") as file:
         return any(line.split(b" ", 5)[4] == place for line in file)
+
+
+def filesystem_type(path: str) -> str:
+    """Return the type of the file system a path is on, as mount(8) shows it: ``ext4``, ``nfs4``."""
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        with open(f"/proc/self/fdinfo/{fd}", "rb") as info:
+            number = next(line.split()[1] for line in info if line.startswith(b"mnt_id:"))
+    finally:
+        os.close(fd)
+    with open("/proc/self/mountinfo", "rb") as file:
+        for line in file:
+            if line.split(b" ", 1)[0] == number:
+                return line.partition(b" - ")[2].split(b" ", 1)[0].decode("utf-8", "replace")
+    return "unknown"

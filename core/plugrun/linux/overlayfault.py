@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from plugrun.errors import CannotMount, Corrupt, NoSpace, PlugrunError
+from plugrun.errors import REPAIR, CannotMount, Corrupt, NoSpace, PlugrunError
 from plugrun.linux.fscontext import FsContext
 from plugrun.linux.overlay import configure, settings
 
@@ -13,7 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-REPAIR = "plugrun system check --repair puts right what can be"
 _KMSG = "/dev/kmsg"
 _WORDS = {"lowerdir": "layer", "upperdir": "writable layer", "workdir": "work folder"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)

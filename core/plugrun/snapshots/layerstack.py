@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from plugrun.errors import Conflict, Corrupt
+from plugrun.errors import REPAIR, Conflict, Corrupt
 from plugrun.interfaces.storage import (
     ACTIVE,
     COMMITTED,
@@ -27,7 +27,8 @@ class LayerStack(SnapshotStore):
     """A folder for each layer's own entries, with deletions as overlayfs has them.
 
     A whiteout is a character device 0:0, an opaque folder has the xattr trusted.overlay.opaque=y
-    (Documentation/filesystems/overlayfs.rst). ``union`` and ``probe`` are the backend's.
+    (Documentation/filesystems/overlayfs.rst), or user.overlay.opaque=y if ``whiteouts`` is
+    overridden. ``union`` and ``probe`` are the backend's.
     """
 
     capabilities = frozenset((INDEPENDENT_LAYERS,))
@@ -71,6 +72,11 @@ class LayerStack(SnapshotStore):
         if below.kind == ACTIVE:
             _touch(f"{self.root}/p/{below.id}")
 
+    def commit(self, name: str, key: str) -> None:
+        """Rename the record, unless nothing could be put on so high a stack."""
+        self._refuse_height(self.active(key))
+        super().commit(name, key)
+
     def mounts(self, key: str) -> tuple[Mount, ...]:
         """Return one union, or a bind where there is one layer only."""
         found = self.mountable(key)
@@ -87,25 +93,30 @@ class LayerStack(SnapshotStore):
         """Return the active snapshot's own folder."""
         found = self.active(key)
         lower = tuple(map(self.folder, found.lower))
-        return LayerTree(self.folder(found.id), WHITEOUT_OVERLAYFS, lower)
+        return LayerTree(self.folder(found.id), self.whiteouts(), lower)
+
+    def whiteouts(self) -> str:
+        """Return how deletions are written in this root's layers, in LayerTree's words."""
+        return WHITEOUT_OVERLAYFS
 
     def parent_to_be(self, key: str, kinds: tuple[str, ...]) -> SnapshotRecord:
         """As beneath, and the stack may not be too high."""
         found = super().parent_to_be(key, kinds)
-        if len(found.lower) >= self.most_lower:
-            raise Conflict(
-                f"snapshot {key} has {len(found.lower) + 1} layers; "
-                f"this storage takes {self.most_lower}"
-            )
+        self._refuse_height(found)
         return found
+
+    def _refuse_height(self, found: SnapshotRecord) -> None:
+        count = len(found.lower) + 1
+        if count > self.most_lower:
+            raise Conflict(
+                f"an image of {count} layers: this storage takes {self.most_lower}",
+                hint="plugrun export CONTAINER | plugrun import - IMAGE makes one layer of all",
+            )
 
     def _refuse_missing(self, found: SnapshotRecord) -> None:
         path = self.folder(found.id)
         if not os.path.isdir(path):
-            raise Corrupt(
-                f"the storage is damaged: the layer {path} is missing",
-                hint="plugrun system check --repair puts right what can be",
-            )
+            raise Corrupt(f"the storage is damaged: the layer {path} is missing", hint=REPAIR)
 
     def _work(self, id: str) -> str:
         return f"{self.root}/w/{id}"
@@ -118,7 +129,7 @@ def _copy_root(source: str, target: str) -> None:
         os.chown(target, below.st_uid, below.st_gid)
     os.chmod(target, below.st_mode & 0o7777)
     for name in os.listxattr(source):
-        if not name.startswith("trusted.overlay."):
+        if not name.startswith(("trusted.overlay.", "user.overlay.")):
             os.setxattr(target, name, os.getxattr(source, name))
 
 

@@ -6,8 +6,17 @@ import os
 import stat
 from collections.abc import Callable
 
-from plugrun.interfaces.storage import WHITEOUT_UNLINK, LayerTree
+from plugrun.interfaces.storage import (
+    WHITEOUT_OVERLAYFS,
+    WHITEOUT_UNLINK,
+    WHITEOUT_USERXATTR,
+    LayerTree,
+)
 
+_OPAQUE = {
+    WHITEOUT_OVERLAYFS: "trusted.overlay.opaque",
+    WHITEOUT_USERXATTR: "user.overlay.opaque",
+}
 _LONG = "n" * 255
 _NANOSECONDS = 1_234_567_890_123_456_789
 
@@ -129,7 +138,7 @@ def replace_folder(tree: LayerTree, name: str, make: Callable[[str], None]) -> N
             os.unlink(f"{path}/{inside}")
     else:
         os.mkdir(path)
-        os.setxattr(path, "trusted.overlay.opaque", b"y")
+        os.setxattr(path, _OPAQUE[tree.whiteouts], b"y")
     make(path)
 
 

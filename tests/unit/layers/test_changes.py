@@ -12,7 +12,12 @@ import time
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from plugrun.interfaces.storage import WHITEOUT_UNLINK
+from plugrun.interfaces.storage import (
+    WHITEOUT_OVERLAYFS,
+    WHITEOUT_UNLINK,
+    WHITEOUT_USERXATTR,
+    LayerTree,
+)
 from plugrun.layers import treechanges
 from plugrun.layers.changes import told
 from plugrun.layers.layerchanges import layer_changes
@@ -100,14 +105,23 @@ def layer_of(changes, path: str) -> str:
     return path
 
 
-@given(ACTS, ACTS)
-@example([], [("replace", "a", "b", 1)])
-@example([], [("file", "c", "", 1), ("link", "c", "a/c", 0), ("link", "c", "a/a/c", 0)])
-@example([("folder", "ü/b/a", "", 0)], [("replace", "ü", "a", 0), ("folder", "ü/b/a", "", 0)])
-@example([("folder", "b2/b", "", 0)], [("replace", "b2", "b", 1), ("remove", "a", "", 0)])
+@pytest.mark.parametrize("style", [WHITEOUT_OVERLAYFS, WHITEOUT_USERXATTR])
+@given(before=ACTS, after=ACTS)
+@example(before=[], after=[("replace", "a", "b", 1)])
+@example(
+    before=[], after=[("file", "c", "", 1), ("link", "c", "a/c", 0), ("link", "c", "a/a/c", 0)]
+)
+@example(
+    before=[("folder", "ü/b/a", "", 0)],
+    after=[("replace", "ü", "a", 0), ("folder", "ü/b/a", "", 0)],
+)
+@example(
+    before=[("folder", "b2/b", "", 0)], after=[("replace", "b2", "b", 1), ("remove", "a", "", 0)]
+)
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_layer_turns_one_tree_into_the_other(before: list, after: list) -> None:
+def test_a_layer_turns_one_tree_into_the_other(style: str, before: list, after: list) -> None:
     top = tempfile.mkdtemp(prefix="plugrun-changes-")
+    layer = LayerTree(f"{top}/upper", style, (f"{top}/lower",))
     try:
         for name in ("lower", "upper", "work", "merged", "copy", "second"):
             os.mkdir(f"{top}/{name}")
@@ -119,6 +133,8 @@ def test_a_layer_turns_one_tree_into_the_other(before: list, after: list) -> Non
 
         def change() -> trees.Facts:
             options = f"lowerdir={top}/lower,upperdir={top}/upper,workdir={top}/work"
+            if style == WHITEOUT_USERXATTR:
+                options += ",userxattr"
             mount("overlay", f"{top}/merged", "overlay", 0, f"{options},index=off,metacopy=off")
             for one in after:
                 act(f"{top}/merged", *one)
@@ -135,12 +151,12 @@ def test_a_layer_turns_one_tree_into_the_other(before: list, after: list) -> Non
         told_of: dict[str, list[tuple[str, bytes]]] = {}
         wanted, namespace = in_new_mounts(change)
         os.close(namespace)
-        layer_of(layer_changes(f"{top}/upper", [f"{top}/lower"]), f"{top}/layer.tar")
+        layer_of(layer_changes(layer), f"{top}/layer.tar")
         unpack_layer(f"{top}/layer.tar", f"{top}/copy", WHITEOUT_UNLINK)
         unpack_layer(f"{top}/compared.tar", f"{top}/second", WHITEOUT_UNLINK)
         assert facts(f"{top}/copy") == wanted
         assert facts(f"{top}/second") == wanted
-        assert shown(layer_changes(f"{top}/upper", [f"{top}/lower"])) == told_of["trees"]
+        assert shown(layer_changes(layer)) == told_of["trees"]
     finally:
         shutil.rmtree(top)
 

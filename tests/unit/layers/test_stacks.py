@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from plugrun.errors import Corrupt
-from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS, WHITEOUT_UNLINK
+from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS, WHITEOUT_UNLINK, LayerTree
 from plugrun.layers.implied import complete
 from plugrun.layers.unpack import unpack_layer
 
@@ -111,8 +111,9 @@ def _unpack(blob: str, tree: str, style: str, lower: list[str]) -> bool:
     except Corrupt:
         return False
     if style == WHITEOUT_OVERLAYFS:
-        complete(tree, lower, told)
-        complete(tree, lower, told)
+        layer = LayerTree(tree, style, tuple(lower))
+        complete(layer, told)
+        complete(layer, told)
     return True
 
 

@@ -11,6 +11,7 @@ from plugrun.interfaces.storage import (
     INDEPENDENT_LAYERS,
     WHITEOUT_OVERLAYFS,
     WHITEOUT_UNLINK,
+    WHITEOUT_USERXATTR,
     Storage,
 )
 from plugrun.testing.storage.fixtures import Look, StorageFixtures, commit_layer
@@ -51,7 +52,7 @@ class KeepingContract(StorageFixtures):
         commit_layer(storage, "base", None, "kept", "gone", "folder/kept", "folder/gone")
         storage.prepare("unpack", "base")
         tree = storage.layer_tree("unpack")
-        assert tree.whiteouts in (WHITEOUT_UNLINK, WHITEOUT_OVERLAYFS)
+        assert tree.whiteouts in (WHITEOUT_UNLINK, WHITEOUT_OVERLAYFS, WHITEOUT_USERXATTR)
         os.makedirs(f"{tree.path}/folder", exist_ok=True)
         delete(tree, "gone")
         delete(tree, "folder/gone")
