@@ -13,7 +13,8 @@ from plugrun.interfaces.storage import (
     LayerTree,
 )
 
-_OPAQUE = {
+# The attribute of an opaque folder, by the style of whiteouts.
+OPAQUE = {
     WHITEOUT_OVERLAYFS: "trusted.overlay.opaque",
     WHITEOUT_USERXATTR: "user.overlay.opaque",
 }
@@ -138,7 +139,7 @@ def replace_folder(tree: LayerTree, name: str, make: Callable[[str], None]) -> N
             os.unlink(f"{path}/{inside}")
     else:
         os.mkdir(path)
-        os.setxattr(path, _OPAQUE[tree.whiteouts], b"y")
+        os.setxattr(path, OPAQUE[tree.whiteouts], b"y")
     make(path)
 
 

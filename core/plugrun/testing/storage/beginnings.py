@@ -14,8 +14,8 @@ from contextlib import contextmanager
 
 from plugrun.interfaces.storage import WHITEOUT_UNLINK, LayerTree
 from plugrun.testing.storage.actions import XATTRS, payload
+from plugrun.testing.trees import OPAQUE
 
-_OPAQUE = "trusted.overlay.opaque"
 _TIME = 1_234_567_890_123_456_789
 
 
@@ -57,7 +57,7 @@ class LayerWriter:
             os.mkdir(place)
             os.chmod(place, 0o755)
             if self._tree.whiteouts != WHITEOUT_UNLINK:
-                os.setxattr(place, _OPAQUE, b"y")
+                os.setxattr(place, OPAQUE[self._tree.whiteouts], b"y")
 
     def link(self, path: str, other: str) -> None:
         """Give a file of this layer another name."""
@@ -107,8 +107,8 @@ class LayerWriter:
         below = next(f"{low}/{path}" for low in self._tree.lower if os.path.isdir(f"{low}/{path}"))
         os.mkdir(place)
         shutil.copystat(below, place)
-        if _OPAQUE in os.listxattr(place):
-            os.removexattr(place, _OPAQUE)
+        for opaque in set(os.listxattr(place)).intersection(OPAQUE.values()):
+            os.removexattr(place, opaque)
         found = os.stat(below)
         os.chown(place, found.st_uid, found.st_gid)
         os.chmod(place, found.st_mode & 0o7777)
