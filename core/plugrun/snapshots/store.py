@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from plugrun.errors import AlreadyExists, Conflict, Corrupt, NoSuchSnapshot
+from plugrun.errors import REPAIR, AlreadyExists, Conflict, Corrupt, NoSuchSnapshot
 from plugrun.interfaces.storage import ACTIVE, COMMITTED, VIEW, Snapshot
 from plugrun.linux.filesystem import exchange
 from plugrun.snapshots.records import FOLDERS, SnapshotRecord, SnapshotRecords
@@ -97,7 +97,7 @@ class SnapshotStore:
             raise Corrupt(
                 f"the storage is damaged: {self.folder(found.id)}, the folder of snapshot {key}: "
                 f"{error.strerror}",
-                hint="plugrun system check --repair puts right what can be",
+                hint=REPAIR,
             ) from error
 
     def check(self) -> Iterator[Fault]:

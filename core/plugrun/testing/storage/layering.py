@@ -65,7 +65,7 @@ def apply_layers(storage: Storage, folder: str, *layers: Sequence[Entry]) -> str
         tree = storage.layer_tree("unpack")
         told = in_child(lambda: unpack_layer(blob, tree.path, tree.whiteouts))  # noqa: B023
         if INDEPENDENT_LAYERS in storage.capabilities:
-            complete(tree.path, tree.lower, told)
+            complete(tree, told)
         storage.commit(name, "unpack")
         parent = name
     return parent
@@ -230,7 +230,7 @@ def layer_digest(storage: Storage, box: str, below: str, folder: str) -> str:
         sink = TarSink(sink_fd, hashed=True)
         if INDEPENDENT_LAYERS in storage.capabilities:
             tree = storage.layer_tree(box)
-            write_layer(layer_changes(tree.path, tree.lower), sink)
+            write_layer(layer_changes(tree), sink)
         else:
             fds = [os.open(path, os.O_RDONLY | os.O_DIRECTORY) for path in (before, now)]
             write_layer(tree_changes(*fds), sink)
