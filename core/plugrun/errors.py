@@ -171,8 +171,6 @@ class BackendUnavailable(PlugrunError):
 class CannotMount(PlugrunError):
     """The kernel refused what a storage's snapshot is seen through; nothing is mounted."""
 
-    exit_code = 125
-
 
 class IsolationError(PlugrunError):
     """The container could not be made as its spec asks."""

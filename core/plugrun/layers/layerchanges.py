@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
+from plugrun.errors import REPAIR, Corrupt
 from plugrun.layers.changes import ADDED, CHANGED, DELETED, Change, compare
 from plugrun.layers.marks import Marks
 from plugrun.layers.treeread import FOLDER, Node, allow_depth, open_folder
@@ -23,14 +24,22 @@ if TYPE_CHECKING:
 def layer_changes(tree: LayerTree) -> Iterator[Change]:
     """Yield what a layer changes of those beneath it; its style of whiteouts has marks."""
     allow_depth()
-    top = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    fds = [os.open(tree.path, top)]
+    fds: list[int] = []
     try:
-        fds += [os.open(one, top) for one in tree.lower]
+        for path in (tree.path, *tree.lower):
+            fds.append(_open_layer(path))
         yield from _Walk(fds, Marks(tree.whiteouts)).run()
     finally:
         for fd in fds:
             os.close(fd)
+
+
+def _open_layer(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        missing = f"the storage is damaged: the layer {path} is missing"
+        raise Corrupt(missing, hint=REPAIR) from None
 
 
 class _Level:

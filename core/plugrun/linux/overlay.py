@@ -56,18 +56,27 @@ def mount_overlay(options: Sequence[str], target: int, subject: str) -> None:
     Corrupt or NoSpace, which tell what is wrong with which folder.
     """
     try:
-        tree = _made(options)
-        if tree < 0:
-            _by_numbers(options, target)
-            return
-        try:
-            mountfd.attach(tree, target, subject)
-        finally:
-            os.close(tree)
+        _mount(options, target, subject)
     except OSError as error:
-        from plugrun.linux.overlayfault import explained
+        from plugrun.linux.overlayfault import explained, put_right
 
-        raise explained(options, error) from error
+        if not put_right(options):
+            raise explained(options, error) from error
+        try:
+            _mount(options, target, subject)
+        except OSError as again:
+            raise explained(options, again) from again
+
+
+def _mount(options: Sequence[str], target: int, subject: str) -> None:
+    tree = _made(options)
+    if tree < 0:
+        _by_numbers(options, target)
+        return
+    try:
+        mountfd.attach(tree, target, subject)
+    finally:
+        os.close(tree)
 
 
 def _made(options: Sequence[str]) -> int:

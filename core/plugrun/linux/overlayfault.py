@@ -40,6 +40,28 @@ def explained(options: Sequence[str], error: OSError) -> PlugrunError:
     return CannotMount(f"the kernel refuses the overlay: {kernels_words(options, error)}")
 
 
+def put_right(options: Sequence[str]) -> bool:
+    """Remove what keeps a work folder from being used again; return whether there was anything.
+
+    An overlay that was mounted ``volatile`` leaves empty folders in ``work/incompat``. It is said
+    there that the writable layer may not have reached the disk, as that of any container whose
+    machine lost power.
+    """
+    found = False
+    for name, path, _ in settings(options):
+        incompat = f"{path}/work/incompat"
+        if name != "workdir" or not os.path.isdir(incompat):
+            continue
+        try:
+            for feature in os.listdir(incompat):
+                os.rmdir(f"{incompat}/{feature}")
+            os.rmdir(incompat)
+            found = True
+        except OSError:
+            return False  # not overlayfs's own: the refusal stands, and is explained
+    return found
+
+
 def _missing(word: str, path: str) -> PlugrunError | None:
     """A folder that somebody removed, or put something else in the place of."""
     try:

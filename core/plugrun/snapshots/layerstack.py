@@ -102,11 +102,12 @@ class LayerStack(SnapshotStore):
     def parent_to_be(self, key: str, kinds: tuple[str, ...]) -> SnapshotRecord:
         """As beneath, and the stack may not be too high."""
         found = super().parent_to_be(key, kinds)
-        self._refuse_height(found)
+        # What stands on an active one is a layer too, and not a container.
+        self._refuse_height(found, 1 if found.kind == ACTIVE else 0)
         return found
 
-    def _refuse_height(self, found: SnapshotRecord) -> None:
-        count = len(found.lower) + 1
+    def _refuse_height(self, found: SnapshotRecord, above: int = 0) -> None:
+        count = len(found.lower) + 1 + above
         if count > self.most_lower:
             raise Conflict(
                 f"an image of {count} layers: this storage takes {self.most_lower}",
