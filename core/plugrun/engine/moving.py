@@ -57,7 +57,7 @@ def fill(engine: Engine, container: Container, target: Storage) -> None:
         tree = target.layer_tree(container.id)
         result = unpack_layer(path, tree.path, tree.whiteouts)
         if INDEPENDENT_LAYERS in target.capabilities:
-            complete(tree.path, tree.lower, result)
+            complete(tree, result)
         top = os.open(tree.path, _FOLDER)
         try:
             for socket in layer.sockets:

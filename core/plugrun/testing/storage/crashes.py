@@ -195,7 +195,7 @@ def _unpack(store: Storage, blob: str) -> None:
     tree = store.layer_tree("unpack")
     told = unpack_layer(blob, tree.path, tree.whiteouts)
     if INDEPENDENT_LAYERS in store.capabilities:
-        complete(tree.path, tree.lower, told)
+        complete(tree, told)
     store.commit("top", "unpack")
 
 
