@@ -126,6 +126,8 @@ def main():
         os.sync()
         for number in range(args.rounds):
             for one, (made, removed) in measured.items():
+                # What the one before has written and removed is not to be this one's burden.
+                subprocess.run(["sync", "-f", folder], check=True)
                 for kept, value in zip((made, removed), one.round(number), strict=True):
                     kept.append(value)
         for one in measured:

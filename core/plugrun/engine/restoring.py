@@ -56,4 +56,4 @@ def _unpack(engine: Engine, storage: Storage, key: str, image: Image, number: in
     if result.diff_id != config.diff_ids[number]:
         raise Corrupt(f"blob {blob} does not unpack to what the image's config says")
     if INDEPENDENT_LAYERS in storage.capabilities and os.path.isdir(tree.path):
-        complete(tree.path, tree.lower, result)
+        complete(tree, result)

@@ -23,6 +23,7 @@ else:
 
 SCHEMA_VERSION = 2
 BUSY_SECONDS = 60.0
+_LONGEST = 504  # bytes of a path, with what SQLite adds for its log (os_unix.c, MAX_PATHNAME)
 
 _SCHEMA = """
 CREATE TABLE images (
@@ -135,6 +136,11 @@ def explain(error: sqlite3.Error, path: str) -> PlugrunError:
         return Conflict(
             f"{path} is locked by another command, for longer than {BUSY_SECONDS:.0f} seconds",
             hint="find out what holds it (fuser, lsof), and try again",
+        )
+    if "unable to open" in str(error) and len(os.fsencode(path)) > _LONGEST:
+        return PlugrunError(
+            f"{path} is a longer path than SQLite takes",
+            hint=f"use a --root of at most {_LONGEST - len('/plugrun.db')} bytes",
         )
     return Corrupt(
         f"{path}: {error}",

@@ -13,6 +13,7 @@ from plugrun.model.fence import Limits
 from plugrun.model.image import Image, ImageName
 from plugrun.model.mountpoint import MountPoint
 from plugrun.model.record import replace
+from plugrun.store.database import open_database
 from plugrun.store.locks import Locks
 from plugrun.store.metadata import Metadata
 
@@ -138,3 +139,11 @@ def test_what_is_not_utf8_is_the_name_of_nothing(metadata):
     assert metadata.volumes.get(odd) is None
     with pytest.raises(NoSuchVolume):
         metadata.volumes.remove(odd)
+
+
+def test_a_path_longer_than_sqlite_takes(tmp_path):
+    root = f"{tmp_path}/{'n' * 200}/{'n' * 200}/{'n' * 100}"
+    os.makedirs(root)
+    with pytest.raises(PlugrunError, match="a longer path than SQLite takes") as caught:
+        open_database(f"{root}/plugrun.db")
+    assert "a --root of at most 493 bytes" in caught.value.hint
