@@ -105,8 +105,9 @@ class Session:
         union.passthrough = bool(agreed & wire.PASSTHROUGH)
         if not agreed & wire.SETXATTR_EXT:
             self._handlers[wire.SETXATTR] = node_requests.setxattr_short
+        ahead = max(readahead, MAX_WRITE)
         return wire.INIT_OUT.pack(
-            wire.MAJOR, min(minor, wire.MINOR), readahead, agreed & 0xFFFFFFFF, 64, 48,
+            wire.MAJOR, min(minor, wire.MINOR), ahead, agreed & 0xFFFFFFFF, 64, 48,
             MAX_WRITE, 1, MAX_WRITE // 4096, 0, agreed >> 32, int(union.passthrough), 0,
         )  # fmt: skip
 
