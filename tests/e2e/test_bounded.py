@@ -8,10 +8,11 @@ import json
 import os
 import subprocess
 import tarfile
+from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import HOST_IMAGE, PATIENCE, Plugrun
+from tests.e2e.conftest import HOST_IMAGE, PATIENCE, PROFILES, Plugrun, fresh_root
 from tests.e2e.memory import peak
 from tests.e2e.test_archives import archive_of, contents
 from tests.registry import (
@@ -90,10 +91,14 @@ def packed() -> bytes:
     return bomb()
 
 
-@pytest.fixture
-def used(shared: Plugrun) -> Plugrun:
-    shared("pull", "-q", HOST_IMAGE)
-    return shared
+@pytest.fixture(scope="module")
+def used() -> Iterator[Plugrun]:
+    """A store with an image, which must not change; once for all profiles."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    with fresh_root(PROFILES[0]) as tool:
+        tool("pull", "-q", HOST_IMAGE)
+        yield tool
 
 
 def test_a_bomb_is_refused_and_leaves_nothing(used, registry, packed, tmp_path):
