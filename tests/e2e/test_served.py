@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -149,6 +150,31 @@ def test_a_stopped_container_s_files_are_served_for_cp(plugrun, tmp_path):
     assert_none_serves(plugrun)
     plugrun("start", "box")
     assert plugrun.out("exec", "box", "cat", "/etc/in") == "from the host"
+
+
+def test_a_check_leaves_alone_what_serves_another_command(plugrun):
+    up(plugrun)
+    plugrun("stop", "-t", "0", "box")
+    # More than a pipe takes: it waits for its reader, and its server with it.
+    with plugrun.start("export", "box", errors="surrogateescape") as export:
+        assert export.stdout is not None
+        begun = export.stdout.read(1)
+        assert len(servers(plugrun)) == 1
+        assert plugrun.out("system", "check", "--repair") == "Nothing is wrong."
+        assert len(begun + export.stdout.read()) > 1 << 20
+    assert export.returncode == 0
+
+
+def test_a_check_leaves_alone_what_serves_a_root_whose_path_ends_the_same(plugrun, tmp_path):
+    other = replace(plugrun, root=f"{tmp_path}{plugrun.root}")
+    os.makedirs(other.root)
+    try:
+        up(other)
+        assert plugrun.out("system", "check", "--repair") == "Nothing is wrong."
+        assert other.out("exec", "box", "cat", "/happiness.txt") == "yes"
+    finally:
+        other.remove_all()
+    assert_none_serves(other)
 
 
 def test_run_killed_at_every_change_leaves_no_server(module_root):

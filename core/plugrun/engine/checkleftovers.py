@@ -7,7 +7,7 @@ import os
 from plugrun.engine.discard import remove_folder
 from plugrun.engine.findings import found
 from plugrun.engine.heal import heal
-from plugrun.engine.taskfile import read_task_file
+from plugrun.engine.taskfile import read_task_file, watch_lock
 from plugrun.engine.volumefolders import sweep
 from plugrun.errors import NoSuchContainer
 from plugrun.linux.filesystem import make_private
@@ -35,9 +35,9 @@ def check_leftovers(engine: Engine) -> Iterator[Found]:
     yield from _tasks(engine, containers, served)
     yield from _isolated(engine, containers, served)
     yield from _volumes(engine)
-    running = {id for id in served if _is_running(engine, id)}
     yield from _mounts(engine)
-    yield from _servers(engine, containers, running)
+    if not any(_is_in_use(engine, id) for id in served.union(containers)):
+        yield from _servers(engine)
 
 
 def _bundles(engine: Engine, containers: dict[str, Container], served: set[str]) -> Iterator[Found]:
@@ -113,19 +113,21 @@ def _make(data: str) -> None:
 
 
 def _mounts(engine: Engine) -> Iterator[Found]:
-    """Mounts in the storages' and containers' folders: commands make theirs where nobody sees."""
+    """Mounts in the storages' and containers' folders: commands make theirs where nobody sees.
+
+    Not those at the folders themselves: who keeps them on another disk mounted it there.
+    """
     places = [f"{engine.root}/{one}" for one in ("storage", "containers")]
+    chosen = {*places, *(f"{places[0]}/{name}" for name in _listed(places[0]))}
     for path in reversed(mounts_beneath([*places, f"{engine.run_root}/mnt"])):
+        if path in chosen:
+            continue
         why = "something is mounted here: files beneath it cannot be seen or removed"
         yield found("mount", path, why, "unmount it", lambda p=path: umount(p, MNT_DETACH))  # type: ignore[misc]
 
 
-def _servers(
-    engine: Engine, containers: dict[str, Container], running: set[str]
-) -> Iterator[Found]:
+def _servers(engine: Engine) -> Iterator[Found]:
     """Processes that serve a file system of ours though nothing of it can be mounted."""
-    if running:
-        return  # they serve these, as far as can be told
     own = os.fsencode(f"{engine.root}/storage/")
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():
@@ -133,7 +135,9 @@ def _servers(
         try:
             with open(f"/proc/{entry}/cmdline", "rb") as file:
                 words = file.read().split(b"\0")
-            serves = any(own in word for word in words) and _has_fuse(entry)
+            # Whole paths: another root may lie beneath a folder that ends like this one.
+            ours = any(word.rpartition(b"=")[2].startswith(own) for word in words)
+            serves = ours and _has_fuse(entry)
         except OSError:
             continue  # it has ended
         if serves:
@@ -154,9 +158,16 @@ def _end(pid: int) -> None:
         return
 
 
-def _is_running(engine: Engine, id: str) -> bool:
+def _is_in_use(engine: Engine, id: str) -> bool:
+    """Whether a container runs, or a command has its files mounted."""
     task = read_task_file(engine.task_folder(id))
-    return task is not None and (task.running or task.attended)
+    if task is not None and (task.running or task.attended):
+        return True
+    lock = engine.locks.try_exclusive(watch_lock(id))
+    if lock is None:
+        return True
+    lock.release()
+    return False
 
 
 def _listed(folder: str) -> list[str]:

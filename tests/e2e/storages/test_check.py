@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 
 import pytest
+from plugrun.linux.mountinfo import is_mounted
 
 from tests.e2e.conftest import HOST_IMAGE
 from tests.e2e.storages.others import QUIET
@@ -239,6 +240,18 @@ def test_a_mount_over_a_layer(box):
         repaired(box)
     finally:
         subprocess.run(["umount", "-q", place], check=False)
+    still_whole(box)
+
+
+@pytest.mark.parametrize("folder", ["storage", "storage/overlay", "containers"])
+def test_a_disk_mounted_where_a_storage_keeps_its_files_stays(box, folder):
+    place = f"{box.root}/{folder}"
+    subprocess.run(["mount", "--bind", place, place], check=True)
+    try:
+        assert box.out("system", "check", "--repair") == CLEAN
+        assert is_mounted(place)
+    finally:
+        subprocess.run(["umount", place], check=True)
     still_whole(box)
 
 
