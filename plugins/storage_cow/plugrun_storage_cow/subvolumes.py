@@ -27,7 +27,10 @@ _SETFLAGS = 0x4008941A
 
 _READ_ONLY = 1 << 1
 _ROOT_TREE = 1
+_INODE_REF = 12  # an item that names the folder that an inode is in
 _ROOT_REF = 156  # an item that names a subvolume inside another
+_KEY, _HEAD = 104, 32  # bytes of a search's key, and of what comes before each item
+_PIECE = 3000  # bytes of a path opened at once; PATH_MAX is 4096
 _ROOT_INODE = 256  # BTRFS_FIRST_FREE_OBJECTID: a subvolume's root folder, and nothing else
 _LAST = (1 << 64) - 1
 
@@ -93,30 +96,58 @@ def destroy_subvolume(path: str) -> None:
 
 
 def _destroy(folder: int, name: bytes) -> None:
+    """Destroy one; what is inside is moved up to it first, so that depth costs nothing."""
+    if _is_destroyed(folder, name):
+        return
+    top = beneath.openat2(folder, name, _FOLDER, resolve=_INSIDE)
+    try:
+        pending = _lift(top, top)
+        while pending:
+            inner = pending.pop()
+            if _is_destroyed(top, inner):
+                continue
+            fd = beneath.openat2(top, inner, _FOLDER, resolve=_INSIDE)
+            try:
+                pending += [*_lift(fd, top), inner]
+            finally:
+                os.close(fd)
+    finally:
+        os.close(top)
+    if not _is_destroyed(folder, name):
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+
+
+def _is_destroyed(folder: int, name: bytes) -> bool:
+    """Destroy one; return False if there are others inside."""
     argument = bytearray(struct.pack("=q4088s", 0, name))  # struct btrfs_ioctl_vol_args
     try:
         fcntl.ioctl(folder, _SNAP_DESTROY, argument)
-        return
     except OSError as error:
         if error.errno != errno.ENOTEMPTY:
             raise
-    fd = beneath.openat2(folder, name, _FOLDER, resolve=_INSIDE)
-    try:
-        _destroy_inside(fd)
-    finally:
-        os.close(fd)
-    fcntl.ioctl(folder, _SNAP_DESTROY, argument)
+        return False
+    return True
 
 
-def _destroy_inside(fd: int) -> None:
+def _lift(fd: int, top: int) -> list[bytes]:
+    """Move the subvolumes right inside one into the root folder of ``top``; return their names."""
     _allow_writing(fd)
     own = _id_of(fd)
+    names = []
     for place, name in list(_inside(fd, own)):
-        folder = beneath.openat2(fd, _path_of(fd, own, place), _FOLDER, resolve=_INSIDE)
+        folder = _folder(fd, own, place)
         try:
-            _destroy(folder, name)
+            inner = beneath.openat2(folder, name, _FOLDER, resolve=_INSIDE)
+            try:
+                _allow_writing(inner)
+            finally:
+                os.close(inner)
+            new = b".plugrun-" + os.urandom(8).hex().encode()
+            os.rename(name, new, src_dir_fd=folder, dst_dir_fd=top)
+            names.append(new)
         finally:
             os.close(folder)
+    return names
 
 
 def _allow_writing(fd: int) -> None:
@@ -135,31 +166,59 @@ def _id_of(fd: int) -> int:
     return int(found)
 
 
-def _path_of(fd: int, tree: int, inode: int) -> bytes:
-    """Return a folder's path within its subvolume."""
-    if inode == _ROOT_INODE:
-        return b"."
-    argument = bytearray(struct.pack("=QQ4080s", tree, inode, b""))
-    fcntl.ioctl(fd, _INO_LOOKUP, argument)
-    return bytes(argument[16:]).partition(b"\0")[0]
+def _folder(fd: int, tree: int, inode: int) -> int:
+    """Open a folder of a subvolume by its number; its path may be longer than PATH_MAX."""
+    names = []
+    while inode != _ROOT_INODE:
+        inode, name = _reference(fd, tree, inode)
+        names.append(name)
+    found = os.dup(fd)
+    while names:
+        piece = names.pop()
+        while names and len(piece) + len(names[-1]) < _PIECE:
+            piece += b"/" + names.pop()
+        try:
+            deeper = beneath.openat2(found, piece, _FOLDER, resolve=_INSIDE)
+        finally:
+            os.close(found)
+        found = deeper
+    return found
+
+
+def _reference(fd: int, tree: int, inode: int) -> tuple[int, bytes]:
+    """Return the folder that a folder is in, and its name there."""
+    buffer = _search(fd, (tree, inode, inode, 0, _LAST, 0, _LAST), _INODE_REF, 1)
+    (count,) = struct.unpack_from("=I", buffer, 64)
+    if not count:
+        raise FileNotFoundError(errno.ENOENT, f"no folder has the number {inode}")
+    (parent,) = struct.unpack_from("=Q", buffer, _KEY + 16)
+    (size,) = struct.unpack_from("=H", buffer, _KEY + _HEAD + 8)
+    start = _KEY + _HEAD + 10
+    return int(parent), bytes(buffer[start : start + size])
+
+
+def _search(fd: int, bounds: tuple[int, ...], kind: int, most: int) -> bytearray:
+    """Return what a search for items finds, behind its key: struct btrfs_ioctl_search_args."""
+    key = struct.pack("=7Q4I32x", *bounds, kind, kind, most, 0)
+    buffer = bytearray(key.ljust(4096, b"\0"))
+    fcntl.ioctl(fd, _TREE_SEARCH, buffer)
+    return buffer
 
 
 def _inside(fd: int, tree: int) -> Iterator[tuple[int, bytes]]:
     """Yield the subvolumes right inside one: the inode of the folder each is in, and its name."""
     last = -1
     while True:
-        # struct btrfs_ioctl_search_key: from the item after the last one on
+        # from the item after the last one on
         bounds = (_ROOT_TREE, tree, tree, last + 1, _LAST, 0, _LAST)
-        key = struct.pack("=7Q4I32x", *bounds, _ROOT_REF, _ROOT_REF, 4096, 0)
-        buffer = bytearray(key.ljust(4096, b"\0"))
-        fcntl.ioctl(fd, _TREE_SEARCH, buffer)
+        buffer = _search(fd, bounds, _ROOT_REF, 4096)
         (count,) = struct.unpack_from("=I", buffer, 64)
         if not count:
             return
-        position = len(key)
+        position = _KEY
         for _ in range(count):
             _, _, last, _, length = struct.unpack_from("=3Q2I", buffer, position)
-            position += 32
+            position += _HEAD
             place, _, size = struct.unpack_from("=QQH", buffer, position)
             yield place, bytes(buffer[position + 18 : position + 18 + size])
             position += length

@@ -168,6 +168,34 @@ def test_subvolumes_that_a_container_made_go_too(on_btrfs, flags):
     assert on_btrfs.sweep() == 0
 
 
+def test_subvolumes_inside_each_other_as_deep_as_a_container_likes(on_btrfs):
+    on_btrfs.prepare("box", None)
+    top = on_btrfs.layer_tree("box").path
+    parent = os.open(top, os.O_RDONLY)
+    for _ in range(1100):  # more than a recursion may be deep, or there are descriptors
+        subvolumes.make_subvolume(f"/proc/self/fd/{parent}/./inner")
+        parent, above = os.open("inner", os.O_RDONLY, dir_fd=parent), parent
+        os.close(above)
+    os.close(parent)
+    on_btrfs.remove("box")
+    assert not os.path.exists(top)
+    assert on_btrfs.sweep() == 0
+
+
+def test_a_subvolume_deeper_than_a_path_reaches(on_btrfs):
+    on_btrfs.prepare("box", None)
+    top = on_btrfs.layer_tree("box").path
+    parent = os.open(top, os.O_RDONLY)
+    for _ in range(40):
+        os.mkdir("d" * 250, dir_fd=parent)
+        parent, above = os.open("d" * 250, os.O_RDONLY, dir_fd=parent), parent
+        os.close(above)
+    subvolumes.make_subvolume(f"/proc/self/fd/{parent}/./inner")
+    os.close(parent)
+    on_btrfs.remove("box")
+    assert not os.path.exists(top)
+
+
 def test_a_plain_folder_among_subvolumes_is_copied(on_btrfs, btrfs):
     """As where a root was moved by copying it."""
     commit_layer(on_btrfs, "base", None, "file")
