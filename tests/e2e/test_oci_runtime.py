@@ -169,6 +169,58 @@ def test_a_hook_that_fails_ends_the_container(runtime, kind):
     assert runtime("list", "-q").stdout == ""
 
 
+def test_a_hook_of_the_image_never_gets_the_interpreter(runtime):
+    """CVE-2019-5736: what leads to /proc/self/exe leads to the trampoline, as for the command."""
+    os.symlink("/proc/self/exe", f"{runtime.bundle}/rootfs/hook")
+    hook = {"path": "/hook", "args": ["hook", "-c", "open('/reached', 'w')"]}
+    runtime.write("true", hooks={"startContainer": [hook]})
+    done = runtime("run", "--bundle", runtime.bundle, "one", code=1)
+    # What the trampoline says of itself without its descriptor; Python has other codes.
+    assert "startContainer hook /hook: exit code 126" in done.stderr
+
+
+def test_a_start_hook_that_is_not_there_is_told(runtime):
+    runtime.write("true", hooks={"startContainer": [{"path": "/no/such"}]})
+    done = runtime("run", "--bundle", runtime.bundle, "one", code=1)
+    assert "startContainer hook /no/such: no such file or directory" in done.stderr
+
+
+def test_start_hooks_beside_preserved_descriptors(runtime, tmp_path):
+    script = ["sh", "-c", "echo /proc/self/fd/* >/tmp/hook"]
+    hook = {"path": "/bin/sh", "args": script, "env": ["PATH=/bin", "A=b=c"]}
+    runtime.write("sh", "-c", "cat /tmp/hook; cat <&4", hooks={"startContainer": [hook]})
+    (tmp_path / "kept").write_text("kept\n")
+    opening = ["sh", "-c", 'exec 3</dev/null 4<"$0"; exec "$@"', str(tmp_path / "kept")]
+    words = [PROGRAM, "--root", runtime.root, "run", "--preserve-fds", "2"]
+    done = subprocess.run(
+        [*opening, *words, "--bundle", runtime.bundle, "one"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    inside, kept = done.stdout.splitlines()
+    assert kept == "kept"
+    # The shell's own of the folder it lists is one more.
+    assert len(inside.split()) <= 4, inside
+
+
+def test_a_second_creation_takes_nothing_from_the_first(runtime):
+    runtime.write("true")
+    runtime.create()
+    os.unlink(f"{runtime.root}/.created/one")  # as while the first is about to write it
+    done = runtime("create", "--bundle", runtime.bundle, "one", code=1)
+    assert "container one exists already" in done.stderr
+    assert runtime.state()["status"] == "created"
+
+
+def test_a_bundle_whose_config_is_no_object(runtime):
+    Path(f"{runtime.bundle}/config.json").write_text("[]")
+    done = runtime("create", "--bundle", runtime.bundle, "one", code=1)
+    assert "config.json does not hold a JSON object" in done.stderr
+
+
 def test_a_hook_that_takes_too_long_is_killed(runtime):
     hooks = {"prestart": [{"path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1}]}
     runtime.write("true", hooks=hooks)

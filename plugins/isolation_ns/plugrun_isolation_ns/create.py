@@ -28,11 +28,13 @@ def read_spec(bundle: str) -> dict[str, Any]:
     path = os.path.join(bundle, "config.json")
     try:
         with open(path, "rb", 0) as stream:
-            spec: dict[str, Any] = loads(stream.read())
+            spec: Any = loads(stream.read())
     except FileNotFoundError:
         raise IsolationError(f"{path} does not exist") from None
     except ValueError as error:
         raise IsolationError(f"{path}: {error}") from None
+    if not isinstance(spec, dict):
+        raise IsolationError(f"{path} does not hold a JSON object")
     return spec
 
 

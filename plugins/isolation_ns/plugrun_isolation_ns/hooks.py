@@ -7,15 +7,20 @@ called them, with no descriptors but 0, 1 and 2, and exactly the environment the
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 
-from plugrun.api import IsolationError, dumps
+from plugrun.api import IsolationError, dumps, libc
+
+from plugrun_isolation_ns import arch, child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
+
+    Trampoline = tuple[int, int]  # its program, and where that wants its status descriptor
 
 SPEC_VERSION = "1.2.0"
 
@@ -33,6 +38,7 @@ POSTSTOP = "poststop"
 KINDS = (PRESTART, CREATE_RUNTIME, CREATE_CONTAINER, START_CONTAINER, POSTSTART, POSTSTOP)
 _MOST_OUTPUT = 4096  # bytes of what a hook printed that an error quotes
 _SIGKILL = 9
+_AT_EMPTY_PATH = 0x1000
 
 
 def check_hooks(spec: Mapping[str, Any]) -> None:
@@ -66,10 +72,18 @@ def state_document(
     return document
 
 
-def run_hooks(spec: Mapping[str, Any], kinds: Sequence[str], state: Mapping[str, Any]) -> None:
-    """Run hooks in their order; the first that fails raises IsolationError, and ends it."""
+def run_hooks(
+    spec: Mapping[str, Any],
+    kinds: Sequence[str],
+    state: Mapping[str, Any],
+    through: Trampoline | None = None,
+) -> None:
+    """Run hooks in their order; the first that fails raises IsolationError, and ends it.
+
+    Those that are an image's files are run ``through`` the trampoline, which see.
+    """
     for kind, hook in hooks_of(spec, *kinds):
-        _run(kind, hook, dumps(state).encode())
+        _run(kind, hook, dumps(state).encode(), through)
 
 
 def run_hooks_to_the_end(
@@ -83,30 +97,72 @@ def run_hooks_to_the_end(
             warn(error.message)
 
 
-def _run(kind: str, hook: Mapping[str, Any], state: bytes) -> None:
+def _run(
+    kind: str, hook: Mapping[str, Any], state: bytes, through: Trampoline | None = None
+) -> None:
     path = hook["path"]
     given, printed = _memory(state), _memory(b"")
     try:
-        actions = [
-            (os.POSIX_SPAWN_DUP2, given, 0),
-            (os.POSIX_SPAWN_DUP2, printed, 1),
-            (os.POSIX_SPAWN_DUP2, printed, 2),
-        ]
-        environment = dict(item.partition("=")[::2] for item in hook.get("env") or [])
         try:
-            pid = os.posix_spawn(
-                path, hook.get("args") or [path], environment, file_actions=actions
-            )
+            if through is None:
+                pid = _spawn(hook, given, printed)
+                failure = _wait(pid, hook.get("timeout"))
+            else:
+                failure = _run_through(through, hook, given, printed)
         except OSError as error:
             reason = (error.strerror or "").lower()
             raise IsolationError(f"{kind} hook {path}: {reason}") from None
-        failure = _wait(pid, hook.get("timeout"))
         if failure:
             text = os.pread(printed, _MOST_OUTPUT, 0).decode("utf-8", "replace").strip()
             raise IsolationError(f"{kind} hook {path}: {failure}" + (f": {text}" if text else ""))
     finally:
         os.close(given)
         os.close(printed)
+
+
+def _spawn(hook: Mapping[str, Any], given: int, printed: int) -> int:
+    actions = [
+        (os.POSIX_SPAWN_DUP2, given, 0),
+        (os.POSIX_SPAWN_DUP2, printed, 1),
+        (os.POSIX_SPAWN_DUP2, printed, 2),
+    ]
+    path = hook["path"]
+    environment = dict(item.partition("=")[::2] for item in hook.get("env") or [])
+    return os.posix_spawn(path, hook.get("args") or [path], environment, file_actions=actions)
+
+
+def _run_through(through: Trampoline, hook: Mapping[str, Any], given: int, printed: int) -> str:
+    """Run a hook as the command is run, and never from Python itself; return what went wrong."""
+    program, place = through
+    path = hook["path"]
+    argv = _strings([path, *(hook.get("args") or [path])])
+    environment = _strings(hook.get("env") or [])
+    call = ctypes.c_long(arch.number("execveat"))
+    # Above all that is to be overwritten.
+    status = child.above(_memory(b""), place + 1)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                for fd, target in ((given, 0), (printed, 1), (printed, 2), (status, place)):
+                    os.dup2(fd, target)
+                libc.LIBC.syscall(
+                    call, ctypes.c_long(program), b"", argv, environment,
+                    ctypes.c_long(_AT_EMPTY_PATH),
+                )  # fmt: skip
+            finally:
+                os._exit(126)
+        failure = _wait(pid, hook.get("timeout"))
+        refused = int.from_bytes(os.pread(status, 4, 0), "little")
+    finally:
+        os.close(status)
+    if refused:
+        raise OSError(refused, os.strerror(refused))
+    return failure
+
+
+def _strings(items: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
+    return (ctypes.c_char_p * (len(items) + 1))(*map(os.fsencode, items))
 
 
 def _memory(content: bytes) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from plugrun.errors import UsageError
+from plugrun_isolation_ns.isolation import NamespaceIsolation
 from plugrun_isolation_ns.oci.commandline import parse
+from plugrun_isolation_ns.oci.verbs import Runtime
 
 
 def test_what_containerds_shim_calls():
@@ -71,3 +73,9 @@ def test_values_by_an_equals_sign_and_behind_two_dashes():
 def test_a_line_that_is_wrong(words):
     with pytest.raises(UsageError):
         parse(words)
+
+
+def test_list_leaves_out_what_was_deleted_meanwhile(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(NamespaceIsolation, "tasks", lambda self: ("gone",))
+    assert Runtime(str(tmp_path)).list(parse(["list"])[1]) == 0
+    assert capsys.readouterr().out.split() == ["ID", "PID", "STATUS", "BUNDLE", "CREATED"]

@@ -10,6 +10,7 @@ from plugrun.api import (
     CREATED,
     STOPPED,
     InvalidArgument,
+    NoSuchContainer,
     PlugrunError,
     Stdio,
     UsageError,
@@ -27,6 +28,7 @@ from plugrun_isolation_ns.oci.console import Terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from plugrun.api import Process, Resources
@@ -55,26 +57,22 @@ class Runtime:
         bundle = os.path.abspath(line.value("bundle", os.getcwd()))
         spec = read_spec(bundle)
         wanted = bool((spec.get("process") or {}).get("terminal"))
+        kept = _preserved(line.value("preserve-fds"))  # before a descriptor of ours is among them
         terminal = Terminal(wanted, line.value("console-socket"), foreground=foreground)
         try:
-            task = self._isolation.create(
-                id, bundle, terminal.stdio(), preserved=_preserved(line.value("preserve-fds"))
-            )
-            terminal.hand_over((spec.get("process") or {}).get("consoleSize"))
-            _write_pid(line.value("pid-file"), task.pid)
-            self._note_creation(id)
+            task = self._isolation.create(id, bundle, terminal.stdio(), preserved=kept)
+            try:
+                terminal.hand_over((spec.get("process") or {}).get("consoleSize"))
+                _write_pid(line.value("pid-file"), task.pid)
+                self._note_creation(id)
+            except BaseException:
+                # What create itself failed at it took back; another call's is not ours to delete.
+                self._isolation.delete(id, force=True)
+                raise
         except BaseException:
             terminal.close()
-            self._discard(id)
             raise
         return terminal
-
-    def _discard(self, id: str) -> None:
-        """Take back a container that was made before the call failed."""
-        if os.path.exists(self._note(id)) or id not in self._isolation.tasks():
-            return
-        if self._isolation.state(id).status == CREATED:
-            self._isolation.delete(id, force=True)
 
     def _note(self, id: str) -> str:
         return f"{self._root}/{_CREATED}/{id}"
@@ -131,6 +129,13 @@ class Runtime:
         document["owner"] = ""
         return document
 
+    def _documents(self, ids: Iterable[str]) -> Iterator[dict[str, Any]]:
+        for id in ids:
+            try:
+                yield self._document(id)
+            except NoSuchContainer:
+                continue  # deleted since they were listed
+
     def _created(self, id: str) -> str:
         try:
             with open(self._note(id), "rb") as file:
@@ -163,6 +168,7 @@ class Runtime:
         task = self._isolation.state(id)
         spec: Process = wanted_process(line, (read_spec(task.bundle).get("process") or {}))
         detached = line.has("detach")
+        kept = _preserved(line.value("preserve-fds"))
         terminal = Terminal(
             bool(spec.get("terminal")),
             line.value("console-socket"),
@@ -170,7 +176,6 @@ class Runtime:
             inside=task.pid,
         )
         try:
-            kept = _preserved(line.value("preserve-fds"))
             pid = self._isolation.exec(id, spec, terminal.stdio(), preserved=kept)
             terminal.hand_over(spec.get("consoleSize"))
             _write_pid(line.value("pid-file"), pid)
@@ -219,7 +224,7 @@ class Runtime:
         if line.has("quiet"):
             print("".join(f"{id}\n" for id in ids), end="")
             return 0
-        documents = [self._document(id) for id in ids]
+        documents = list(self._documents(ids))
         if line.value("format") == "json":
             print(dumps(documents))
             return 0
