@@ -44,7 +44,7 @@ def check_storages(engine: Engine) -> Iterator[Found]:
 
 def _absent(engine: Engine, name: str, error: PlugrunError) -> Iterator[Found]:
     users = sum(one.storage.name == name for one in engine.metadata.each_container())
-    if users or any(os.scandir(f"{engine.root}/storage/{name}")):
+    if users or os.listdir(f"{engine.root}/storage/{name}"):
         why = f"it cannot be opened, so {users} containers of it cannot start: {error.message}"
         yield found("storage", f"{engine.root}/storage/{name}", why, error.hint)
 

@@ -50,6 +50,37 @@ def tree_changes(before: int, now: int, since: int = NEVER) -> Iterator[Change]:
     finally:
         for level in levels:
             level.close()
+    parted = comparison.parted()
+    if parted:
+        yield from _names_of(now, parted)
+
+
+def _names_of(now: int, parted: dict[int, set[bytes]]) -> Iterator[Change]:
+    """Yield, quietly, the names that inodes have besides those that were told already."""
+    levels = [_Level(-1, _again(now), b"")]
+    try:
+        while levels:
+            level = levels[-1]
+            if not level.names:
+                levels.pop().close()
+                continue
+            name = level.names.pop()
+            path = level.path + b"/" + name if level.path else name
+            state = _state(level.now, name)
+            if state is None:
+                continue
+            change = Change(CHANGED, path, Node(path, level.now, name, state))
+            change.quiet = True
+            if change.is_folder:
+                deeper = _beneath(level, change, -1)
+                if deeper is not None:
+                    levels.append(deeper)
+                yield change
+            elif path not in parted.get(state.st_ino, (path,)):
+                yield change
+    finally:
+        for level in levels:
+            level.close()
 
 
 class _Level:
@@ -86,6 +117,14 @@ def _again(fd: int) -> int:
 class _Comparison:
     def __init__(self, since: int) -> None:
         self._since = since
+        # Of files with several names that did not change themselves: those that were told, since
+        # a folder above them moved, and the others.
+        self._told: dict[int, set[bytes]] = {}
+        self._untold: set[int] = set()
+
+    def parted(self) -> dict[int, set[bytes]]:
+        """Return the told names of files that have untold ones: a layer would part the two."""
+        return {inode: self._told[inode] for inode in self._untold.intersection(self._told)}
 
     def look(self, level: _Level, name: bytes) -> tuple[Change | None, _Level | None]:
         """Compare one name; return the change if any, and what is beneath a folder."""
@@ -97,11 +136,22 @@ class _Comparison:
         change = Change(
             ADDED if below is None else CHANGED, path, Node(path, level.now, name, state)
         )
-        if below is None:
-            return change, _beneath(level, change, -1) if change.is_folder else None
         if change.is_folder:
+            if below is None:
+                return change, _beneath(level, change, -1)
             return change, self._folder(level, change, below)
-        return change if self._differs(level, change, below) else None, None
+        tell = below is None or self._differs(level, change, below)
+        if state.st_nlink > 1:
+            self._note(change, tell=tell)
+        return change if tell else None, None
+
+    def _note(self, change: Change, *, tell: bool) -> None:
+        assert change.node is not None
+        state = change.node.state
+        if not tell:
+            self._untold.add(state.st_ino)
+        elif state.st_ctime_ns <= self._since:
+            self._told.setdefault(state.st_ino, set()).add(change.path)
 
     def _gone(self, level: _Level, path: bytes, below: os.stat_result | None) -> Change | None:
         if below is None:

@@ -166,6 +166,8 @@ def test_a_layer_turns_one_tree_into_the_other(style: str, before: list, after: 
 @example([("folder", "b2/a", "", 0), ("file", "b2/a/a", "", 1)], EXCHANGE)
 @example([], [("file", "c", "", 1), ("link", "c", "a/c", 0), ("rename", "a/a", "a/b/c", 0)])
 @example([], [("rename", "a/a", "c", 0), ("replace", "a", "c", 1), ("rename", "c", "a/a", 0)])
+@example([], [("rename", "a", "ü", 0)])  # a file in it has a name elsewhere
+@example([("folder", "ü/a", "", 0), ("link", "b", "ü/a/a", 0)], [("rename", "a", "b2", 0)])
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_layer_by_times_of_change(before: list, after: list) -> None:
     """All files have one size and one time: they differ in what cannot be seen without reading."""
