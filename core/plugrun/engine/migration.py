@@ -13,6 +13,7 @@ from plugrun.engine.heal import stored_names
 from plugrun.engine.images import find_image
 from plugrun.engine.layersizes import content_size
 from plugrun.engine.moving import fill
+from plugrun.engine.rootfs import stand_alone
 from plugrun.engine.taskfile import read_task_file, serve_lock
 from plugrun.engine.transfer import sync_filesystem
 from plugrun.engine.unpacking import is_unpacked, unpack
@@ -175,7 +176,7 @@ def _free(storage: Storage, image: Image, keep: frozenset[str]) -> None:
 
 
 def _move_container(engine: Engine, wanted: Move, observer: Callable[[], PullObserver]) -> None:
-    with engine.locks.exclusive(serve_lock(wanted.id)):
+    with engine.locks.exclusive(serve_lock(wanted.id)), stand_alone(engine, wanted.id):
         container = engine.metadata.container(wanted.id)
         if container is None:
             raise NoSuchContainer(f"No such container: {wanted.name}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 
-from plugrun.engine.treediff import all_changes
+from plugrun.engine.treediff import changes_alone
 from plugrun.errors import Conflict
 from plugrun.interfaces.storage import INDEPENDENT_LAYERS
 from plugrun.layers.attributes import set_xattrs, xattrs_of
@@ -47,13 +47,14 @@ class _Socket:
 def fill(engine: Engine, container: Container, target: Storage) -> None:
     """Write all that a container changed into its new, empty snapshot in ``target``.
 
+    The caller holds ``stand_alone``.
     Raise Conflict if it has names that read as deletions in a layer, and NoSpace.
     """
     source = engine.storage_of(container)
     fd, path = engine.content.begin()
     try:
         layer = _Layer(container, source)
-        write_layer(layer.pass_on(all_changes(engine, container)), TarSink(fd, exact=True))
+        write_layer(layer.pass_on(changes_alone(engine, container)), TarSink(fd, exact=True))
         tree = target.layer_tree(container.id)
         result = unpack_layer(path, tree.path, tree.whiteouts)
         if INDEPENDENT_LAYERS in target.capabilities:

@@ -14,7 +14,7 @@ import time
 
 from plugrun.engine.spec import INIT_PATH
 from plugrun.engine.taskfile import read_task_file, watch_lock
-from plugrun.errors import Conflict, PlugrunError
+from plugrun.errors import Conflict, NoSuchContainer, PlugrunError
 from plugrun.linux.alive import start_time
 from plugrun.linux.attach import ReadyMounts
 from plugrun.linux.beneath import make_beneath, open_in_root
@@ -51,9 +51,33 @@ def rootfs(engine: Engine, container: Container) -> OpenTree:
     return _ContainerTree(engine, container, bare=False)
 
 
-def bare_rootfs(engine: Engine, container: Container) -> OpenTree:
-    """Return a container's own tree, without anything mounted in it; like ``rootfs`` otherwise."""
-    return _ContainerTree(engine, container, bare=True)
+def bare_rootfs(engine: Engine, container: Container, *, alone: bool = False) -> OpenTree:
+    """Return a container's own tree, without anything mounted in it; like ``rootfs`` otherwise.
+
+    ``alone`` is for who holds ``stand_alone``.
+    """
+    return _ContainerTree(engine, container, bare=True, alone=alone)
+
+
+def stand_alone(engine: Engine, id: str) -> Lock:
+    """Wait until no other command is at a stopped container's own files, and keep them from it.
+
+    Who waited looks at the container's record again: it may be of another storage now.
+    """
+    import fcntl
+
+    from plugrun.store.locks import Lock
+
+    try:
+        fd = os.open(engine.container_folder(id), _FOLDER)
+    except FileNotFoundError:
+        return Lock(-1)  # damaged: it neither starts nor moves, but what it wrote can be read
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    except BaseException:
+        os.close(fd)
+        raise
+    return Lock(fd)
 
 
 def snapshot_tree(engine: Engine, storage: Storage, chain: str) -> OpenTree:
@@ -115,13 +139,16 @@ class OpenTree:
 
 
 class _ContainerTree(OpenTree):
-    def __init__(self, engine: Engine, container: Container, *, bare: bool) -> None:
+    def __init__(
+        self, engine: Engine, container: Container, *, bare: bool, alone: bool = False
+    ) -> None:
         super().__init__()
         self._engine = engine
         self._container = container
         self._bare = bare
+        self._is_alone = alone
         self._lock: Lock | None = None
-        self._turn = -1
+        self._turn: Lock | None = None
 
     def _open(self) -> None:
         """Take whichever of the two it is; a start or an end may be under way."""
@@ -176,10 +203,13 @@ class _ContainerTree(OpenTree):
 
     def _alone(self) -> None:
         """Wait until no other command has it mounted: overlayfs wants each upper folder once."""
-        import fcntl
-
-        self._turn = os.open(self._engine.container_folder(self._container.id), _FOLDER)
-        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        if self._is_alone:
+            return
+        self._turn = stand_alone(self._engine, self._container.id)
+        now = self._engine.metadata.container(self._container.id)
+        if now is None:
+            raise NoSuchContainer(f"No such container: {self._container.name}")
+        self._container = now
 
     def _binds(self) -> list[SpecMount]:
         """What the runtime spec will bind into it, as Docker does for a container at rest."""
@@ -189,9 +219,9 @@ class _ContainerTree(OpenTree):
         return [m for m in kept if m["destination"] != INIT_PATH]
 
     def _let_go(self) -> None:
-        if self._turn >= 0:
-            os.close(self._turn)
-            self._turn = -1
+        if self._turn is not None:
+            self._turn.release()
+            self._turn = None
         if self._lock is not None:
             self._lock.release()
             self._lock = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from plugrun.engine.rootfs import bare_rootfs, snapshot_tree
+from plugrun.engine.rootfs import bare_rootfs, snapshot_tree, stand_alone
 from plugrun.engine.spec import INIT_PATH
+from plugrun.errors import NoSuchContainer
 from plugrun.interfaces.storage import CHANGE_TIMES, INDEPENDENT_LAYERS
 from plugrun.layers.changes import ADDED, Change, told
 from plugrun.layers.layerchanges import layer_changes
@@ -44,7 +45,16 @@ def container_changes(engine: Engine, container: Container) -> Iterator[Change]:
 
 
 def all_changes(engine: Engine, container: Container) -> Iterator[Change]:
-    """Yield all changes of a container's tree.
+    """Yield all changes of a container's tree; nobody moves it to another storage meanwhile."""
+    with stand_alone(engine, container.id):
+        now = engine.metadata.container(container.id)
+        if now is None:
+            raise NoSuchContainer(f"No such container: {container.name}")
+        yield from changes_alone(engine, now)
+
+
+def changes_alone(engine: Engine, container: Container) -> Iterator[Change]:
+    """Yield all changes of a container's tree, to who holds ``stand_alone``.
 
     Read from the layer itself where the storage has layers apart; then nothing is mounted.
     """
@@ -56,7 +66,7 @@ def all_changes(engine: Engine, container: Container) -> Iterator[Change]:
             return
     snapshot = storage.stat(container.id)
     since = snapshot.created_ns if CHANGE_TIMES in storage.capabilities else NEVER
-    with bare_rootfs(engine, container) as now:
+    with bare_rootfs(engine, container, alone=True) as now:
         if snapshot.parent is None:
             yield from tree_changes(-1, now)
             return

@@ -124,6 +124,26 @@ def test_a_running_one_stays(several, other):
     several("rm", "-f", "runs", "still")
 
 
+def test_it_waits_for_what_another_command_writes(several, other, changed, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(name * 100000)
+    making = ["tar", "-C", str(tmp_path), "-c", "one", "two"]
+    tar = subprocess.run(making, capture_output=True, check=True, text=True).stdout
+    with several.start("cp", "-", "changed:/srv", stdin=subprocess.PIPE) as writing:
+        writing.stdin.write(tar[:200000])  # more than a pipe takes: the container's tree is open
+        writing.stdin.flush()
+        with several.start("storage", "migrate", "--to", other.profile, "changed") as moving:
+            with pytest.raises(subprocess.TimeoutExpired):
+                moving.wait(1)
+            writing.communicate(tar[200000:])
+            assert writing.returncode == 0
+            moving.communicate()
+    assert moving.returncode == 0
+    assert driver(several, "changed") == other.profile
+    several("cp", "changed:/srv/two", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_text() == "two" * 100000
+
+
 def test_all_leaves_nothing_behind(several, other, stacked):
     several("pull", "-q", stacked)
     several("create", "--name", "one", stacked, "cat", "/srv/kept")
