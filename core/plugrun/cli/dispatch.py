@@ -8,6 +8,7 @@ from __future__ import annotations
 from plugrun.cli import failure, output
 from plugrun.cli.fastparse import ArgumentCount, FlagError, parse
 from plugrun.cli.options import HOT, Command
+from plugrun.config import check_explicit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ _HELP = ("-h", "--help")
 
 
 def dispatch(options: GlobalOptions, words: tuple[str, ...]) -> int:
-    """Run the command that these words name; return its exit code. Errors of the verb pass."""
+    """Run the command that these words name; return its exit code. Errors of the verb pass,
+    and a ConfigError if the configuration file that was asked for is not there."""
     for length in (1, 2):
         table = HOT.get(words[:length])
         if table is not None:
@@ -47,6 +49,7 @@ def _call(options: GlobalOptions, table: Command, path: str, rest: tuple[str, ..
 
         output.write(command_help(table, path))
         return 0
+    check_explicit(options.config)
     verb = __import__(f"plugrun.cli.verbs.{table.verb}", fromlist=["main"])
     code: int = verb.main(options, parsed)
     return code

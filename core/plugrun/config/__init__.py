@@ -68,6 +68,17 @@ def candidates(explicit: str, environ: Mapping[str, str], cwd: str) -> tuple[Can
     return tuple(Candidate(path, _mark(path)) for path in paths)
 
 
+def check_explicit(path: str) -> None:
+    """Raise ConfigError if ``--config`` names a file that is not there.
+
+    For every command, before it begins: where the outcome of all files is kept, none is read.
+    """
+    if path and not _mark(path):
+        from plugrun.errors import ConfigError
+
+        raise ConfigError(f"{path}: no such file (named by --config)")
+
+
 def _mark(path: str) -> tuple[int, ...]:
     try:
         found = os.stat(path)

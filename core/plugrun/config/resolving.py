@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from plugrun.config import Candidate, Settings, candidates
+from plugrun.config import Candidate, Settings, candidates, check_explicit
 from plugrun.config.reading import Document, Marked, nearest, read
 from plugrun.errors import ConfigError
 from plugrun.model.profile import HOOKS, KINDS, Profile
@@ -21,8 +21,8 @@ _Flat = dict[tuple[str, ...], Marked]
 def load(explicit: str, profile_name: str, environ: Mapping[str, str], cwd: str) -> Settings:
     """Read all files and resolve one profile."""
     files = candidates(explicit, environ, cwd)
-    if explicit and not files[-1].exists:
-        raise ConfigError(f"{files[-1].path}: no such file (named by --config)")
+    if explicit:
+        check_explicit(files[-1].path)
     documents = [_read_file(_DEFAULT, BUILT_IN)]
     for file in files:
         if file.exists:

@@ -52,6 +52,14 @@ def verb(monkeypatch):
 # -- what stands before the command ------------------------------------------------------------
 
 
+@pytest.mark.parametrize("words", [["images"], ["ps"], ["config", "show"], ["run", "x"]])
+def test_a_configuration_file_that_is_not_there_is_refused_by_all(capsys, tmp_path, words):
+    path = str(tmp_path / "nosuch.yaml")
+    code, out, err = run(capsys, "--config", path, "--root", str(tmp_path / "root"), *words)
+    assert (code, out) == (125, "")
+    assert f"{path}: no such file (named by --config)" in err
+
+
 def test_global_options_have_defaults():
     options = main.global_options(parse(ROOT, ["ps"]).values, {})
     assert (options.root, options.run_root) == ("/var/lib/plugrun", "/run/plugrun")
