@@ -74,7 +74,8 @@ class Arrival:
     """Brings one image here; ``familiar`` is what messages call it.
 
     Its layers go into ``storage``, the profile's unless another is given. ``from_store`` says that
-    the transport has no blobs but the store's own: none that was lost can be had from it.
+    the transport has no blobs but the store's own: none that was lost can be had from it, except
+    one that was made just now.
     """
 
     def __init__(
@@ -167,12 +168,11 @@ class Arrival:
 
     def _lost(self, manifest: Manifest, chain: tuple[str, ...]) -> list[Descriptor]:
         """Return the blobs that no longer hold layers which are unpacked here already."""
-        if self._from_store:
-            return []
         part = replace(manifest, layers=manifest.layers[: len(chain)])
         pairs = zip(part.layers, layer_blobs(self._engine, part, chain), strict=True)
         has = self._content.has
-        return [b for b, held in pairs if not has(held, b.size if held == b.digest else None)]
+        lost = [b for b, held in pairs if not has(held, b.size if held == b.digest else None)]
+        return [b for b in lost if not self._from_store or self._content.is_made(b.digest)]
 
     def _is_named(self, name: ImageName) -> bool:
         known = find_name(self._engine, name.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plugrun.engine.blobs import layer_blob, referenced_blobs
 from plugrun.engine.findings import found
-from plugrun.model.reference import parse_reference
+from plugrun.engine.regaining import called, how_to_regain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ def check_blobs(engine: Engine, *, quick: bool) -> Iterator[Found]:
                 lambda digest=digest: _drop(engine, digest),  # type: ignore[misc]
             )
         elif not quick and not content.is_whole(digest):
-            images = ", ".join(_users(engine, digest)) or "an image"
+            images, remedy = _told(engine, digest)
             yield found(
                 "blob",
                 content.path(digest),
                 f"its bytes are not those of its digest; {images} cannot be unpacked or pushed",
-                f"remove it; then plugrun pull {images} brings it again",
+                f"remove it; then {remedy}" if remedy else "remove it",
                 lambda digest=digest: _drop(engine, digest),  # type: ignore[misc]
             )
     partial = sorted(content.partial())
@@ -55,16 +55,17 @@ def _drop_partial(engine: Engine) -> None:
     engine.content.discard_partial()
 
 
-def _users(engine: Engine, digest: str) -> list[str]:
-    """Return the names of the images that stand on a blob."""
-    users = [i for i in engine.metadata.images() if digest in (i.id, i.manifest, *i.layers)]
-    return [called(engine, image) for image in users]
+def _users(engine: Engine, digest: str) -> list[Image]:
+    """Return the images that stand on a blob."""
+    return [i for i in engine.metadata.images() if digest in (i.id, i.manifest, *i.layers)]
 
 
-def called(engine: Engine, image: Image) -> str:
-    """Return an image's first name, or its ID if it has none."""
-    names = engine.metadata.image_names(image.id)
-    return parse_reference(names[0].name, default_tag="").familiar if names else image.id
+def _told(engine: Engine, digest: str) -> tuple[str, str]:
+    """Return which images stand on a blob, and how they get it again."""
+    users = _users(engine, digest)
+    names = ", ".join(called(engine, image) for image in users) or "an image"
+    ways = dict.fromkeys(how_to_regain(engine, image, (digest,)) for image in users)
+    return names, "; ".join(ways)
 
 
 def check_images(engine: Engine) -> Iterator[Found]:
@@ -83,5 +84,5 @@ def check_images(engine: Engine) -> Iterator[Found]:
                 name,
                 f"{len(lost)} of its blobs are gone ({lost[0]}): it cannot be unpacked for "
                 "another storage, saved or pushed",
-                f"plugrun pull {name}",
+                how_to_regain(engine, image, lost),
             )

@@ -7,6 +7,7 @@ import os
 from plugrun.engine.blobs import layer_blob
 from plugrun.engine.layerwork import remove_left_over
 from plugrun.engine.manifests import LARGEST_CONFIG, parse_image_config
+from plugrun.engine.regaining import how_to_regain
 from plugrun.engine.transfer import sync_filesystem
 from plugrun.errors import Corrupt, NotFound
 from plugrun.interfaces.storage import INDEPENDENT_LAYERS
@@ -48,7 +49,8 @@ def _unpack(engine: Engine, storage: Storage, key: str, image: Image, number: in
     blob = layer_blob(engine, image, number)
     if not blob:
         raise NotFound(
-            f"the blob of layer {image.chain[number]} is gone", hint="pull its image again"
+            f"the blob of layer {image.chain[number]} is gone",
+            hint=how_to_regain(engine, image, (image.layers[number],)),
         )
     config = parse_image_config(engine.content.read(image.id, LARGEST_CONFIG))
     tree = storage.layer_tree(key)

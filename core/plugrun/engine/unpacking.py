@@ -13,6 +13,7 @@ from plugrun.engine.arrival import Arrival
 from plugrun.engine.blobs import layer_blob
 from plugrun.engine.layerwork import committed_count
 from plugrun.engine.manifests import LARGEST_CONFIG, parse_image_config
+from plugrun.engine.regaining import how_to_regain
 from plugrun.errors import Corrupt, DigestMismatch, NotFound, PlugrunError
 from plugrun.interfaces.backend import Probe
 from plugrun.model.descriptor import Descriptor
@@ -52,12 +53,12 @@ def unpack(
     config = parse_image_config(engine.content.read(image.id, LARGEST_CONFIG))
     shown = observer()
     shown.unpacking(familiar, backend)
-    source = _Store(familiar)
+    source = _Store(engine, image, familiar)
     arrival = Arrival(engine, source, None, shown, familiar, storage=storage, from_store=True)
     try:
         arrival.unpack(manifest, config.diff_ids)
     except Corrupt as error:
-        raise _damaged(engine, manifest, familiar) or error from error
+        raise _damaged(engine, image, manifest, familiar) or error from error
 
 
 def _manifest(engine: Engine, image: Image, familiar: str) -> Manifest:
@@ -66,27 +67,29 @@ def _manifest(engine: Engine, image: Image, familiar: str) -> Manifest:
     for number, own in enumerate(image.layers):
         digest = layer_blob(engine, image, number)
         if not digest:
-            raise _gone(own, familiar)
+            raise _gone(engine, image, own, familiar)
         size = os.stat(engine.content.path(digest)).st_size
         layers.append(Descriptor(LAYER_TAR, digest, size))
     return Manifest(Descriptor(CONFIG_OCI, image.id, 0), tuple(layers))
 
 
-def _gone(digest: str, familiar: str) -> NotFound:
+def _gone(engine: Engine, image: Image, digest: str, familiar: str) -> NotFound:
     return NotFound(
         f"image {familiar} cannot be unpacked: its blob {digest} is gone from the store",
-        hint=f"plugrun pull {familiar} (if it was made here: remove it, and make it again)",
+        hint=how_to_regain(engine, image, (digest,)),
     )
 
 
-def _damaged(engine: Engine, manifest: Manifest, familiar: str) -> PlugrunError | None:
+def _damaged(
+    engine: Engine, image: Image, manifest: Manifest, familiar: str
+) -> PlugrunError | None:
     """Return what to say if a blob was changed since it came; None if it is as it came."""
     for layer in manifest.layers:
         if engine.content.has(layer.digest) and not engine.content.is_whole(layer.digest):
             return DigestMismatch(
                 f"image {familiar} cannot be unpacked: its blob {layer.digest} was changed or "
                 "damaged in the store",
-                hint=f"plugrun pull {familiar} brings it again",
+                hint=how_to_regain(engine, image, (layer.digest,)),
             )
     return None
 
@@ -96,14 +99,16 @@ class _Store:
 
     capabilities = frozenset(("pull",))
 
-    def __init__(self, familiar: str) -> None:
+    def __init__(self, engine: Engine, image: Image, familiar: str) -> None:
+        self._engine = engine
+        self._image = image
         self._familiar = familiar
 
     def resolve(self, platform: Platform) -> Resolved:
         raise NotFound(f"{self._familiar} is asked of no registry")
 
     def fetch(self, descriptor: Descriptor, offset: int = 0) -> Iterator[bytes]:
-        raise _gone(descriptor.digest, self._familiar)
+        raise _gone(self._engine, self._image, descriptor.digest, self._familiar)
 
     def probe(self) -> Probe:
         return Probe(True)

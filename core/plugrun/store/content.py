@@ -185,6 +185,10 @@ class ContentStore:
         os.rename(path, f"{self._ingest}/{parse_digest(digest)[7:]}")
         self._made.add(digest)
 
+    def is_made(self, digest: str) -> bool:
+        """Whether this process made a blob (``received_as``) that has no place yet."""
+        return digest in self._made and os.path.exists(f"{self._ingest}/{digest[7:]}")
+
     # -- removing -------------------------------------------------------------------------
 
     def remove(self, digest: str) -> int:

@@ -88,6 +88,12 @@ class Metadata:
         row = self._db.execute(query, (asked(address),)).fetchone()
         return row[0] if row else ""
 
+    def address_of_name(self, name: str) -> str:
+        """Return an address that a full name was pulled by (``host:…``), or nothing."""
+        query = "SELECT address FROM addresses WHERE name=? ORDER BY address"
+        row = self._db.execute(query, (asked(name),)).fetchone()
+        return row[0] if row else ""
+
     def image_names(self, image_id: str | None = None) -> list[ImageName]:
         """Return all names, or those of one image, in order."""
         query = "SELECT name, image, digest FROM image_names"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import subprocess
 import pytest
 from plugrun.linux.mountinfo import is_mounted
 
-from tests.e2e.conftest import HOST_IMAGE
+from tests.e2e.conftest import HOST_IMAGE, PATIENCE
 from tests.e2e.storages.others import QUIET
 from tests.e2e.test_crash import wait_gone
 
@@ -213,6 +214,39 @@ def test_a_damaged_blob(box, stacked):
     assert (row["What"], row["Remedy"]) == ("image", f"plugrun pull {stacked}")
     box("pull", "-q", stacked)
     assert box.out("system", "check") == CLEAN
+
+
+@pytest.mark.parametrize("made", ["host", "commit", "import", "commit over a pull"])
+def test_a_lost_blob_is_had_again_as_it_was_got(several, stacked, made):
+    address = HOST_IMAGE
+    if made == "host":
+        several("pull", "-q", address)
+    else:
+        base = stacked if "pull" in made else address
+        several("run", "--name", "box", *QUIET, base, "sh", "-c", "echo kept >/mine")
+        several("commit", "box")
+        if made == "import":
+            several("export", "-o", f"{several.root}/box.tar", "box")
+            several("import", f"{several.root}/box.tar", "made:1")
+    path = largest_blob(several)
+    if made == "import":
+        with open(f"{several.root}/box.tar", "rb") as tar:
+            path = f"{several.root}/blobs/sha256/{hashlib.file_digest(tar, 'sha256').hexdigest()}"
+    os.unlink(path)
+    for row in found(several):
+        assert row["What"] == "image"
+        if made == "import":
+            assert row["Remedy"] == "remove image made:1, and make, import or load it again"
+        else:
+            pull = stacked if "pull" in made else address
+            assert row["Remedy"] == f"plugrun pull {pull}"
+            several("pull", "-q", pull)
+            assert os.path.exists(path)
+    if made == "import":
+        with open(f"{several.root}/box.tar", "rb") as tar:
+            assert several.start("import", "-", "made:2", stdin=tar).wait(PATIENCE) == 0
+        os.unlink(f"{several.root}/box.tar")
+    assert several.out("system", "check") == CLEAN
 
 
 def test_folders_without_records_and_records_without_folders(box):
