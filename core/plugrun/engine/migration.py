@@ -13,6 +13,7 @@ from plugrun.engine.heal import stored_names
 from plugrun.engine.images import find_image
 from plugrun.engine.layersizes import content_size
 from plugrun.engine.moving import fill
+from plugrun.engine.regaining import called
 from plugrun.engine.rootfs import stand_alone
 from plugrun.engine.taskfile import read_task_file, serve_lock
 from plugrun.engine.transfer import sync_filesystem
@@ -27,11 +28,10 @@ from plugrun.errors import (
 )
 from plugrun.model.container import CREATED, EXITED
 from plugrun.model.record import record, replace
-from plugrun.model.reference import parse_reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from plugrun.engine.arrival import PullObserver
     from plugrun.engine.engine import Engine
@@ -75,7 +75,7 @@ def plan(
     ]
     # After the containers that stand on them.
     return moves + [
-        Move(IMAGE, image.id, _called(engine, image), name, target, image.size)
+        Move(IMAGE, image.id, called(engine, image), name, target, image.size)
         for image in images
         for name in _holders(engine, image, source)
         if name != target
@@ -123,11 +123,6 @@ def _written(engine: Engine, container: Container) -> int:
         return 0  # the move itself says what is wrong
 
 
-def _called(engine: Engine, image: Image) -> str:
-    names = engine.metadata.image_names(image.id)
-    return parse_reference(names[0].name, default_tag="").familiar if names else image.id
-
-
 def move(
     engine: Engine, wanted: Move, observer: Callable[[], PullObserver], moves: Sequence[Move]
 ) -> None:
@@ -141,6 +136,50 @@ def move(
             _move_container(engine, wanted, observer)
         else:
             _move_image(engine, wanted, observer, _kept(engine, wanted, moves))
+
+
+def refuse_live(engine: Engine, wanted: Move) -> None:
+    """Raise Conflict if it is a container that is not stopped; ``move`` looks once more."""
+    container = engine.metadata.container(wanted.id) if wanted.kind == CONTAINER else None
+    if container is not None:
+        _refuse_live(engine, container)
+
+
+def stays_for(engine: Engine, wanted: Move, moves: Sequence[Move]) -> str:
+    """Say what of an image stays in the storage it leaves, and for whom; nothing if nothing does.
+
+    ``moves`` is the whole plan, carried out or not.
+    """
+    image = engine.metadata.image(wanted.id) if wanted.kind == IMAGE else None
+    if image is None or not image.chain:
+        return ""
+    users = [
+        (name, chain)
+        for name, chain in _stayers(engine, wanted, moves)
+        if not set(chain).isdisjoint(image.chain)
+    ]
+    if not users:
+        return ""
+    is_whole = any(image.chain[-1] in chain for _, chain in users)
+    subject = f"image {wanted.name}" if is_whole else f"a part of image {wanted.name}"
+    names = ", ".join(name for name, _ in users)
+    return f"{subject} stays in {wanted.source} too: used by {names}"
+
+
+def _stayers(
+    engine: Engine, wanted: Move, moves: Sequence[Move]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield what does not leave a storage, each with the ChainIDs it stands on."""
+    leaving = {(one.kind, one.id) for one in moves if one.source == wanted.source}
+    for container in engine.metadata.containers():
+        if container.storage.name != wanted.source:
+            continue
+        if (CONTAINER, container.id) not in leaving or _is_live(engine, container):
+            below = engine.metadata.image(container.image)
+            yield f"container {container.name}", below.chain if below else ()
+    for image in engine.metadata.images():
+        if (IMAGE, image.id) not in leaving and _has(engine, wanted.source, image):
+            yield f"image {called(engine, image)}", image.chain
 
 
 def _kept(engine: Engine, wanted: Move, moves: Sequence[Move]) -> frozenset[str]:
@@ -199,11 +238,16 @@ def _move_container(engine: Engine, wanted: Move, observer: Callable[[], PullObs
             pass
 
 
-def _refuse_live(engine: Engine, container: Container) -> None:
+def _is_live(engine: Engine, container: Container) -> bool:
     task = read_task_file(engine.task_folder(container.id))
-    state = status(engine, container).state
-    if state in (CREATED, EXITED) and (task is None or not task.attended):
+    is_over = status(engine, container).state in (CREATED, EXITED)
+    return not is_over or (task is not None and task.attended)
+
+
+def _refuse_live(engine: Engine, container: Container) -> None:
+    if not _is_live(engine, container):
         return
+    state = status(engine, container).state
     raise Conflict(
         f"container {container.name} is {state}: only a stopped one can be moved",
         hint=f"plugrun stop {container.name}",

@@ -116,10 +116,15 @@ def test_the_record_says_why(several, other):
 def test_a_running_one_stays(several, other):
     several("run", "-d", "--name", "runs", *QUIET, HOST_IMAGE, "sleep", "100")
     several("create", "--name", "still", HOST_IMAGE, "true")
+    for more in ((), ("--dry-run",)):
+        refused = other("storage", "migrate", *more, "runs", code=1)
+        assert refused.stdout == "" and "oving" not in refused.stderr
+        assert refused.stderr.startswith("Error: container runs is running: only a stopped one")
     done = other("storage", "migrate", "--all", code=1)
     assert "container runs is running: only a stopped one can be moved" in done.stderr
     assert "hint: plugrun stop runs" in done.stderr
     assert done.stdout.split() == ["still", NAMED]
+    assert f"Image {NAMED} stays in overlay too: used by container runs\n" in done.stderr
     assert [driver(several, name) for name in ("runs", "still")] == ["overlay", other.profile]
     several("rm", "-f", "runs", "still")
 
@@ -168,7 +173,8 @@ def test_images_that_share_layers_part(several, other, stacked):
     several("run", "--name", "c1", *QUIET, stacked, "sh", "-c", "echo more >/more")
     several("commit", "c1", "child:1")
     several("rm", "c1")
-    several("storage", "migrate", "--to", other.profile, "child:1")
+    done = several("storage", "migrate", "--to", other.profile, "child:1")
+    assert f"A part of image child:1 stays in overlay too: used by image {stacked}\n" in done.stderr
     assert several("run", "--rm", *QUIET, stacked, "cat", "/srv/kept").stderr == ""
     assert other("run", "--rm", *QUIET, "child:1", "cat", "/more").stderr == ""
 

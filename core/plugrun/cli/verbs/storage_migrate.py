@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from plugrun.cli import output
 from plugrun.cli.each import each
 from plugrun.cli.options import Parsed
 from plugrun.cli.progress import board
@@ -12,7 +11,7 @@ from plugrun.cli.pulling import UnpackView
 from plugrun.cli.units import human_size
 from plugrun.engine.arrival import PullObserver
 from plugrun.engine.heal import heal_storage, open_healed
-from plugrun.engine.migration import Move, move, plan
+from plugrun.engine.migration import Move, move, plan, refuse_live, stays_for
 from plugrun.engine.request import GlobalOptions
 from plugrun.errors import UsageError
 
@@ -26,10 +25,16 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     engine = open_healed(options, makes=True)
     target = v["to"] or engine.storage_choice().name
     moves = plan(engine, parsed.args, v["from"], target, everything=v["all"])
+
+    def would(number: str) -> str:
+        wanted = moves[int(number)]
+        refuse_live(engine, wanted)
+        stays = stays_for(engine, wanted, moves)
+        return f"Would move {_told(wanted)}" + (f"; {stays}" if stays else "")
+
+    numbers = [str(number) for number in range(len(moves))]
     if v["dry_run"]:
-        for one in moves:
-            output.line(f"Would move {_told(one)}")
-        return 0
+        return each(numbers, would)
     if moves:
         heal_storage(engine)
 
@@ -38,12 +43,16 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
 
     def act(number: str) -> str:
         wanted = moves[int(number)]
+        refuse_live(engine, wanted)
         if not v["quiet"]:
             sys.stderr.write(f"Moving {_told(wanted)}\n")
         move(engine, wanted, observer, moves)
+        stays = stays_for(engine, wanted, moves)
+        if stays and not v["quiet"]:
+            sys.stderr.write(f"{stays[0].upper()}{stays[1:]}\n")
         return wanted.name
 
-    return each(map(str, range(len(moves))), act)
+    return each(numbers, act)
 
 
 def _told(one: Move) -> str:
