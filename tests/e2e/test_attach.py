@@ -210,12 +210,15 @@ def test_signals_are_not_passed_on(plugrun, verb):
     assert plugrun.inspect("told")["State"]["Running"] is True
 
 
+STARTED = ("--filter", "event=start", "--filter", "container=kept")
+
+
 def test_a_killed_guest_disturbs_nobody(plugrun):
     script = "(while true; do echo tick; sleep 0.05; done) & cat; exit 6"
     plugrun("create", "-i", "--name", "kept", *NET, HOST_IMAGE, "sh", "-c", script)
     with (
         plugrun.start("start", "-ai", "kept", stdin=subprocess.PIPE) as process,
-        plugrun.start("events", "--since", "1m", "--filter", "event=start") as events,
+        plugrun.start("events", "--since", "1m", *STARTED) as events,
     ):
         assert events.stdout.readline() != ""
         events.kill()

@@ -57,7 +57,7 @@ def assert_empty(plugrun: Plugrun) -> None:
     assert files(plugrun, "ingest") == []
     for backend in os.listdir(f"{plugrun.root}/storage"):
         left = [p for p in files(plugrun, "storage", backend) if not os.path.isdir(p)]
-        assert [os.path.basename(path) for path in left] in ([], ["lock"])
+        assert [os.path.basename(path) for path in left] in ([], ["lock"], ["lock", "marks"])
 
 
 def remove_images(plugrun: Plugrun) -> None:

@@ -25,6 +25,14 @@ def made(plugrun: Plugrun, engine: Engine, *args: str) -> Container:
     return find_container(engine, plugrun.out("run", "-d", *args).splitlines()[-1])
 
 
+def names_at(fd: int, path: str) -> list[str]:
+    folder = os.open(path, os.O_RDONLY, dir_fd=fd)
+    try:
+        return os.listdir(folder)
+    finally:
+        os.close(folder)
+
+
 def text_at(fd: int, path: str) -> str:
     with open(os.open(path, os.O_RDONLY, dir_fd=fd), encoding="utf-8") as file:
         return file.read()
@@ -48,11 +56,11 @@ def test_volumes_belong_to_the_whole_tree_only(
         with pytest.raises(OSError, match="Read-only"):
             os.mkdir("vol/new", dir_fd=fd)
         os.mkdir("made", dir_fd=fd)
-        assert ("version" in os.listdir(os.open("proc", os.O_RDONLY, dir_fd=fd))) == runs
+        assert ("version" in names_at(fd, "proc")) == runs
     with bare_rootfs(engine, container) as fd:
         assert text_at(fd, "own") == "own\n"
-        assert os.listdir(os.open("vol", os.O_RDONLY, dir_fd=fd)) == []
-        assert os.listdir(os.open("proc", os.O_RDONLY, dir_fd=fd)) == []
+        assert names_at(fd, "vol") == []
+        assert names_at(fd, "proc") == []
         assert os.stat("made", dir_fd=fd).st_mode & 0o777 == 0o755
     if not runs:
         assert traces(plugrun.root) == []

@@ -43,9 +43,13 @@ class OomWatch:
     def __init__(self, plan: WatchPlan) -> None:
         self._program = plan.oom
         counter = plan.oom_counter if plan.oom else ""
+        self._counter = counter
         self.fd, self.mask = _notification(counter)
         self._count = oom_kills(counter)
         self._pid = 0
+        # A container may meet its limit before anybody watches: a monitor takes its time to begin.
+        if self.fd >= 0 and self._count > plan.oom_told:
+            self._pid = launch(self._program)
 
     def take(self) -> None:
         """Take note that the kernel has something to say."""
@@ -59,6 +63,15 @@ class OomWatch:
         if self._pid and not posix.waitpid(self._pid, posix.WNOHANG)[0]:
             return
         self._pid = launch(self._program)
+
+    def told(self) -> int:
+        """Return how many have been said, for whoever watches next."""
+        if self.fd >= 0 and self.mask == select.POLLIN:
+            try:
+                self.take()  # what is waiting to be read
+            except BlockingIOError:
+                pass
+        return oom_kills(self._counter)
 
     def stop(self) -> None:
         """Let go, once what has been begun has been said."""

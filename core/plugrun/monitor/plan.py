@@ -22,7 +22,8 @@ class WatchPlan:
     before it: ``probe_early_ms`` in the first ``probe_period_ms`` until the container is healthy,
     ``probe_ms`` else, and not while the file ``freezer`` says that it is paused. ``probing`` is the
     PID of one that runs already, or 0. ``oom`` is the command that says that the kernel has killed
-    for want of memory. ``shares_pids`` says that the container has no PID namespace of its own.
+    for want of memory; ``oom_told`` kills have been said already. ``shares_pids`` says that the
+    container has no PID namespace of its own.
     """
 
     pid: int
@@ -51,6 +52,7 @@ class WatchPlan:
     probing: int = 0
     freezer: str = ""
     oom: tuple[str, ...] = ()
+    oom_told: int = 0
     orphans: bool = False
     shares_pids: bool = False
 

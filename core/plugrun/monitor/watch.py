@@ -253,7 +253,7 @@ class Watcher:
             self._log.finish(stream)
         outputs = tuple((name, fd) for fd, name in self._streams.items())
         plan = replace(self._plan, outputs=outputs, clients=(), lifeline=-1, input=self._input)
-        plan = replace(plan, probing=self._prober.pid)
+        plan = replace(plan, probing=self._prober.pid, oom_told=self._oom.told())
         self._on_left(plan)
 
     # -- those who attach later -----------------------------------------------------------
