@@ -41,7 +41,8 @@ def test_the_terminal_is_real(plugrun):
         terminal.send("stty size; tty\r")
         terminal.expect("24 80\r\n/dev/pts/0\r\n")
         terminal.resize(40, 120)
-        terminal.send("sh -c 'echo go''ing; sleep 100'\r")
+        # No other program: stopped between vfork(2) and execve(2), it would hold its parent up.
+        terminal.send("sh -c 'echo go''ing; read word'\r")
         terminal.expect("going")
         terminal.send("\x1a")  # job control: Ctrl-Z stops it, kill ends it
         terminal.expect("Stopped")

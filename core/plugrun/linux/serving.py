@@ -36,7 +36,7 @@ _F_ADD_SEALS, _F_SEAL_GROW = 1033, 0x4
 _LAST_SIGNAL = 64
 # What the kernel reads ahead at most, in KiB. By itself it stays at 128 for FUSE, and each piece
 # is a request.
-_READ_AHEAD = 1024
+_READ_AHEAD = 512
 _AT_STATX_DONT_SYNC, _AT_EMPTY_PATH = 0x4000, 0x1000
 _STATX_DEV = 136  # where struct statx has its device, major and minor
 _NO_SERVER = (errno.ENOTCONN, errno.ECONNABORTED, errno.ECONNREFUSED)
