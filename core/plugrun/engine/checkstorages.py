@@ -8,6 +8,7 @@ from plugrun.engine.collect import free_layer
 from plugrun.engine.containers import status
 from plugrun.engine.findings import found
 from plugrun.engine.heal import stored_names
+from plugrun.engine.layersizes import layer_size
 from plugrun.engine.restoring import restore
 from plugrun.errors import (
     BackendUnavailable,
@@ -17,7 +18,8 @@ from plugrun.errors import (
     PluginError,
     PlugrunError,
 )
-from plugrun.interfaces.storage import BROKEN, COMMITTED, DAMAGED, MISSING
+from plugrun.interfaces.storage import BROKEN, COMMITTED, DAMAGED, MISSING, Fault
+from plugrun.linux.mountinfo import mounts_beneath
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from plugrun.engine.engine import Engine
     from plugrun.engine.findings import Found
-    from plugrun.interfaces.storage import Fault, Snapshot, Storage
+    from plugrun.interfaces.storage import Snapshot, Storage
 
 
 def check_storages(engine: Engine) -> Iterator[Found]:
@@ -38,6 +40,7 @@ def check_storages(engine: Engine) -> Iterator[Found]:
             continue
         checked = _Checked(engine, name, storage)
         yield from checked.faults()
+        yield from checked.emptied()
         yield from checked.orphans()
         yield from checked.containers()
 
@@ -80,6 +83,31 @@ class _Checked:
                 "remove it",
                 self._sweep,
             )
+
+    def emptied(self) -> Iterator[Found]:
+        """Layers that had files when they were unpacked, and have none at all now.
+
+        Whoever replaced a folder by an empty one leaves nothing else to tell it by. Not asked
+        where something is mounted over the storage's files: that is told of, and hides them.
+        """
+        path = f"{self._engine.root}/storage/{self._name}"
+        if any(point != path for point in mounts_beneath([path])):
+            return
+        for snapshot in self._snapshots():
+            chain = snapshot.key
+            if chain not in self._chains or chain in self._faulty or not self._is_empty(chain):
+                continue
+            size = layer_size(self._engine, chain)
+            if size > 0:
+                why = f"the folder of this snapshot is empty, where files of {size} bytes were"
+                yield self._lost_layer(Fault(MISSING, chain, path, why))
+
+    def _is_empty(self, chain: str) -> bool:
+        try:
+            found = self._storage.usage(chain)
+        except (PlugrunError, OSError):
+            return False  # told as a fault, or not to be told
+        return found.inodes <= 1 and found.content == 0
 
     def _sweep(self) -> None:
         if any(fault.kind == DAMAGED for fault in self._storage.check()):

@@ -26,6 +26,7 @@ from plugrun.errors import (
     NoSuchSnapshot,
     PlugrunError,
 )
+from plugrun.interfaces.storage import WHOLE_IMAGES
 from plugrun.model.container import CREATED, EXITED
 from plugrun.model.record import record, replace
 
@@ -161,6 +162,8 @@ def stays_for(engine: Engine, wanted: Move, moves: Sequence[Move]) -> str:
     if not users:
         return ""
     is_whole = any(image.chain[-1] in chain for _, chain in users)
+    if not is_whole and WHOLE_IMAGES in engine.storage_named(wanted.source).capabilities:
+        return ""
     subject = f"image {wanted.name}" if is_whole else f"a part of image {wanted.name}"
     names = ", ".join(name for name, _ in users)
     return f"{subject} stays in {wanted.source} too: used by {names}"

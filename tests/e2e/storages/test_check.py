@@ -96,6 +96,23 @@ def test_a_lost_layer_is_unpacked_in_its_place(box, damage):
     still_whole(box)
 
 
+@pytest.mark.parametrize("storage", ["overlay", "fuse"])
+def test_an_emptied_layer_is_unpacked_in_its_place(several, stacked, storage):
+    tool = several.of(storage)
+    tool("run", "--name", "box", *QUIET, stacked, "sh", "-c", "echo mine >/mine; cat /srv/kept")
+    assert tool.out("system", "check") == CLEAN
+    for id in os.listdir(f"{storage_of(tool, storage)}/l"):
+        path = f"{storage_of(tool, storage)}/l/{id}"
+        if os.path.exists(f"{path}/srv/kept") or os.path.exists(f"{path}/usr"):
+            shutil.rmtree(path)
+            os.mkdir(path)
+    rows = found(tool)
+    assert [row["What"] for row in rows] == ["layer", "layer"]
+    assert all("is empty, where files of" in row["Why"] for row in rows)
+    repaired(tool)
+    still_whole(tool)
+
+
 def test_a_lost_layer_without_its_blob_stays_as_it_is(box):
     lost = layers_beneath(box, "box")[0]
     shutil.rmtree(lost)
@@ -244,7 +261,8 @@ def test_a_lost_blob_is_had_again_as_it_was_got(several, stacked, made):
             assert os.path.exists(path)
     if made == "import":
         with open(f"{several.root}/box.tar", "rb") as tar:
-            assert several.start("import", "-", "made:2", stdin=tar).wait(PATIENCE) == 0
+            argv = [*several.argv, "import", "-", "made:2"]
+            subprocess.run(argv, stdin=tar, timeout=PATIENCE, check=True)
         os.unlink(f"{several.root}/box.tar")
     assert several.out("system", "check") == CLEAN
 
