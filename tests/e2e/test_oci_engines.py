@@ -211,6 +211,12 @@ def test_a_life(engine):
     engine("rm", "-f", "one")
 
 
+def test_a_read_only_root_with_places_to_write(engine):
+    words = ["--read-only", "--tmpfs", "/scratch:size=1m", IMAGE, "sh", "-c"]
+    assert _run(engine, *words, "echo in >/scratch/file && cat /scratch/file") == "in\n"
+    _run(engine, *words, "echo in >/etc/file", code=1)
+
+
 def test_a_terminal(engine):
     assert _run(engine, "-t", IMAGE, "tty").split() == ["/dev/pts/0"]
 

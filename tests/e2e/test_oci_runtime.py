@@ -304,6 +304,22 @@ def test_descriptors_are_kept_when_asked(runtime):
     assert "descriptor" in done.stderr
 
 
+@pytest.mark.parametrize("more", [[], ["ro"]])
+def test_a_tmpfs_may_begin_with_what_it_covers(runtime, more):
+    """podman asks for it by itself: tmpcopyup."""
+    os.makedirs(f"{runtime.bundle}/rootfs/etc/deep")
+    Path(f"{runtime.bundle}/rootfs/etc/deep/file").write_text("kept")
+    os.chmod(f"{runtime.bundle}/rootfs/etc/deep/file", 0o4711)
+    script = "stat -c %a /etc/deep/file; cat /etc/deep/file; echo new >/etc/deep/file && echo wrote"
+    spec = runtime.write("sh", "-c", script)
+    options = ["nosuid", "nodev", "tmpcopyup", "size=1m", *more]
+    spec["mounts"].append({"destination": "/etc", "type": "tmpfs", "options": options})
+    Path(f"{runtime.bundle}/config.json").write_text(json.dumps(spec))
+    done = runtime("run", "--bundle", runtime.bundle, "one", code=1 if more else 0)
+    assert done.stdout == "4711\nkept" + ("" if more else "wrote\n")
+    assert Path(f"{runtime.bundle}/rootfs/etc/deep/file").read_text() == "kept"
+
+
 @pytest.fixture
 def sleeping(runtime):
     runtime.write("sleep", "1000")

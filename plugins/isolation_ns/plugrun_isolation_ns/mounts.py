@@ -21,6 +21,9 @@ _MAGIC = {"proc": _PROC_MAGIC, "sysfs": _SYSFS_MAGIC}
 _PROC_FILES = frozenset(
     ("cpuinfo", "diskstats", "loadavg", "meminfo", "net/dev", "slabinfo", "stat", "swaps", "uptime")
 )
+# What podman adds to every tmpfs by itself, and runc documents in its "mount extensions".
+COPY_UP = "tmpcopyup"
+_READ_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _CONNECTED = ("shared", "rshared", "slave", "rslave")
 
 
@@ -121,7 +124,12 @@ def _check_proc(root: Root, target: int, tree: int, destination: str) -> None:
 def mount_filesystem(root: Root, mount: dict[str, Any]) -> None:
     """Mount a file system of its own: proc, tmpfs, devpts, mqueue, sysfs and the like."""
     destination, kind = mount["destination"], mount.get("type") or ""
-    flags, _, propagation, data = mounting.parse_options(tuple(mount.get("options") or ()))
+    options = tuple(mount.get("options") or ())
+    if kind == "tmpfs" and COPY_UP in options:
+        _mount_filled(root, mount)
+        return
+    options = tuple(option for option in options if option != f"no{COPY_UP}")
+    flags, _, propagation, data = mounting.parse_options(options)
     if kind == "tmpfs" and "mode=" not in data:
         data = _with_mode(root, destination, data)
     if kind in _MAGIC or destination.rstrip("/") == "/dev":
@@ -132,6 +140,28 @@ def mount_filesystem(root: Root, mount: dict[str, Any]) -> None:
     os.close(target)
     if kind in _MAGIC or propagation:
         _after(root, destination, kind, propagation)
+
+
+def _mount_filled(root: Root, mount: dict[str, Any]) -> None:
+    """Mount a tmpfs that begins with what the image has in its place, as runc and crun do."""
+    from plugrun.api import copy_fresh_tree
+
+    destination = mount["destination"]
+    options = [option for option in mount["options"] if option != COPY_UP]
+    covered = root.target(destination, is_folder=True)
+    source = os.open(f"/proc/self/fd/{covered}", _READ_FOLDER)
+    os.close(covered)
+    writable = [option for option in options if option != "ro"]
+    mount_filesystem(root, {**mount, "options": writable})
+    target = root.open(destination, _READ_FOLDER)
+    try:
+        copy_fresh_tree(source, target, workers=1)
+        if "ro" in options:
+            flags = mounting.parse_options(tuple(options))[0] | mounting.MS_REMOUNT
+            mounting.mount("", f"/proc/self/fd/{target}", "", flags | mounting.MS_BIND)
+    finally:
+        os.close(source)
+        os.close(target)
 
 
 def _with_mode(root: Root, destination: str, data: str) -> str:

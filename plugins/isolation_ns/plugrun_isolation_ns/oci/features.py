@@ -11,6 +11,7 @@ from plugrun.api import mounting
 
 from plugrun_isolation_ns import capabilities, rules
 from plugrun_isolation_ns.hooks import KINDS, SPEC_VERSION
+from plugrun_isolation_ns.mounts import COPY_UP
 
 
 def print_features() -> int:
@@ -41,4 +42,4 @@ def features() -> dict[str, object]:
 
 def _mount_options() -> list[str]:
     words = (mounting.SET_FLAGS, mounting.CLEAR_FLAGS, mounting.PROPAGATION)
-    return sorted({"rro"}.union(*words))
+    return sorted({"rro", COPY_UP}.union(*words))

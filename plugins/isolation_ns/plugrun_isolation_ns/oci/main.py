@@ -29,6 +29,8 @@ def main(words: Sequence[str] | None = None) -> int:
         if given is not None and given.has("debug"):
             raise
         return 1
+    except BrokenPipeError:
+        os._exit(141)  # as SIGPIPE would end it: whoever read the output has seen enough
     except OSError as error:
         reason = error.strerror or str(error)
         where = f"{error.filename}: " if error.filename else ""
