@@ -65,6 +65,21 @@ def test_things_can_be_removed(small):
     assert reserved(small), "it is kept back again"
 
 
+@pytest.mark.parametrize("more", [("--name", "box"), ("--rm",)])
+def test_a_container_that_fills_it_is_told_with_its_exit_code(small, more):
+    script = "dd if=/dev/zero of=/big bs=64k; exit 3"
+    done = small("run", *more, *QUIET, HOST_IMAGE, "sh", "-c", script, code=None)
+    assert "[Errno" not in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 125
+    assert f"no space left to write {small.root}/containers/" in done.stderr
+    assert "exit code 3" in done.stderr
+    assert "hint: free some space" in done.stderr
+    if "box" in more:
+        small("rm", "box")
+    assert small.out("ps", "-aq") == ""
+    assert small.out("system", "check") == "Nothing is wrong."
+
+
 def test_prune_works(small):
     small("run", *QUIET, HOST_IMAGE, "sh", "-c", "echo x >/mine")
     fill(small)
