@@ -130,15 +130,23 @@ class SnapshotRecords:
             os.unlink(aside)
             raise
 
-    def all(self) -> Iterator[SnapshotRecord]:
-        """Yield every record, in no order; one that goes meanwhile is left out."""
+    def all(self, *, readable: bool = False) -> Iterator[SnapshotRecord]:
+        """Yield every record, in no order; one that goes meanwhile is left out.
+
+        A damaged one raises Corrupt, or is left out if only the ``readable`` are wanted.
+        """
         for kind, folder in FOLDERS.items():
             try:
                 keys = os.listdir(f"{self.root}/{folder}")
             except FileNotFoundError:
                 return
             for key in keys:
-                found = self.find(key, (kind,))
+                try:
+                    found = self.find(key, (kind,))
+                except Corrupt:
+                    if not readable:
+                        raise
+                    continue
                 if found is not None:
                     yield found
 

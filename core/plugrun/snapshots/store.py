@@ -80,8 +80,8 @@ class SnapshotStore:
         return _snapshot(found, parent.key if parent else None)
 
     def walk(self) -> Iterator[Snapshot]:
-        """Yield every snapshot, parents before children."""
-        found = sorted(self.records.all(), key=lambda r: len(r.lower))
+        """Yield every snapshot whose record can be read, parents before children."""
+        found = sorted(self.records.all(readable=True), key=lambda r: len(r.lower))
         names = {r.id: r.key for r in found if r.id}
         for each in found:
             yield _snapshot(each, names.get(each.lower[0]) if each.lower else None)

@@ -79,7 +79,7 @@ def test_more_layers_than_overlay_takes(storage, root):
 
 
 @pytest.mark.parametrize("text", ["", "\0" * 40, "2\na\n1\n\n\n", "1\na\nx\n\n\n", "1\na"])
-def test_a_damaged_record_is_told_and_swept(storage, root, text):
+def test_a_damaged_record_is_told_and_its_files_are_kept(storage, root, text):
     commit(storage, "base")
     storage.prepare("box", "base")
     storage.prepare("other", "base")
@@ -87,9 +87,16 @@ def test_a_damaged_record_is_told_and_swept(storage, root, text):
         file.write(text)
     with pytest.raises(Corrupt, match=f"damaged: {root}/a/box"):
         storage.mounts("box")
-    storage.sweep()
+    assert storage.sweep() == 0
+    assert [s.key for s in storage.walk()] == ["base", "other"]
+    with pytest.raises((Conflict, Corrupt)):  # whichever of those above it is looked at first
+        storage.remove("base")
+    assert len(os.listdir(f"{root}/l")) == 3
+    storage.remove("box")
+    assert storage.sweep() > 0
     assert [s.key for s in storage.walk()] == ["base", "other"]
     assert os.listdir(f"{root}/w") == [os.path.basename(storage.layer_tree("other").path)]
+    assert len(os.listdir(f"{root}/l")) == 2
 
 
 def test_layers_beneath_others_outlive_their_own_damaged_record(storage, root):
