@@ -221,6 +221,29 @@ def test_a_bundle_whose_config_is_no_object(runtime):
     assert "config.json does not hold a JSON object" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "no object",
+        {"path": "relative"},
+        {"path": "/bin/true", "timeout": "5"},
+        {"path": "/bin/true", "args": [1]},
+        {"path": "/bin/true", "env": ["=value"]},
+    ],
+)
+def test_a_hook_that_is_none_is_refused_before_anything_is_made(runtime, wrong):
+    runtime.write("true", hooks={"poststop": [wrong]})
+    done = runtime("run", "--bundle", runtime.bundle, "one", code=1)
+    assert done.stderr.startswith("plugrun-oci: poststop hook")
+    assert runtime("list", "-q").stdout == ""
+
+
+def test_exec_wants_a_container_that_runs(runtime):
+    runtime.write("true")
+    runtime.create()
+    assert "is created, not running" in runtime("exec", "one", "true", code=1).stderr
+
+
 def test_a_hook_that_takes_too_long_is_killed(runtime):
     hooks = {"prestart": [{"path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1}]}
     runtime.write("true", hooks=hooks)

@@ -47,10 +47,21 @@ def check_hooks(spec: Mapping[str, Any]) -> None:
         if kind not in KINDS:
             raise IsolationError(f"the runtime spec has no hook {kind}")
         for hook in listed or []:
-            if not str(hook.get("path", "")).startswith("/"):
-                raise IsolationError(f"{kind} hook: its path is not absolute: {hook.get('path')!r}")
-            if hook.get("timeout") is not None and hook["timeout"] <= 0:
-                raise IsolationError(f"{kind} hook {hook['path']}: its timeout is not above zero")
+            _check_hook(kind, hook)
+
+
+def _check_hook(kind: str, hook: Any) -> None:
+    path = hook.get("path") if isinstance(hook, dict) else None
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise IsolationError(f"{kind} hook: its path is not absolute: {path!r}")
+    timeout = hook.get("timeout")
+    if timeout is not None and (not isinstance(timeout, int) or timeout <= 0):
+        raise IsolationError(f"{kind} hook {path}: its timeout is not above zero: {timeout!r}")
+    for name in ("args", "env"):
+        if not all(isinstance(item, str) for item in hook.get(name) or []):
+            raise IsolationError(f"{kind} hook {path}: its {name} are not all strings")
+    if any(not item.partition("=")[0] for item in hook.get("env") or []):
+        raise IsolationError(f"{kind} hook {path}: a variable of its environment has no name")
 
 
 def hooks_of(spec: Mapping[str, Any], *kinds: str) -> list[tuple[str, Mapping[str, Any]]]:

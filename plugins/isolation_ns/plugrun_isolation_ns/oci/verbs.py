@@ -8,7 +8,9 @@ import time
 
 from plugrun.api import (
     CREATED,
+    RUNNING,
     STOPPED,
+    Conflict,
     InvalidArgument,
     NoSuchContainer,
     PlugrunError,
@@ -166,6 +168,8 @@ class Runtime:
 
         id = line.arguments[0]
         task = self._isolation.state(id)
+        if task.status != RUNNING:  # another process may have the PID by now
+            raise Conflict(f"container {id} is {task.status}, not running")
         spec: Process = wanted_process(line, (read_spec(task.bundle).get("process") or {}))
         detached = line.has("detach")
         kept = _preserved(line.value("preserve-fds"))
