@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MAX_WRITE = 1 << 20
 _HEADER = wire.IN_HEADER.size
 _PASSING = (errno.EINTR, errno.EAGAIN, errno.ENOENT)
+# The second of them where the mount went while read(2) was handing out a request.
+_ENDED = (errno.ENODEV, errno.ECONNABORTED)
 _WANTED = (
     wire.ASYNC_READ
     | wire.ATOMIC_O_TRUNC
@@ -123,7 +125,7 @@ class Session:
             try:
                 length = os.readv(device, buffers)
             except OSError as error:
-                if error.errno == errno.ENODEV:
+                if error.errno in _ENDED:
                     return
                 if error.errno in _PASSING:
                     continue
