@@ -39,7 +39,7 @@ def test_mounts(warm, tmp_path):
     mounts = ("-v", f"{tmp_path}:/a:ro", "-v", "hot:/b", "-v", "/c")
     found = loaded(warm, "run", "--rm", "--network", "none", *mounts, HOST_IMAGE, "true")
     assert found & FORBIDDEN == set()
-    assert "plugrun.engine.volumes" not in found
+    assert "plugrun.engine.volumes.volumes" not in found
     warm("volume", "rm", "hot")
 
 
@@ -48,7 +48,7 @@ def test_run_d_and_exec(warm):
     found = loaded(warm, *args)
     assert found & FORBIDDEN == set()
     found = loaded(warm, "exec", "hot", "true")
-    assert "plugrun.engine.exec" in found
+    assert "plugrun.engine.execs.exec" in found
     assert found & FORBIDDEN == set()
 
 

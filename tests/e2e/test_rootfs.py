@@ -8,9 +8,9 @@ import threading
 import pytest
 from plugrun.engine.containers import find_container
 from plugrun.engine.engine import Engine, open_engine
-from plugrun.engine.images import find_image
+from plugrun.engine.files.rootfs import bare_rootfs, rootfs, snapshot_tree
+from plugrun.engine.images.find import find_image
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.rootfs import bare_rootfs, rootfs, snapshot_tree
 from plugrun.model.container import Container
 
 from .conftest import HOST_IMAGE, Plugrun, traces

@@ -11,8 +11,8 @@ import tarfile
 import pytest
 from plugrun.engine.containers import find_container
 from plugrun.engine.engine import open_engine
+from plugrun.engine.files.treediff import diff
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.treediff import diff
 
 from .conftest import Plugrun, traces
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plugrun.cli.filters import labels_fit, read_bool, read_filters, read_until
-from plugrun.engine.images import find_image
+from plugrun.engine.images.find import find_image
 from plugrun.errors import InvalidArgument
 from plugrun.model.jsontext import loads
 from plugrun.model.record import record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plugrun.cli.filters import labels_fit, read_bool, read_filters
 from plugrun.engine.containers import find_container
-from plugrun.engine.images import find_image
+from plugrun.engine.images.find import find_image
 from plugrun.errors import InvalidArgument, NoSuchImage
 
 TYPE_CHECKING = False

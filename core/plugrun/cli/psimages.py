@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.engine.images import find_name
+from plugrun.engine.images.find import find_name
 from plugrun.errors import InvalidArgument
 
 TYPE_CHECKING = False

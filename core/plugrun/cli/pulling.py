@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from plugrun.cli.progress import Plain, board
-from plugrun.engine.arrival import PullObserver
+from plugrun.engine.images.arrival import PullObserver
+from plugrun.engine.images.transfer import COMPLETE, DOWNLOADING, EXTRACTING
 from plugrun.engine.request import RunRequest
-from plugrun.engine.transfer import COMPLETE, DOWNLOADING, EXTRACTING
 from plugrun.errors import InvalidArgument
 from plugrun.model.reference import DEFAULT_TAG, Reference, parse_reference, split_address
 

@@ -133,7 +133,7 @@ def _limits(common: Limits, v: Mapping[str, Any]) -> Limits:
         # The last of a name counts.
         ulimits=tuple({limit.name: limit for limit in v["ulimit"]}.values()),
     )
-    from plugrun.engine.limitchecks import check_limits
+    from plugrun.engine.fence.limitchecks import check_limits
 
     check_limits(limits)
     return limits
@@ -202,7 +202,7 @@ def restart_policy(text: str) -> RestartPolicy:
     number = most.removeprefix("-")
     if most and not (number.isascii() and number.isdigit()):
         raise UsageError("invalid restart policy format: maximum retry count must be an integer")
-    from plugrun.engine.restartchecks import check_restart
+    from plugrun.engine.restarting.checks import check_restart
 
     policy = RestartPolicy(name, int(most or "0"))
     check_restart(policy)

@@ -40,7 +40,7 @@ def _joins(mode: str) -> bool:
 
 def security(v: Mapping[str, Any]) -> Security:
     """Return what goes beyond Docker's defaults or falls short of them."""
-    from plugrun.engine.capabilities import named
+    from plugrun.engine.fence.capabilities import named
 
     if not -1000 <= v["oom_score_adj"] <= 1000:
         raise InvalidArgument(
@@ -163,7 +163,7 @@ def _seccomp(value: str) -> str:
         profile = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"compacting json for seccomp profile ({value}) failed: {error}") from None
-    from plugrun.engine.seccompprofile import check_profile
+    from plugrun.engine.fence.seccompprofile import check_profile
 
     check_profile(profile)
     return json.dumps(profile, separators=(",", ":"))

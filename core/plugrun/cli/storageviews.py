@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from plugrun.engine.storages import StorageState
+    from plugrun.engine.storages.list import StorageState
 
 
 def storage_row(state: StorageState) -> dict[str, Any]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 
-from plugrun.engine.images import find_image
+from plugrun.engine.images.find import find_image
 from plugrun.errors import InvalidArgument, NoSuchImage, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plugrun.engine.arrival import PullObserver
     from plugrun.engine.engine import Engine
+    from plugrun.engine.images.arrival import PullObserver
     from plugrun.engine.request import RunRequest
     from plugrun.model.container import Container
     from plugrun.model.image import Image
@@ -43,7 +43,7 @@ def local_image(
         except NoSuchImage:
             if request.pull == "never":
                 raise
-    from plugrun.engine.pull import pull
+    from plugrun.engine.images.pull import pull
 
     observer = observer_factory()
     if request.pull == "missing":

@@ -60,7 +60,7 @@ def begin(
     watching = engine.locks.exclusive(watch_lock(container.id))
     try:
         if container.mounts:
-            from plugrun.engine.volumeserve import begin_volumes
+            from plugrun.engine.volumes.serve import begin_volumes
 
             begin_volumes(engine, container)
         task = _create(engine, container, plumbing, mounts)
@@ -100,7 +100,7 @@ def _create(
 
     if container.namespaces == Namespaces():
         return create()
-    from plugrun.engine.joining import create_joined
+    from plugrun.engine.fence.joining import create_joined
 
     return create_joined(engine, container, create)
 

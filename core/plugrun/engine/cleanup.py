@@ -19,6 +19,6 @@ def main() -> None:
     if container.restart.name == "no":
         tidy(engine, container)
         return
-    from plugrun.engine.again import follow_policy
+    from plugrun.engine.restarting.again import follow_policy
 
     follow_policy(engine, container)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 
 from plugrun.engine.containers import find_container, status
-from plugrun.engine.imageevents import emit_image
-from plugrun.engine.instructions import apply_instructions
-from plugrun.engine.newimage import NewImage, make_image
+from plugrun.engine.files.treediff import container_changes
+from plugrun.engine.images.events import emit_image
+from plugrun.engine.images.instructions import apply_instructions
+from plugrun.engine.images.newimage import NewImage, make_image
 from plugrun.engine.pause import pause, unpause
-from plugrun.engine.treediff import container_changes
 from plugrun.errors import NoSuchImage
 from plugrun.interfaces.isolation import PAUSE
 from plugrun.layers.layertar import write_layer

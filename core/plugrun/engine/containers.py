@@ -54,7 +54,7 @@ def status(engine: Engine, container: Container) -> Status:
         return _between_lives(engine, container, found)
     if not container.health.test or not found.running:
         return found
-    from plugrun.engine.health import read_health
+    from plugrun.engine.health.record import read_health
 
     health = read_health(engine, container, running=True)
     return found if health is None else replace(found, health=health.status)
@@ -62,7 +62,7 @@ def status(engine: Engine, container: Container) -> Status:
 
 def _between_lives(engine: Engine, container: Container, found: Status) -> Status:
     """Tell one that has ended for good from one whose monitor is about to start it again."""
-    from plugrun.engine.restartrule import is_due, is_halted
+    from plugrun.engine.restarting.rule import is_due, is_halted
 
     task = read_task_file(engine.task_folder(container.id))
     ended = read_exit_file(engine.container_folder(container.id))

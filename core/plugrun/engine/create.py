@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 
-from plugrun.engine.accountcache import image_accounts
-from plugrun.engine.accounts import Identity, identify, with_groups
 from plugrun.engine.etcfiles import write_etc_files
-from plugrun.engine.initprogram import find_init
-from plugrun.engine.manifests import parse_image_config
+from plugrun.engine.fence.accountcache import image_accounts
+from plugrun.engine.fence.accounts import Identity, identify, with_groups
+from plugrun.engine.fence.initprogram import find_init
+from plugrun.engine.fence.spec import runtime_spec
+from plugrun.engine.images.manifests import parse_image_config
 from plugrun.engine.names import random_name
 from plugrun.engine.places import log_path
-from plugrun.engine.spec import runtime_spec
 from plugrun.engine.taskfile import write_task_file
 from plugrun.errors import AlreadyExists, InvalidArgument, NoSuchImage, NoSuchSnapshot
 from plugrun.linux.filesystem import make_private, write_whole
@@ -27,8 +27,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plugrun.engine.arrival import PullObserver
     from plugrun.engine.engine import Engine
+    from plugrun.engine.images.arrival import PullObserver
     from plugrun.engine.request import RunRequest
     from plugrun.engine.taskfile import TaskFile
     from plugrun.model.image import Image, ImageConfig
@@ -54,7 +54,7 @@ def create(
     """
     container = assemble(engine, request, image)
     if container.log != LogConfig():
-        from plugrun.engine.logconfig import log_rules
+        from plugrun.engine.logs.config import log_rules
 
         log_rules(container)  # refused before anything is made
     # Written first: what a killed command leaves behind is found by it.
@@ -150,7 +150,7 @@ def health_over(config: ImageConfig, given: HealthCheck) -> HealthCheck:
     raw = (config.raw.get("config") or {}).get("Healthcheck")
     if not raw or given.test == ("NONE",):
         return given
-    from plugrun.engine.imagehealth import merged_health
+    from plugrun.engine.health.image import merged_health
 
     return merged_health(raw, given)
 
@@ -158,7 +158,7 @@ def health_over(config: ImageConfig, given: HealthCheck) -> HealthCheck:
 def _namespaces(engine: Engine, given: Namespaces) -> Namespaces:
     if given == Namespaces():
         return given
-    from plugrun.engine.joining import named_in_full
+    from plugrun.engine.fence.joining import named_in_full
 
     return named_in_full(engine, given)
 
@@ -176,7 +176,7 @@ def _mounts(
 ) -> tuple[MountPoint, ...]:
     if not (request.mounts or request.volumes_from or config.volumes):
         return ()
-    from plugrun.engine.mounts import decide_mounts
+    from plugrun.engine.volumes.mounts import decide_mounts
 
     return decide_mounts(engine, request, config.volumes, id)
 
@@ -184,7 +184,7 @@ def _mounts(
 def _volumes(request: RunRequest, config: ImageConfig) -> tuple[str, ...]:
     if not (request.mounts or config.volumes):
         return ()
-    from plugrun.engine.mounts import volume_targets
+    from plugrun.engine.volumes.mounts import volume_targets
 
     return volume_targets(request, config.volumes)
 
@@ -265,7 +265,7 @@ def _unpack_missing(
     try:
         storage.stat(image.chain[-1])
     except NoSuchSnapshot:
-        from plugrun.engine.unpacking import unpack
+        from plugrun.engine.images.unpacking import unpack
 
         unpack(engine, image, storage, (container.image_name, container.storage.name), observer)
 
@@ -277,7 +277,7 @@ def _prepare(engine: Engine, container: Container, image: Image) -> None:
     folder = engine.container_folder(container.id)
     make_private(f"{folder}/rootfs")
     if container.mounts:
-        from plugrun.engine.provide import provide
+        from plugrun.engine.volumes.provide import provide
 
         provide(engine, container)
     write_etc_files(container, folder)

@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plugrun.engine.arrival import PullObserver
     from plugrun.engine.engine import Engine
+    from plugrun.engine.images.arrival import PullObserver
     from plugrun.engine.request import RunRequest
 
 

@@ -47,7 +47,7 @@ def discard(engine: Engine, container: Container, *, volumes: bool = True) -> No
     _remove_snapshot(engine, container)
     remove_folder(engine.container_folder(container.id))
     if container.mounts:
-        from plugrun.engine.volumerelease import release_volumes
+        from plugrun.engine.volumes.release import release_volumes
 
         release_volumes(engine, container, remove=volumes)
     engine.metadata.remove_container(container.id)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from plugrun.engine.containers import status
-from plugrun.engine.layersizes import layer_size
+from plugrun.engine.images.layersizes import layer_size
 from plugrun.engine.sizes import container_size
-from plugrun.engine.storages import several
-from plugrun.engine.volumes import volume_size
+from plugrun.engine.storages.list import several
+from plugrun.engine.volumes.volumes import volume_size
 from plugrun.model.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
-    from plugrun.engine.storages import StorageState
+    from plugrun.engine.storages.list import StorageState
     from plugrun.model.container import Container, Status
     from plugrun.model.image import Image, ImageName
 

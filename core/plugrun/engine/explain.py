@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from plugrun.engine.create import assemble, container_spec
-from plugrun.engine.images import find_image
+from plugrun.engine.images.find import find_image
 from plugrun.errors import NoSuchImage
 from plugrun.model.reference import parse_reference, split_address
 

@@ -69,7 +69,7 @@ def heal(engine: Engine) -> None:
         _after_reboot(engine)
         write_whole(healed, b"")
     if _has_lost_volumes(engine):
-        from plugrun.engine.volumefolders import sweep
+        from plugrun.engine.volumes.folders import sweep
 
         sweep(engine)
     for id in _listed(f"{engine.run_root}/containers"):

@@ -9,7 +9,7 @@ import time
 from plugrun import __version__
 from plugrun.api import API_VERSION
 from plugrun.engine.containers import list_containers
-from plugrun.engine.inspect import rfc3339
+from plugrun.engine.inspect.document import rfc3339
 from plugrun.model.container import PAUSED, RESTARTING, RUNNING
 from plugrun.model.descriptor import host_platform
 from plugrun.model.record import as_json

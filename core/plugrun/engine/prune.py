@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from plugrun.engine.collect import collect_orphans
 from plugrun.engine.containers import status
-from plugrun.engine.layersizes import layer_size
+from plugrun.engine.images.collect import collect_orphans
+from plugrun.engine.images.layersizes import layer_size
+from plugrun.engine.images.rmi import delete_image, names_said
 from plugrun.engine.rm import remove
-from plugrun.engine.rmi import delete_image, names_said
 from plugrun.engine.sizes import container_size
 from plugrun.errors import Conflict, NoSuchContainer
 from plugrun.model.container import CREATED, EXITED

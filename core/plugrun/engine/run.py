@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.asking import check_request, local_image, write_cidfile
-from plugrun.engine.client import Wishes
+from plugrun.engine.attaching.client import Wishes
+from plugrun.engine.attaching.detachkeys import detach_keys
 from plugrun.engine.create import attached_streams, create
-from plugrun.engine.detachkeys import detach_keys
 from plugrun.engine.plumbing import lay
 from plugrun.engine.starter import Starter
 from plugrun.engine.stopwatch import Stopwatch
@@ -18,8 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plugrun.engine.arrival import PullObserver
     from plugrun.engine.engine import Engine
+    from plugrun.engine.images.arrival import PullObserver
     from plugrun.engine.request import RunRequest
 
 

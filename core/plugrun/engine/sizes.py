@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.engine.layersizes import content_size
+from plugrun.engine.images.layersizes import content_size
 from plugrun.errors import BackendUnavailable, PluginError
 from plugrun.model.record import record
 

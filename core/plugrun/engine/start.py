@@ -17,10 +17,10 @@ _GLANCE = 0.02
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from plugrun.engine.client import Wishes
+    from plugrun.engine.attaching.client import Wishes
+    from plugrun.engine.attaching.visit import Parting, Visit
     from plugrun.engine.engine import Engine
     from plugrun.engine.taskfile import TaskFile
-    from plugrun.engine.visit import Parting, Visit
     from plugrun.model.container import Container
 
 
@@ -33,8 +33,8 @@ def start_attached(engine: Engine, text: str, wishes: Wishes) -> Parting:
     """Start a container and be attached from its first byte; one that runs is joined."""
     from _socket import AF_UNIX, SOCK_SEQPACKET, socketpair
 
-    from plugrun.engine.attach import join
-    from plugrun.engine.visit import Visit, ask
+    from plugrun.engine.attaching.attach import join
+    from plugrun.engine.attaching.visit import Visit, ask
 
     connection, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
     ask(connection, wishes)

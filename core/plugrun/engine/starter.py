@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from plugrun.engine.client import Attachment, Input
+from plugrun.engine.attaching.client import Attachment, Input
 from plugrun.engine.report import Reports, error_of
 from plugrun.engine.taskfile import served_by
 from plugrun.errors import BackendUnavailable, OutputLost, PlugrunError
@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from plugrun.engine.client import Wishes
+    from plugrun.engine.attaching.client import Wishes
     from plugrun.engine.engine import Engine
     from plugrun.engine.plumbing import Plumbing
     from plugrun.engine.stopwatch import Stopwatch

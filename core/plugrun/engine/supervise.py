@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from plugrun.engine.attaching.door import open_door
 from plugrun.engine.begin import begin
-from plugrun.engine.door import open_door
 from plugrun.engine.plumbing import lay
 from plugrun.engine.report import Reporter
 from plugrun.engine.stopwatch import Stopwatch

@@ -34,7 +34,7 @@ def tell_death(engine: Engine, container: Container) -> None:
     ended = read_exit_file(engine.container_folder(container.id))
     engine.emit_container("die", container, _death(ended))
     if container.mounts:
-        from plugrun.engine.volumeserve import tell_unmounted
+        from plugrun.engine.volumes.serve import tell_unmounted
 
         tell_unmounted(engine, container)
 
@@ -58,7 +58,7 @@ def release(engine: Engine, container: Container) -> None:
         if container.net.name:
             engine.network_named(container.net.name).detach(container.id)
         if container.mounts:
-            from plugrun.engine.volumeserve import end_volumes
+            from plugrun.engine.volumes.serve import end_volumes
 
             end_volumes(engine, container)
 

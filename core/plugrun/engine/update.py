@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from plugrun.engine.containers import find_container
-from plugrun.engine.limitchecks import check_limits
-from plugrun.engine.resources import CPU_PERIOD_US, limited
-from plugrun.engine.restartchecks import check_restart
+from plugrun.engine.fence.limitchecks import check_limits
+from plugrun.engine.fence.resources import CPU_PERIOD_US, limited
+from plugrun.engine.restarting.checks import check_restart
 from plugrun.errors import Conflict, NoSuchContainer
 from plugrun.linux.filesystem import write_whole
 from plugrun.model.fence import Limits

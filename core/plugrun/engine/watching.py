@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from plugrun.engine.logconfig import log_rules
+from plugrun.engine.logs.config import log_rules
 from plugrun.engine.places import log_path
 from plugrun.monitor.plan import WatchPlan
 
@@ -73,7 +73,7 @@ def probe_times(engine: Engine, container: Container) -> tuple[int, ...]:
     """Return when to check a container that starts, as the plan has it; nothing without a check."""
     if not container.health.test:
         return ()
-    from plugrun.engine.health import begin_health, milliseconds, probed_command
+    from plugrun.engine.health.record import begin_health, milliseconds, probed_command
 
     if not probed_command(container.health):
         return ()

@@ -13,8 +13,8 @@ import sys
 import pytest
 from plugrun.engine.containers import find_container
 from plugrun.engine.engine import open_engine
+from plugrun.engine.files.rootfs import bare_rootfs
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.rootfs import bare_rootfs
 from plugrun.testing.trees import facts
 
 from tests.e2e.conftest import HOST_IMAGE, PATIENCE

@@ -7,7 +7,7 @@ from plugrun.cli.document import fill, parse_template, show_document
 from plugrun.cli.failure import SaidError
 from plugrun.cli.inspecting import inspect_all
 from plugrun.cli.volumespec import parse_volume
-from plugrun.engine.inspect import container_document, image_document, rfc3339
+from plugrun.engine.inspect.document import container_document, image_document, rfc3339
 from plugrun.errors import NoSuchContainer
 from plugrun.interfaces.storage import LayerTree
 from plugrun.model.container import Status

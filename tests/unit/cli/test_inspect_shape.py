@@ -5,7 +5,7 @@ import json
 import pytest
 from plugrun.cli.document import fill, parse_template
 from plugrun.cli.typed import duration_text
-from plugrun.engine.inspect import container_document
+from plugrun.engine.inspect.document import container_document
 from plugrun.model.container import Status
 from plugrun.model.fence import DeviceMapping, Limits, Namespaces, Security, Ulimit
 from plugrun.model.upkeep import HealthCheck, LogConfig, RestartPolicy

@@ -8,8 +8,8 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 
-from plugrun.engine.arrival import PullObserver
 from plugrun.engine.engine import Engine
+from plugrun.engine.images.arrival import PullObserver
 from plugrun.engine.request import GlobalOptions
 from plugrun.errors import AlreadyExists, Conflict, ImageNotFound, NoSuchSnapshot
 from plugrun.interfaces.storage import (

@@ -6,7 +6,7 @@ import os
 import socket
 
 import pytest
-from plugrun.engine.accounts import Accounts, Identity, identify, read_accounts
+from plugrun.engine.fence.accounts import Accounts, Identity, identify, read_accounts
 from plugrun.errors import InvalidArgument
 from plugrun.linux.libc import LIBC, check
 

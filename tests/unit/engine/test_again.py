@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from plugrun.engine.again import next_delay
-from plugrun.engine.restartrule import is_due
+from plugrun.engine.restarting.again import next_delay
+from plugrun.engine.restarting.rule import is_due
 from plugrun.model.upkeep import RestartPolicy
 from plugrun.monitor.exitfile import ExitFile
 

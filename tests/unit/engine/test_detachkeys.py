@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from plugrun.engine.client import Input
-from plugrun.engine.detachkeys import detach_keys
+from plugrun.engine.attaching.client import Input
+from plugrun.engine.attaching.detachkeys import detach_keys
 from plugrun.errors import InvalidArgument
 
 

@@ -3,12 +3,12 @@
 import os
 
 import pytest
-from plugrun.engine import capabilities
-from plugrun.engine.accounts import Accounts, Identity, identify, with_groups
-from plugrun.engine.capabilities import KNOWN, allowed, named
-from plugrun.engine.hostdevices import every_device, mapped_devices, rule
-from plugrun.engine.resources import limited
-from plugrun.engine.spec import DEFAULT_CAPABILITIES, runtime_spec
+from plugrun.engine.fence import capabilities
+from plugrun.engine.fence.accounts import Accounts, Identity, identify, with_groups
+from plugrun.engine.fence.capabilities import KNOWN, allowed, named
+from plugrun.engine.fence.hostdevices import every_device, mapped_devices, rule
+from plugrun.engine.fence.resources import limited
+from plugrun.engine.fence.spec import DEFAULT_CAPABILITIES, runtime_spec
 from plugrun.errors import InvalidArgument, IsolationError
 from plugrun.model.fence import DeviceMapping, DeviceRate, Limits, Namespaces, Security, Ulimit
 
@@ -21,7 +21,7 @@ ROOT = Identity(0, 0, (), "/root")
 def all_at_hand(monkeypatch):
     """Whatever this machine's root may do: the tests are about what is made of it."""
     monkeypatch.setattr(capabilities, "at_hand", lambda: KNOWN)
-    monkeypatch.setattr("plugrun.engine.fencing.at_hand", lambda: KNOWN)
+    monkeypatch.setattr("plugrun.engine.fence.fencing.at_hand", lambda: KNOWN)
 
 
 def spec_of(**changes):
@@ -138,8 +138,8 @@ def test_limits_of_processes():
 
 
 def test_limits_that_root_here_cannot_raise_are_refused(monkeypatch):
-    monkeypatch.setattr("plugrun.engine.fencing.at_hand", lambda: ())
-    monkeypatch.setattr("plugrun.engine.fencing.present_limit", lambda kind: 50)
+    monkeypatch.setattr("plugrun.engine.fence.fencing.at_hand", lambda: ())
+    monkeypatch.setattr("plugrun.engine.fence.fencing.present_limit", lambda kind: 50)
     with pytest.raises(IsolationError, match="error setting rlimit nofile"):
         spec_of(limits=Limits(ulimits=(Ulimit("nofile", 10, 51),)))
     assert spec_of(limits=Limits(ulimits=(Ulimit("nofile", 10, 50),)))["process"]["rlimits"]
@@ -170,7 +170,9 @@ def test_resources():
 
 
 def test_rates_of_devices(monkeypatch):
-    monkeypatch.setattr("plugrun.engine.hostdevices.block_device", lambda path: (7, len(path)))
+    monkeypatch.setattr(
+        "plugrun.engine.fence.hostdevices.block_device", lambda path: (7, len(path))
+    )
     found = limited(
         Limits(
             device_rates=(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from plugrun.engine.health import (
+from plugrun.engine.health.probe import duration
+from plugrun.engine.health.record import (
     Health,
     Probe,
     add_probe,
@@ -15,7 +16,6 @@ from plugrun.engine.health import (
     probed_command,
     read_health,
 )
-from plugrun.engine.healthprobe import duration
 from plugrun.model.record import replace
 from plugrun.model.upkeep import HealthCheck
 

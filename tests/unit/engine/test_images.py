@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from plugrun.engine.images import find_image
-from plugrun.engine.pull import pull
-from plugrun.engine.rmi import remove_image
+from plugrun.engine.images.find import find_image
+from plugrun.engine.images.pull import pull
+from plugrun.engine.images.rmi import remove_image
 from plugrun.errors import Conflict, InvalidArgument, NoSuchImage
 from plugrun.model.record import replace
 from plugrun_storage_overlay.storage import OverlayStorage

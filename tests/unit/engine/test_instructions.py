@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from plugrun.engine.instructions import apply_instructions
+from plugrun.engine.images.instructions import apply_instructions
 from plugrun.errors import InvalidArgument
 
 BASE = {"Env": ["PATH=/bin", "A=1"], "Cmd": ["sh"], "WorkingDir": "/srv", "Labels": {"k": "v"}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from plugrun.engine.logconfig import LogRules, log_rules
+from plugrun.engine.logs.config import LogRules, log_rules
 from plugrun.errors import PlugrunError
 from plugrun.model.upkeep import LogConfig
 

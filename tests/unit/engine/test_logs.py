@@ -9,7 +9,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from plugrun.engine.logs import LogQuery, read_logs, read_output
+from plugrun.engine.logs.logs import LogQuery, read_logs, read_output
 from plugrun.engine.taskfile import served_by, write_task_file
 from plugrun.errors import LogNotKept
 from plugrun.model.upkeep import LogConfig

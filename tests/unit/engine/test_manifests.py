@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from plugrun.engine.manifests import (
+from plugrun.engine.images.manifests import (
     LARGEST_MANIFEST,
     MOST_LAYERS,
     Index,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.engine.mountspec import spec_mount, tmpfs_options, with_mount_points
+from plugrun.engine.fence.mountspec import spec_mount, tmpfs_options, with_mount_points
 from plugrun.model.mountpoint import MountPoint
 
 

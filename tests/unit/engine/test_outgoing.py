@@ -9,9 +9,9 @@ import os
 
 import pytest
 import zstandard
-from plugrun.engine.blobs import layer_blob
-from plugrun.engine.outgoing import FOR_ARCHIVE, FOR_REGISTRY, Outgoing
-from plugrun.engine.pull import pull
+from plugrun.engine.images.blobs import layer_blob
+from plugrun.engine.images.outgoing import FOR_ARCHIVE, FOR_REGISTRY, Outgoing
+from plugrun.engine.images.pull import pull
 from plugrun.errors import DigestMismatch, NotFound
 from plugrun.model.image import (
     CONFIG_DOCKER,

@@ -8,9 +8,9 @@ import subprocess
 import threading
 
 import pytest
-from plugrun.engine.layerwork import Layer
-from plugrun.engine.manifests import chain_ids
-from plugrun.engine.pull import pull
+from plugrun.engine.images.layerwork import Layer
+from plugrun.engine.images.manifests import chain_ids
+from plugrun.engine.images.pull import pull
 from plugrun.errors import (
     Corrupt,
     DigestMismatch,

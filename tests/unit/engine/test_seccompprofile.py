@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from plugrun.engine.seccompprofile import check_profile, fitted
+from plugrun.engine.fence.seccompprofile import check_profile, fitted
 from plugrun.errors import InvalidArgument
 
 MACHINE = {"x86_64": ("amd64", "SCMP_ARCH_X86_64"), "aarch64": ("arm64", "SCMP_ARCH_AARCH64")}

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 from plugrun.api import Descriptor, host_platform
 from plugrun.config.reading import read as read_configuration
-from plugrun.engine.manifests import parse_image_config, parse_manifest
+from plugrun.engine.images.manifests import parse_image_config, parse_manifest
 from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS, WHITEOUT_UNLINK
 from plugrun.layers.decompress import decompress
 from plugrun.layers.tarstream import TarStream

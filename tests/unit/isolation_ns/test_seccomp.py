@@ -9,7 +9,7 @@ import struct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plugrun.engine.seccomp import default_seccomp
+from plugrun.engine.fence.seccomp import default_seccomp
 from plugrun.errors import IsolationError
 from plugrun_isolation_ns import seccomp
 from plugrun_isolation_ns.seccomp_compiler import compile_filter, table

@@ -6,7 +6,7 @@ import os
 import stat
 
 import pytest
-from plugrun.engine.volumefolders import tree_size
+from plugrun.engine.volumes.folders import tree_size
 from plugrun.layers.removal import remove_tree
 from plugrun.layers.treecopy import copy_tree
 

@@ -11,7 +11,7 @@ import signal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plugrun.engine.logtext import entries, output
+from plugrun.engine.logs.text import entries, output
 from plugrun.monitor.logfile import LONGEST, LogFile, timestamp
 
 HUGE = st.integers(1, 20_000)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from plugrun.cli.options import Parsed
-from plugrun.engine.attach import attach
-from plugrun.engine.client import Wishes
-from plugrun.engine.detachkeys import detach_keys
+from plugrun.engine.attaching.attach import attach
+from plugrun.engine.attaching.client import Wishes
+from plugrun.engine.attaching.detachkeys import detach_keys
 from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
 from plugrun.errors import Detached

@@ -10,12 +10,12 @@ from plugrun.cli.failure import SaidError
 from plugrun.cli.options import Parsed
 from plugrun.cli.progress import Plain, board, check_kind
 from plugrun.cli.requests import platform
-from plugrun.engine.arrival import PullObserver
-from plugrun.engine.copy import CopyRequest, copy, is_stored
 from plugrun.engine.heal import heal_storage, open_healed
+from plugrun.engine.images.arrival import PullObserver
+from plugrun.engine.images.copy import CopyRequest, copy, is_stored
+from plugrun.engine.images.transfer import DOWNLOADING, EXTRACTING
+from plugrun.engine.images.uploads import PUSHED, PUSHING
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.transfer import DOWNLOADING, EXTRACTING
-from plugrun.engine.uploads import PUSHED, PUSHING
 from plugrun.model.reference import split_address
 
 _COPYING = "Copying"

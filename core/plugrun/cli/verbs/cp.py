@@ -8,7 +8,7 @@ from plugrun.cli import output
 from plugrun.cli.failure import SaidError
 from plugrun.cli.options import Parsed
 from plugrun.cli.units import human_size
-from plugrun.engine.cp import copy_in, copy_in_tar, copy_out, copy_out_tar
+from plugrun.engine.files.cp import copy_in, copy_in_tar, copy_out, copy_out_tar
 from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from plugrun.cli import output
 from plugrun.cli.options import Parsed
 from plugrun.engine.containers import find_container
+from plugrun.engine.files.treediff import diff
 from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.treediff import diff
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:

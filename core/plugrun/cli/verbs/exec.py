@@ -14,6 +14,6 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Run a command in a running container; return its exit code."""
     request = exec_request(parsed)
     from plugrun.engine.engine import open_engine
-    from plugrun.engine.exec import exec_in
+    from plugrun.engine.execs.exec import exec_in
 
     return exec_in(open_engine(options), request)

@@ -8,7 +8,7 @@ from plugrun.cli.failure import SaidError
 from plugrun.cli.filetarget import written_whole
 from plugrun.cli.options import Parsed
 from plugrun.engine.containers import find_container
-from plugrun.engine.export import export
+from plugrun.engine.files.export import export
 from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
 

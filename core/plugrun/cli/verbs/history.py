@@ -10,7 +10,7 @@ from plugrun.cli.options import Parsed
 from plugrun.cli.units import ago, human_size, rfc3339_local
 from plugrun.cli.views import shortened
 from plugrun.engine.engine import open_engine
-from plugrun.engine.history import HistoryEntry, history
+from plugrun.engine.images.history import HistoryEntry, history
 from plugrun.engine.request import GlobalOptions
 from plugrun.model.times import rfc3339_ns
 

@@ -10,9 +10,9 @@ from plugrun.cli.options import Parsed
 from plugrun.cli.requests import platform
 from plugrun.engine.engine import Engine
 from plugrun.engine.heal import heal_storage, open_healed
-from plugrun.engine.importing import ImportRequest, import_file, import_stream
+from plugrun.engine.images.importing import ImportRequest, import_file, import_stream
+from plugrun.engine.images.webfile import is_url, web_pieces
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.webfile import is_url, web_pieces
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:

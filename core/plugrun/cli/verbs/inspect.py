@@ -9,8 +9,8 @@ from plugrun.cli.options import Parsed
 from plugrun.engine.containers import find_container, status
 from plugrun.engine.engine import Engine
 from plugrun.engine.heal import open_healed
-from plugrun.engine.images import find_image
-from plugrun.engine.inspect import container_document, image_document
+from plugrun.engine.images.find import find_image
+from plugrun.engine.inspect.document import container_document, image_document
 from plugrun.engine.request import GlobalOptions
 from plugrun.errors import NoSuchContainer, NoSuchImage, NoSuchVolume, NotFound
 
@@ -83,6 +83,6 @@ def of_image(engine: Engine, name: str) -> dict[str, Any]:
 
 def of_volume(engine: Engine, name: str) -> dict[str, Any]:
     """Return a volume's document."""
-    from plugrun.engine.volumes import find_volume, volume_document
+    from plugrun.engine.volumes.volumes import find_volume, volume_document
 
     return volume_document(engine, find_volume(engine, name))

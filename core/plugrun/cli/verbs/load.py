@@ -10,11 +10,11 @@ from plugrun.cli.failure import SaidError
 from plugrun.cli.options import Parsed
 from plugrun.cli.progress import Plain, board, check_kind
 from plugrun.cli.requests import platform
-from plugrun.engine.arrival import PullObserver
 from plugrun.engine.heal import heal_storage, open_healed
-from plugrun.engine.load import load
+from plugrun.engine.images.arrival import PullObserver
+from plugrun.engine.images.load import load
+from plugrun.engine.images.transfer import DOWNLOADING
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.transfer import DOWNLOADING
 
 _LOADING = "Loading layer"
 

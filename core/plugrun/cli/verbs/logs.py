@@ -9,8 +9,8 @@ from plugrun.cli.moments import parse_moment
 from plugrun.cli.options import Parsed
 from plugrun.engine.containers import find_container
 from plugrun.engine.heal import open_healed
-from plugrun.engine.logs import LogQuery, read_logs, read_output
-from plugrun.engine.logtext import LogLine
+from plugrun.engine.logs.logs import LogQuery, read_logs, read_output
+from plugrun.engine.logs.text import LogLine
 from plugrun.engine.request import GlobalOptions
 from plugrun.errors import InvalidArgument, UsageError
 

@@ -10,9 +10,9 @@ from plugrun.cli.options import Parsed
 from plugrun.cli.progress import Plain, board, check_kind
 from plugrun.cli.pulling import AllTagsView, PullView, registry_reference
 from plugrun.cli.requests import platform
-from plugrun.engine.arrival import PullObserver
 from plugrun.engine.heal import heal_storage, open_healed
-from plugrun.engine.pull import pull, pull_all
+from plugrun.engine.images.arrival import PullObserver
+from plugrun.engine.images.pull import pull, pull_all
 from plugrun.engine.request import GlobalOptions
 from plugrun.model.reference import DEFAULT_TAG
 

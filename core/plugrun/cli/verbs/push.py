@@ -10,9 +10,9 @@ from plugrun.cli.options import Parsed
 from plugrun.cli.progress import Plain, board, check_kind
 from plugrun.cli.pulling import registry_reference
 from plugrun.engine.heal import open_healed
-from plugrun.engine.push import PushObserver, push
+from plugrun.engine.images.push import PushObserver, push
+from plugrun.engine.images.uploads import PUSHING
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.uploads import PUSHING
 from plugrun.errors import NoSuchImage
 from plugrun.model.reference import DEFAULT_TAG
 

@@ -7,7 +7,7 @@ from plugrun.cli.listing import render
 from plugrun.cli.options import Parsed
 from plugrun.cli.units import human_size
 from plugrun.engine.engine import open_engine
-from plugrun.engine.repository import referrers
+from plugrun.engine.images.repository import referrers
 from plugrun.engine.request import GlobalOptions
 
 TYPE_CHECKING = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from plugrun.cli.each import each
 from plugrun.cli.options import Parsed
 from plugrun.engine.engine import open_engine
-from plugrun.engine.repository import delete
+from plugrun.engine.images.repository import delete
 from plugrun.engine.request import GlobalOptions
 
 

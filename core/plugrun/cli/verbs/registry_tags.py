@@ -5,7 +5,7 @@ from __future__ import annotations
 from plugrun.cli import output
 from plugrun.cli.options import Parsed
 from plugrun.engine.engine import open_engine
-from plugrun.engine.repository import tags
+from plugrun.engine.images.repository import tags
 from plugrun.engine.request import GlobalOptions
 
 

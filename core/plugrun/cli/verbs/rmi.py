@@ -6,8 +6,8 @@ from plugrun.cli.each import each
 from plugrun.cli.options import Parsed
 from plugrun.engine.containers import is_running
 from plugrun.engine.heal import heal_storage, open_healed
+from plugrun.engine.images.rmi import remove_image
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.rmi import remove_image
 from plugrun.errors import NoSuchImage
 
 

@@ -8,7 +8,7 @@ from plugrun.cli.requests import run_request
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.cli.options import Parsed
-    from plugrun.engine.arrival import PullObserver
+    from plugrun.engine.images.arrival import PullObserver
     from plugrun.engine.request import GlobalOptions, RunRequest
     from plugrun.engine.run import RunOutcome
 

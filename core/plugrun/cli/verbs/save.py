@@ -9,8 +9,8 @@ from plugrun.cli.archives import output_address
 from plugrun.cli.failure import SaidError
 from plugrun.cli.options import Parsed
 from plugrun.engine.heal import open_healed
+from plugrun.engine.images.save import save
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.save import save
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:

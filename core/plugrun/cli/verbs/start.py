@@ -47,8 +47,8 @@ def _start_each(engine: Engine, names: Sequence[str]) -> int:
 
 
 def _start_attached(engine: Engine, parsed: Parsed) -> int:
-    from plugrun.engine.client import Wishes
-    from plugrun.engine.detachkeys import detach_keys
+    from plugrun.engine.attaching.client import Wishes
+    from plugrun.engine.attaching.detachkeys import detach_keys
     from plugrun.engine.start import start_attached
 
     streams = ("stdin", "stdout", "stderr")[0 if parsed.values["interactive"] else 1 :]

@@ -8,7 +8,7 @@ from plugrun.cli.options import Parsed
 from plugrun.cli.storageviews import storage_row
 from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.storages import storages
+from plugrun.engine.storages.list import storages
 
 TABLE = "{{.Shown}}\t{{.Images}}\t{{.Containers}}\t{{.Snapshots}}\t{{.Size}}\t{{.Works}}"
 HEADERS = {

@@ -9,10 +9,10 @@ from plugrun.cli.options import Parsed
 from plugrun.cli.progress import board
 from plugrun.cli.pulling import UnpackView
 from plugrun.cli.units import human_size
-from plugrun.engine.arrival import PullObserver
 from plugrun.engine.heal import heal_storage, open_healed
-from plugrun.engine.migration import Move, move, plan, refuse_live, stays_for
+from plugrun.engine.images.arrival import PullObserver
 from plugrun.engine.request import GlobalOptions
+from plugrun.engine.storages.migration import Move, move, plan, refuse_live, stays_for
 from plugrun.errors import UsageError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from plugrun.cli import output
 from plugrun.cli.listing import render
 from plugrun.cli.options import Parsed
-from plugrun.engine.check import Checked, check
+from plugrun.engine.check.check import Checked, check
 from plugrun.engine.engine import open_engine
 from plugrun.engine.request import GlobalOptions
 

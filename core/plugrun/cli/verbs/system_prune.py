@@ -15,7 +15,7 @@ from plugrun.cli.volumefilter import prune_filter
 from plugrun.engine.heal import heal_storage, open_healed
 from plugrun.engine.prune import prune_containers, prune_images
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.volumeprune import prune_volumes
+from plugrun.engine.volumes.prune import prune_volumes
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:

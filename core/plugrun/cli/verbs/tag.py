@@ -5,8 +5,8 @@ from __future__ import annotations
 from plugrun.cli.failure import SaidError
 from plugrun.cli.options import Parsed
 from plugrun.engine.engine import open_engine
+from plugrun.engine.images.tag import parse_target, tag
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.tag import parse_target, tag
 from plugrun.errors import InvalidArgument
 
 

@@ -7,7 +7,7 @@ from plugrun.cli.failure import SaidError
 from plugrun.cli.options import Parsed
 from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.volumes import create_volume
+from plugrun.engine.volumes.volumes import create_volume
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:

@@ -6,7 +6,7 @@ from plugrun.cli.inspecting import inspect_all
 from plugrun.cli.options import Parsed
 from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.volumes import find_volume, volume_document
+from plugrun.engine.volumes.volumes import find_volume, volume_document
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:

@@ -12,7 +12,7 @@ from plugrun.cli.volumefilter import volumes_filter
 from plugrun.engine.engine import Engine
 from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.volumefolders import volume_data
+from plugrun.engine.volumes.folders import volume_data
 from plugrun.model.volume import Volume
 
 _TABLE = "{{.Driver}}\t{{.Name}}"

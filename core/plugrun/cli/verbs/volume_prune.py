@@ -7,7 +7,7 @@ from plugrun.cli.pruning import confirmed, report
 from plugrun.cli.volumefilter import prune_filter
 from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.volumeprune import prune_volumes
+from plugrun.engine.volumes.prune import prune_volumes
 
 _WARNING = "WARNING! This will remove {} local volumes not used by at least one container."
 

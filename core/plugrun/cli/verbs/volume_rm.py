@@ -6,7 +6,7 @@ from plugrun.cli.each import each
 from plugrun.cli.options import Parsed
 from plugrun.engine.heal import open_healed
 from plugrun.engine.request import GlobalOptions
-from plugrun.engine.volumes import remove_volume
+from plugrun.engine.volumes.volumes import remove_volume
 from plugrun.errors import NoSuchVolume
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from plugrun.engine.seccomp import default_seccomp
+from plugrun.engine.fence.seccomp import default_seccomp
 from plugrun.interfaces.isolation import (
     DEVICE_FENCE,
     EXEC,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from plugrun.engine.capabilities import KNOWN
+from plugrun.engine.fence.capabilities import KNOWN
 from plugrun.errors import IsolationError
 from plugrun.interfaces.isolation import RUNNING, STOPPED, Stdio
 from plugrun.testing.isolation.bundle import ID, Bundle, default_spec, read_all, reap

@@ -1,0 +1,1 @@
+"""Being attached to a container's first process."""

@@ -1,0 +1,1 @@
+"""One more command in a running container."""

@@ -1,0 +1,1 @@
+"""A container's files, whether it runs or not."""

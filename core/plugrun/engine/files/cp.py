@@ -1,0 +1,192 @@
+"""``cp``: files between a container and this machine, or a tar stream.
+
+A container's tree is read and written through descriptors alone, whatever its processes do to it
+meanwhile (CVE-2018-15664), and nothing of it is executed or loaded (CVE-2019-14271).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from plugrun.engine.containers import find_container
+from plugrun.engine.files.cpplaces import Side, find_source, find_target
+from plugrun.engine.files.rootfs import rootfs
+from plugrun.errors import Conflict, InvalidArgument
+from plugrun.layers.filecopy import copy_data
+from plugrun.layers.tarheader import BLOCK
+from plugrun.layers.tarsink import TarSink
+from plugrun.layers.treeplace import Placer
+from plugrun.layers.treeread import Reader, Walk, open_folder
+from plugrun.linux.writing import write_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from plugrun.engine.engine import Engine
+    from plugrun.engine.files.cpplaces import Found, Target
+    from plugrun.layers.entry import Entry
+    from plugrun.layers.tarstream import TarStream
+    from plugrun.layers.treeread import Node
+    from plugrun.model.container import Container
+
+_PIECE = 1 << 20
+
+
+def copy_out(
+    engine: Engine, name: str, path: str, target: str, *, follow: bool, keep_owner: bool
+) -> int:
+    """Copy from a container to this machine; return how many bytes, as a tar would have them.
+
+    What is made belongs to the user, unless owners are kept.
+    """
+    container = find_container(engine, name)
+    owner = None if keep_owner else (os.geteuid(), os.getegid())
+    with contextlib.ExitStack() as stack:
+        root = stack.enter_context(rootfs(engine, container))
+        source = find_source(Side(root, name), _given(path), follow=follow)
+        stack.enter_context(source)
+        place = stack.enter_context(find_target(Side(), target, source, target))
+        count = _copy(source, place, Placer(place.fd, _bytes(place), owner=owner))
+    engine.emit_container("archive-path", container)
+    return count
+
+
+def copy_in(
+    engine: Engine, source: str, name: str, path: str, *, follow: bool, keep_owner: bool
+) -> int:
+    """Copy from this machine into a container; return how many bytes, as a tar would have them.
+
+    What is made belongs to root, unless owners are kept.
+    """
+    container = find_container(engine, name)
+    owner = None if keep_owner else (0, 0)
+    with contextlib.ExitStack() as stack:
+        found = stack.enter_context(find_source(Side(), source, follow=follow))
+        root = stack.enter_context(rootfs(engine, container))
+        place = find_target(Side(root, name), _given(path), found, f"{name}:{path}")
+        stack.enter_context(place)
+        _check_writable(container, root, place)
+        count = _copy(found, place, Placer(place.fd, _bytes(place), root, owner))
+    engine.emit_container("extract-to-dir", container)
+    return count
+
+
+def copy_out_tar(engine: Engine, name: str, path: str, fd: int, *, follow: bool) -> None:
+    """Write what is copied from a container as a tar stream."""
+    container = find_container(engine, name)
+    sink = TarSink(fd)
+    with contextlib.ExitStack() as stack:
+        root = stack.enter_context(rootfs(engine, container))
+        source = find_source(Side(root, name), _given(path), follow=follow)
+        stack.enter_context(source)
+        for entry, data in _entries(source):
+            sink.add(entry, data)
+    sink.finish()
+    engine.emit_container("archive-path", container)
+
+
+def copy_in_tar(engine: Engine, name: str, path: str, fd: int, *, keep_owner: bool) -> None:
+    """Extract a tar stream, compressed or not, into a folder of a container."""
+    from plugrun.engine.images.importing import plain_pieces, refuse_folder
+    from plugrun.layers.tarstream import TarStream
+
+    refuse_folder(fd)
+    container = find_container(engine, name)
+    owner = None if keep_owner else (0, 0)
+    with contextlib.ExitStack() as stack:
+        root = stack.enter_context(rootfs(engine, container))
+        place = find_target(Side(root, name), _given(path), None, f"{name}:{path}")
+        stack.enter_context(place)
+        _check_writable(container, root, place)
+        stream = TarStream(plain_pieces(engine, iter(lambda: os.read(fd, _PIECE), b"")))
+        with Placer(place.fd, _bytes(place), root, owner) as placer:
+            while (entry := stream.next()) is not None:
+                placer.put(entry, _from_stream(stream, entry))
+    engine.emit_container("extract-to-dir", container)
+
+
+def _given(path: str) -> str:
+    if not path:
+        raise InvalidArgument("bad parameter: path cannot be empty")
+    return path
+
+
+def _bytes(place: Target) -> bytes:
+    return os.fsencode(place.path)
+
+
+def _copy(source: Found, place: Target, placer: Placer) -> int:
+    size = 2 * BLOCK
+    if place.name:
+        # Contents of a folder, too, make a folder where there is none yet.
+        source.node.path = place.name
+    with placer:
+        for entry, data in _entries(source):
+            size += BLOCK + entry.stored + -entry.stored % BLOCK
+            placer.put(entry, _from_file(data, entry))
+    return size
+
+
+def _entries(source: Found) -> Iterator[tuple[Entry, int]]:
+    """Yield a source and what is in it; the descriptors of data are closed here."""
+    reader = Reader()
+    node = source.node
+    yield from _read(reader, node)
+    if not node.is_folder:
+        return
+    below = open_folder(node.parent, node.name)
+    if below < 0:
+        raise Conflict(f"{os.fsdecode(node.path)} is no folder any more")
+    try:
+        for one in Walk(below, node.path):
+            yield from _read(reader, one)
+    finally:
+        os.close(below)
+
+
+def _read(reader: Reader, node: Node) -> Iterator[tuple[Entry, int]]:
+    found = reader.read(node, node.path)
+    if found is None:
+        return
+    try:
+        yield found
+    finally:
+        if found[1] >= 0:
+            os.close(found[1])
+
+
+def _from_file(data: int, entry: Entry) -> Callable[[int], None]:
+    return lambda target: copy_data(data, target, entry)
+
+
+def _from_stream(stream: TarStream, entry: Entry) -> Callable[[int], None]:
+    def write(target: int) -> None:
+        if entry.holes is not None:
+            os.ftruncate(target, entry.size)
+        for offset, length in entry.holes if entry.holes is not None else ((0, entry.stored),):
+            os.lseek(target, offset, os.SEEK_SET)
+            left = length
+            while left:
+                piece = stream.piece(left)
+                left -= len(piece)
+                write_all(target, piece)
+
+    return write
+
+
+def _check_writable(container: Container, root: int, place: Target) -> None:
+    """Refuse what is read-only, in Docker's words; a stopped container's root as well."""
+    read_only = bool(os.fstatvfs(place.fd).f_flag & os.ST_RDONLY)
+    is_own = _mount_id(root) == _mount_id(place.fd)
+    if is_own and (container.read_only or read_only):
+        raise Conflict("container rootfs is marked read-only")
+    if read_only:
+        raise Conflict("mounted volume is marked read-only")
+
+
+def _mount_id(fd: int) -> bytes:
+    """Tell mounts apart: a volume may lie on the file system of the container's own files."""
+    with open(f"/proc/self/fdinfo/{fd}", "rb") as file:
+        return next(line for line in file if line.startswith(b"mnt_id:"))

@@ -1,0 +1,1 @@
+"""What ``inspect`` tells, in the shape of Docker's API."""

@@ -1,0 +1,1 @@
+"""The storages below a root, and what moves between them."""

@@ -1,0 +1,1 @@
+"""What is mounted in a container: volumes, folders of this machine, tmpfs."""
