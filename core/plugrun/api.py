@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from plugrun.errors import InvalidArgument as InvalidArgument
     from plugrun.errors import IsolationError as IsolationError
     from plugrun.errors import LogNotKept as LogNotKept
+    from plugrun.errors import NoAddress as NoAddress
     from plugrun.errors import NoMatchingPlatform as NoMatchingPlatform
     from plugrun.errors import NoSpace as NoSpace
     from plugrun.errors import NoSuchContainer as NoSuchContainer
@@ -69,8 +70,12 @@ if TYPE_CHECKING:
     from plugrun.interfaces.isolation import Stats as Stats
     from plugrun.interfaces.isolation import Stdio as Stdio
     from plugrun.interfaces.isolation import Task as Task
+    from plugrun.interfaces.network import ADDRESSES as ADDRESSES
+    from plugrun.interfaces.network import CONNECT as CONNECT
+    from plugrun.interfaces.network import NAMES as NAMES
+    from plugrun.interfaces.network import NETWORKS as NETWORKS
     from plugrun.interfaces.network import OUTBOUND as OUTBOUND
-    from plugrun.interfaces.network import Attachment as Attachment
+    from plugrun.interfaces.network import PORTS as PORTS
     from plugrun.interfaces.network import Network as Network
     from plugrun.interfaces.registry import Login as Login
     from plugrun.interfaces.registry import Registry as Registry
@@ -155,6 +160,11 @@ if TYPE_CHECKING:
     from plugrun.model.jsontext import dumps as dumps
     from plugrun.model.jsontext import loads as loads
     from plugrun.model.mount import Mount as Mount
+    from plugrun.model.network import Attachment as Attachment
+    from plugrun.model.network import Endpoint as Endpoint
+    from plugrun.model.network import NetworkConfig as NetworkConfig
+    from plugrun.model.network import Port as Port
+    from plugrun.model.network import Subnet as Subnet
     from plugrun.model.option import Option as Option
     from plugrun.model.record import as_json as as_json
     from plugrun.model.record import record as record
@@ -193,6 +203,7 @@ _HOMES = {
         "IsolationError",
         "LogNotKept",
         "NoMatchingPlatform",
+        "NoAddress",
         "NoSpace",
         "NoSuchContainer",
         "NoSuchImage",
@@ -279,8 +290,12 @@ _HOMES = {
         "Transport",
     ),
     "plugrun.interfaces.network": (
+        "ADDRESSES",
+        "CONNECT",
+        "NAMES",
+        "NETWORKS",
         "OUTBOUND",
-        "Attachment",
+        "PORTS",
         "Network",
     ),
     "plugrun.layers": ("expansion",),
@@ -318,6 +333,13 @@ _HOMES = {
         "loads",
     ),
     "plugrun.model.mount": ("Mount",),
+    "plugrun.model.network": (
+        "Attachment",
+        "Endpoint",
+        "NetworkConfig",
+        "Port",
+        "Subnet",
+    ),
     "plugrun.model.option": ("Option",),
     "plugrun.model.record": (
         "as_json",

@@ -106,6 +106,10 @@ class AlreadyExists(Conflict):
     """The name or key is taken."""
 
 
+class NoAddress(Conflict):
+    """A network has no free address left, or the host no free subnet."""
+
+
 class Corrupt(PlugrunError):
     """Bytes do not have the digest, size or form they must have."""
 

@@ -15,6 +15,7 @@ from plugrun.errors import IsolationError
 from plugrun.linux.filesystem import unlink
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
 from plugrun.model.fence import Namespaces
+from plugrun.model.network import Endpoint, NetworkConfig
 from plugrun.model.record import record, replace
 from plugrun.monitor.exitfile import ExitFile, read_exit_file, write_exit_file
 
@@ -108,7 +109,8 @@ def _create(
 def _attach_network(engine: Engine, container: Container, task: Task) -> None:
     if container.net.name:
         network = engine.network_named(container.net.name)
-        network.attach(container.id, f"/proc/{task.pid}/ns/net")
+        joined = NetworkConfig(container.network, container.network, container.net.name)
+        network.attach(Endpoint(container.id, joined), f"/proc/{task.pid}/ns/net")
 
 
 def _failed(before: ExitFile | None, error: Exception, restarts: int) -> ExitFile:

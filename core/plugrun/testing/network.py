@@ -23,14 +23,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from plugrun.interfaces.backend import Probe
-from plugrun.interfaces.network import OUTBOUND, Attachment
+from plugrun.interfaces.network import ADDRESSES, CONNECT, NAMES, NETWORKS, OUTBOUND, PORTS
+from plugrun.model.network import Attachment, Endpoint, NetworkConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from plugrun.interfaces.network import Network
 
-_WORDS = frozenset((OUTBOUND,))
+_WORDS = frozenset((ADDRESSES, CONNECT, NAMES, NETWORKS, OUTBOUND, PORTS))
 _CONTAINER = "0123456789ab" * 5 + "cdef"
 _CLONE_NEWNET = 0x40000000
 # A process of its own: after a fork, the child of one with threads may do little.
@@ -73,43 +74,47 @@ class NetworkSuite:
         assert network.probe().works, network.probe().reason
 
     def test_attach_says_what_the_container_got(self, network: Network, netns: str) -> None:
-        """Addresses are in CIDR form and the gateway lies in one of their networks."""
-        attachment = network.attach(_CONTAINER, netns)
+        """Addresses are in CIDR form and the gateways lie in their networks."""
+        attachment = network.attach(_endpoint(network), netns)
         assert isinstance(attachment, Attachment)
         interfaces = [ipaddress.ip_interface(address) for address in attachment.addresses]
-        if attachment.gateway:
-            gateway = ipaddress.ip_address(attachment.gateway)
-            assert any(gateway in interface.network for interface in interfaces)
+        for gateway in attachment.gateways:
+            address = ipaddress.ip_address(gateway)
+            assert any(address in interface.network for interface in interfaces)
         network.detach(_CONTAINER)
 
     def test_outbound_needs_an_address(self, network: Network, netns: str) -> None:
         """Who reaches other hosts has an address to reach them from."""
-        attachment = network.attach(_CONTAINER, netns)
+        attachment = network.attach(_endpoint(network), netns)
         assert attachment.addresses or OUTBOUND not in network.capabilities
         network.detach(_CONTAINER)
 
     def test_detach_can_be_repeated(self, network: Network, netns: str) -> None:
         """Cleaning up twice, or what was never attached, is no error."""
-        network.attach(_CONTAINER, netns)
+        network.attach(_endpoint(network), netns)
         network.detach(_CONTAINER)
         network.detach(_CONTAINER)
         network.detach("f" * 64)
 
     def test_attach_again_after_detach(self, network: Network, netns: str) -> None:
         """A restarted container is attached anew."""
-        network.attach(_CONTAINER, netns)
+        network.attach(_endpoint(network), netns)
         network.detach(_CONTAINER)
-        network.attach(_CONTAINER, netns)
+        network.attach(_endpoint(network), netns)
         network.detach(_CONTAINER)
 
     def test_nothing_stays_on_the_host(self, network: Network, netns: str) -> None:
         """After detach the host has the interfaces it had while nothing was attached."""
-        network.attach(_CONTAINER, netns)
+        network.attach(_endpoint(network), netns)
         network.detach(_CONTAINER)
         before = _interfaces()
-        network.attach(_CONTAINER, netns)
+        network.attach(_endpoint(network), netns)
         network.detach(_CONTAINER)
         assert _interfaces() == before
+
+
+def _endpoint(network: Network) -> Endpoint:
+    return Endpoint(_CONTAINER, network.create(NetworkConfig("5" * 64, "suite", "")))
 
 
 def _interfaces() -> frozenset[str]:

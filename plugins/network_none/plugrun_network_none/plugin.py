@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from plugrun.api import Attachment, Option, Probe
+from plugrun.api import Attachment, InvalidArgument, Option, Probe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from plugrun.api import Network
+    from plugrun.api import Endpoint, Network, NetworkConfig
 
 
 def plugrun_options() -> tuple[Option, ...]:
@@ -31,9 +31,31 @@ class LoopbackOnly:
         """Say that it works, everywhere."""
         return Probe(True)
 
-    def attach(self, container_id: str, netns: str) -> Attachment:
-        """Leave the namespace as it is."""
+    def create(self, network: NetworkConfig) -> NetworkConfig:
+        """Return it as it is: there are no addresses to decide."""
+        return network
+
+    def remove(self, network: NetworkConfig) -> None:
+        """Take nothing from the host."""
+
+    def attach(self, endpoint: Endpoint, netns: str) -> Attachment:
+        """Leave the namespace as it is; InvalidArgument if more than loopback is asked for."""
+        if endpoint.ports or endpoint.ipv4 or endpoint.ipv6 or endpoint.mac:
+            raise InvalidArgument(
+                f'network "{endpoint.network.name}" joins nothing: it has no ports and no addresses'
+            )
         return Attachment()
 
-    def detach(self, container_id: str) -> None:
+    def detach(self, container_id: str, network_id: str = "") -> None:
         """Undo nothing."""
+
+    def rename(self, endpoint: Endpoint) -> None:
+        """Tell nobody: there is nobody to tell."""
+
+    def attached(self) -> Iterator[tuple[str, str]]:
+        """Yield nothing: an attachment leaves no trace."""
+        return iter(())
+
+    def sweep(self, networks: frozenset[str]) -> tuple[str, ...]:
+        """Find nothing to remove."""
+        return ()
