@@ -58,7 +58,7 @@ def watch_plan(
         log_size=rules.size,
         log_files=rules.files,
         log_attrs=rules.attrs,
-        probe=later(engine, "healthprobe", container.id) if times else (),
+        probe=later(engine, "health.probe", container.id) if times else (),
         probe_ms=times[0] if times else 0,
         probe_early_ms=times[1] if times else 0,
         probe_period_ms=times[2] if times else 0,

@@ -45,7 +45,7 @@ def _hold(engine: Engine, request: ExecRequest, execution: Execution, reporter: 
         plumbing, pid = begin_execution(engine, request, execution, events)
         reporter.started(pid, [])
         reporter.close()
-        after = later(engine, "execend", execution.container.id, events.id)
+        after = later(engine, "execs.end", execution.container.id, events.id)
         from plugrun.monitor.relaunch import hold
 
         outputs = tuple(fd for _, fd in plumbing.outputs)
