@@ -1,0 +1,1 @@
+"""Dockerfiles, contexts and ``.dockerignore`` as data: read, checked and planned, not executed."""
