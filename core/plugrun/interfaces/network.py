@@ -46,7 +46,7 @@ from plugrun.interfaces.backend import Backend
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Protocol
 
     from plugrun.model.network import Attachment, Endpoint, NetworkConfig
@@ -64,11 +64,12 @@ CONNECT = "connect"
 class Network(Backend, Protocol):
     """Joins network namespaces to networks."""
 
-    def create(self, network: NetworkConfig) -> NetworkConfig:
+    def create(self, network: NetworkConfig, others: Sequence[NetworkConfig] = ()) -> NetworkConfig:
         """Return the network with all that was left open decided: subnets, gateways.
 
-        Subnets are chosen so that they overlap no route of the host and none of its networks.
-        InvalidArgument if what is asked cannot be, Conflict if it is taken.
+        ``others`` are all networks that there are; one is created at a time. Subnets are chosen so
+        that they overlap no route of the host and none of the others. InvalidArgument if what is
+        asked cannot be, Conflict if it is taken.
         """
 
     def remove(self, network: NetworkConfig) -> None:
@@ -86,9 +87,10 @@ class Network(Backend, Protocol):
     def attached(self) -> Iterator[tuple[str, str]]:
         """Yield the container and the network ID of every attachment."""
 
-    def sweep(self, networks: frozenset[str]) -> tuple[str, ...]:
+    def sweep(self, networks: frozenset[str], *, remove: bool = True) -> tuple[str, ...]:
         """Remove from the host what killed processes left, and say what that was.
 
         ``networks`` are the IDs of those that exist: what belongs to another of this state folder
-        goes. Attachments are not touched: who calls detaches what has ended first.
+        goes. Attachments are not touched: who calls detaches what has ended first. Without
+        ``remove`` it is only said.
         """

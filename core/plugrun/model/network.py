@@ -89,10 +89,11 @@ class Attachment:
     """What a container got of a network.
 
     ``addresses`` are in CIDR form, empty for loopback only; ``gateways`` one of each kind at most.
-    ``ports`` are those asked for with ``host_port`` filled in. ``resolvers`` are the DNS servers
-    that know this network's names, empty if there is none. ``held`` are descriptors that
-    reserve what the container has (its ports, say): whoever attached keeps them open until the
-    container has ended, through execve(2) if need be.
+    ``ports`` are those asked for with ``host_port`` and ``host_address`` filled in: one on every
+    address is there as ``0.0.0.0`` and, where IPv6 is served, as ``::`` too. ``resolvers`` are the
+    DNS servers that know this network's names, empty if there is none. ``held`` are descriptors
+    that reserve what the container has (its ports, say): whoever attached keeps them open until
+    the container has ended, through execve(2) if need be.
     """
 
     interface: str = ""

@@ -6,7 +6,7 @@ from plugrun.api import Attachment, InvalidArgument, Option, Probe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from plugrun.api import Endpoint, Network, NetworkConfig
@@ -31,7 +31,7 @@ class LoopbackOnly:
         """Say that it works, everywhere."""
         return Probe(True)
 
-    def create(self, network: NetworkConfig) -> NetworkConfig:
+    def create(self, network: NetworkConfig, others: Sequence[NetworkConfig] = ()) -> NetworkConfig:
         """Return it as it is: there are no addresses to decide."""
         return network
 
@@ -56,6 +56,6 @@ class LoopbackOnly:
         """Yield nothing: an attachment leaves no trace."""
         return iter(())
 
-    def sweep(self, networks: frozenset[str]) -> tuple[str, ...]:
+    def sweep(self, networks: frozenset[str], *, remove: bool = True) -> tuple[str, ...]:
         """Find nothing to remove."""
         return ()
