@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from plugrun.cli.options import CREATE, EXEC, RUN, START, Command
-from plugrun.cli.tables import containers, files, images, registries, storage, system, volumes
+from plugrun.cli.tables import (
+    containers,
+    files,
+    images,
+    matrix,
+    registries,
+    storage,
+    system,
+    volumes,
+)
 
 GROUPS = {
     "config": "See the configuration",
@@ -28,6 +37,7 @@ COMMANDS = (
     *files.TABLES,
     *registries.TABLES,
     *system.TABLES,
+    *matrix.TABLES,
 )
 
 # Names that work and are not listed in their group.

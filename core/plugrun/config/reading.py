@@ -41,7 +41,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def read(text: str, file: str) -> Document:
     """Read one document; ``file`` names it in messages."""
-    root = _compose(text, file)
+    root = read_marked(text, file)
     if root is None:
         return Document(None, {})
     top = _expect(root, dict, "the document")
@@ -55,7 +55,8 @@ def read(text: str, file: str) -> Document:
     return Document(profile, profiles.value)
 
 
-def _compose(text: str, file: str) -> Marked | None:
+def read_marked(text: str, file: str) -> Marked | None:
+    """Return a document's values with their places, or None if it is empty."""
     try:
         node = yaml.compose(text, Loader=_Loader)
         return None if node is None else _convert(node, file, _at(file, node.start_mark), 0)

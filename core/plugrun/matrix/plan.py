@@ -1,0 +1,77 @@
+"""From a matrix, or from profiles, to cells: products, exclusion, inclusion and shards."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+from plugrun.errors import InvalidArgument
+from plugrun.matrix.cell import OURS, Cell, Matrix
+from plugrun.model.record import replace
+
+_Values = tuple[tuple[str, str], ...]
+
+
+def cells_of(matrix: Matrix) -> tuple[Cell, ...]:
+    """Return the cells in the order of the axes, then those included, each once."""
+    names = [name for name, _ in matrix.axes]
+    products = itertools.product(*(values for _, values in matrix.axes)) if names else ()
+    combined = [tuple(zip(names, values, strict=True)) for values in products]
+    wanted = [one for one in combined if not _matches_any(one, matrix.exclude)]
+    all_values = list(dict.fromkeys([*wanted, *matrix.include]))
+    if not all_values:
+        raise InvalidArgument("the matrix has no cell: everything is excluded")
+    return unique(_cell(matrix, values) for values in all_values)
+
+
+def _cell(matrix: Matrix, values: _Values) -> Cell:
+    through: tuple[str, ...] = ()
+    for when, command in matrix.through:
+        if _matches(values, when):
+            through = command
+    return Cell(
+        name_of(values),
+        values,
+        required=_matches_any(values, matrix.require),
+        through=through,
+    )
+
+
+def name_of(values: Iterable[tuple[str, str]]) -> str:
+    """Name a cell by its values; those on axes of the command's own say which axis that is."""
+    parts = [value if axis in OURS else f"{axis}={value}" for axis, value in values]
+    return "-".join(_tame(part) for part in parts)
+
+
+def _tame(text: str) -> str:
+    """Keep what may stand in a file's name and in a CI job's."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "._=+") else "_" for c in text)
+
+
+def unique(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    """Number the cells whose names are the same; each has a folder of its name."""
+    seen: dict[str, int] = {}
+    found = []
+    for cell in cells:
+        count = seen[cell.name] = seen.get(cell.name, 0) + 1
+        found.append(cell if count == 1 else replace(cell, name=f"{cell.name}.{count}"))
+    return tuple(found)
+
+
+def _matches(values: _Values, wanted: _Values) -> bool:
+    return set(wanted) <= set(values)
+
+
+def _matches_any(values: _Values, several: Iterable[_Values]) -> bool:
+    return any(_matches(values, wanted) for wanted in several)
+
+
+def shard(cells: Sequence[Cell], said: str) -> tuple[Cell, ...]:
+    """Return the part ``i/n`` of the cells, dealt out in turn; i counts from 1.
+
+    All parts together are all cells, each once, whichever machine asks.
+    """
+    index, slash, count = said.partition("/")
+    if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise InvalidArgument(f'invalid shard "{said}": it must be i/n with 1 <= i <= n')
+    return tuple(cells[int(index) - 1 :: int(count)])

@@ -1,0 +1,106 @@
+"""What a cell has of its own: a configuration, a root, and the environment that names them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from plugrun.errors import ConfigError
+from plugrun.matrix.cell import CGROUP, ISOLATION, NETWORK, STORAGE, Cell, Matrix
+from plugrun.model.record import record, replace
+
+_PROFILE = "matrix-cell"
+
+
+@record
+class Workplace:
+    """One cell, ready to run. ``environ`` is the command's whole environment."""
+
+    cell: Cell
+    folder: str
+    environ: Mapping[str, str]
+
+    @property
+    def root(self) -> str:
+        """Where the cell's images and containers are."""
+        return f"{self.folder}/root"
+
+    @property
+    def run_root(self) -> str:
+        """Where the cell's running state is."""
+        return f"{self.folder}/run"
+
+    @property
+    def log(self) -> str:
+        """What the command wrote, standard output and error together."""
+        return f"{self.folder}/log"
+
+
+def prepare(
+    cell: Cell, matrix: Matrix, top: str, config: str, environ: Mapping[str, str]
+) -> Workplace:
+    """Make a cell's folder below ``top``, with its configuration.
+
+    ``config`` is the file that the user named for all of plugrun; the cell's profile extends one of
+    it. ConfigError if that is no YAML mapping.
+    """
+    folder = f"{top}/{cell.name}"
+    os.mkdir(folder, 0o700)
+    if not cell.config and not cell.profile:
+        path = f"{folder}/plugrun.yaml"
+        with open(path, "w", encoding="utf-8") as file:
+            yaml.safe_dump(_document(cell, matrix, config), file, sort_keys=False)
+        cell = replace(cell, config=path, profile=_PROFILE)
+    own = {
+        **environ,
+        **dict(matrix.env),
+        "PATH": _path(environ.get("PATH", os.defpath)),
+        "PLUGRUN_ROOT": f"{folder}/root",
+        "PLUGRUN_RUN_ROOT": f"{folder}/run",
+        "PLUGRUN_CONFIG": cell.config or config,
+        "PLUGRUN_PROFILE": cell.profile,
+        "PLUGRUN_MATRIX_CELL": cell.name,
+        **{_variable(axis): value for axis, value in cell.axes},
+    }
+    return Workplace(cell, folder, {name: value for name, value in own.items() if value})
+
+
+def _path(path: str) -> str:
+    """Let the command find this very plugrun, first of all: it is what the matrix is about."""
+    own = os.path.dirname(os.path.abspath(sys.argv[0]))
+    return f"{own}:{path}" if os.path.exists(f"{own}/plugrun") else path
+
+
+def _variable(axis: str) -> str:
+    return f"PLUGRUN_MATRIX_{axis.upper().replace('-', '_')}"
+
+
+def _document(cell: Cell, matrix: Matrix, config: str) -> dict[str, Any]:
+    """Return the user's configuration with one profile more: this cell's."""
+    document = _read(config) if config else {}
+    profile: dict[str, Any] = {"extends": matrix.extends}
+    for axis in (STORAGE, ISOLATION, NETWORK):
+        if cell.value(axis):
+            profile[axis] = cell.value(axis)
+    if cell.value(CGROUP):
+        isolation = cell.value(ISOLATION) or "ns"
+        profile["options"] = {"isolation": {isolation: {"cgroup_version": cell.value(CGROUP)}}}
+    profiles = {**document.get("profiles", {}), _PROFILE: profile}
+    return {**document, "profile": _PROFILE, "profiles": profiles}
+
+
+def _read(config: str) -> dict[str, Any]:
+    try:
+        with open(config, encoding="utf-8") as file:
+            found = yaml.safe_load(file) or {}
+    except OSError as error:
+        raise ConfigError(f"{config}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{config}: not YAML: {error}") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{config}: the document must be a mapping")
+    return found
