@@ -167,6 +167,7 @@ if TYPE_CHECKING:
     from plugrun.model.network import Subnet as Subnet
     from plugrun.model.option import Option as Option
     from plugrun.model.record import as_json as as_json
+    from plugrun.model.record import from_json as from_json
     from plugrun.model.record import record as record
     from plugrun.model.record import replace as replace
     from plugrun.model.reference import Reference as Reference
@@ -343,6 +344,7 @@ _HOMES = {
     "plugrun.model.option": ("Option",),
     "plugrun.model.record": (
         "as_json",
+        "from_json",
         "record",
         "replace",
     ),

@@ -93,7 +93,8 @@ class Attachment:
     address is there as ``0.0.0.0`` and, where IPv6 is served, as ``::`` too. ``resolvers`` are the
     DNS servers that know this network's names, empty if there is none. ``held`` are descriptors
     that reserve what the container has (its ports, say): whoever attached keeps them open until
-    the container has ended, through execve(2) if need be.
+    the container has ended, through execve(2) if need be. ``warnings`` are for the user: what on
+    the host had to be mended.
     """
 
     interface: str = ""
@@ -103,4 +104,5 @@ class Attachment:
     ports: tuple[Port, ...] = ()
     resolvers: tuple[str, ...] = ()
     held: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
     NESTED: ClassVar = {"ports": Port}

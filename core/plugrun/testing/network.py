@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -118,4 +119,4 @@ def _endpoint(network: Network) -> Endpoint:
 
 
 def _interfaces() -> frozenset[str]:
-    return frozenset(os.listdir("/sys/class/net"))
+    return frozenset(name for _, name in socket.if_nameindex())

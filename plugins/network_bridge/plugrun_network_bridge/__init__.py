@@ -1,0 +1,1 @@
+"""Network: a Linux bridge for each network, and a veth for each container."""

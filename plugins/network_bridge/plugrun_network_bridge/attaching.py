@@ -1,0 +1,195 @@
+"""One attachment: a lease, then what it names, in this order; a failure undoes all of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from plugrun.api import Attachment, Conflict, InvalidArgument, NoAddress, PlugrunError, replace
+
+from plugrun_network_bridge import hostbridge
+from plugrun_network_bridge.addresses import mac_of, packed_mac, parse_address
+from plugrun_network_bridge.choosing import choose
+from plugrun_network_bridge.detaching import detach
+from plugrun_network_bridge.host import isolated
+from plugrun_network_bridge.inside import configure
+from plugrun_network_bridge.leases import Lease
+from plugrun_network_bridge.links import find_link, isolate, namespace_number, new_veth
+from plugrun_network_bridge.netlink import NETLINK_ROUTE, Netlink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.api import Endpoint, NetworkConfig, Subnet
+
+    from plugrun_network_bridge.host import Host
+    from plugrun_network_bridge.leases import Leases
+    from plugrun_network_bridge.links import Link
+
+_BINDING = "com.docker.network.bridge.host_binding_ipv4"
+
+
+def attach(leases: Leases, host: Host, endpoint: Endpoint, netns: str) -> Attachment:
+    """Connect a container's network namespace; see ``plugrun.interfaces.network``."""
+    namespace = os.open(netns, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with Netlink(NETLINK_ROUTE) as route:
+            number = namespace_number(route, namespace)
+        lease = _asked(endpoint, netns, os.fstat(namespace).st_ino, number)
+        return _attach(leases, host, endpoint, lease, namespace)
+    finally:
+        os.close(namespace)
+
+
+def _attach(
+    leases: Leases, host: Host, endpoint: Endpoint, lease: Lease, namespace: int
+) -> Attachment:
+    network = endpoint.network
+    held: tuple[int, ...] = ()
+    with leases.locked():
+        _drop_older(leases, host, lease)
+        leases.keep_network(network)
+        bridge, warnings = host.ensure(network)
+        lease = _with_addresses(leases, endpoint, lease)
+        lease, held = _with_ports(endpoint, lease)
+        try:
+            leases.write(lease)
+            _publish(host, lease)
+        except BaseException:
+            _undo(leases, host, lease, held)
+            raise
+    try:
+        _connect(endpoint, lease, bridge, namespace)
+    except BaseException:
+        with leases.locked():
+            _undo(leases, host, lease, held)
+        raise
+    return replace(_attachment(endpoint, lease), held=held, warnings=warnings)
+
+
+def _undo(leases: Leases, host: Host, lease: Lease, held: tuple[int, ...]) -> None:
+    for fd in held:
+        os.close(fd)
+    detach(leases, host, lease)
+
+
+def _drop_older(leases: Leases, host: Host, lease: Lease) -> None:
+    """Let go of what the container had when it ran before, if nobody did when it ended."""
+    older = leases.find(lease.container_id, lease.network_id)
+    if older is None:
+        return
+    if older.inode == lease.inode:
+        raise Conflict(f"container {lease.container_id[:12]} is attached to the network already")
+    detach(leases, host, older)
+
+
+def _asked(endpoint: Endpoint, netns: str, inode: int, nsid: int) -> Lease:
+    if endpoint.mac:
+        packed_mac(endpoint.mac)
+    return Lease(
+        endpoint.container_id,
+        endpoint.network.id,
+        mac=endpoint.mac.lower().replace("-", ":"),
+        # Docker's form. The kernel may still have the one of the container's last run.
+        veth=f"veth{os.urandom(4).hex()[:7]}",
+        netns=netns,
+        inode=inode,
+        nsid=nsid,
+        names=endpoint.names,
+        links=endpoint.links,
+        resolvers=endpoint.resolvers,
+    )
+
+
+def _with_addresses(leases: Leases, endpoint: Endpoint, lease: Lease) -> Lease:
+    network, taken = endpoint.network, leases.taken(endpoint.network.id)
+    found = {}
+    for subnet in network.subnets:
+        v6 = ":" in subnet.cidr
+        asked = endpoint.ipv6 if v6 else endpoint.ipv4
+        found[v6] = choose(network, subnet, asked, taken)
+    for v6, asked in ((False, endpoint.ipv4), (True, endpoint.ipv6)):
+        if asked and v6 not in found:
+            kind = "IPv6" if v6 else "IPv4"
+            raise InvalidArgument(
+                f"Invalid address {asked}: It does not belong to any of this network's subnets",
+                hint=f'network "{network.name}" has no {kind} subnet',
+            )
+    ipv4, ipv6 = found.get(False, ""), found.get(True, "")
+    mac = lease.mac or mac_of(parse_address(ipv4) if ipv4 else parse_address(ipv6) & 0xFFFFFFFF)
+    return replace(lease, ipv4=ipv4, ipv6=ipv6, mac=mac)
+
+
+def _with_ports(endpoint: Endpoint, lease: Lease) -> tuple[Lease, tuple[int, ...]]:
+    network = endpoint.network
+    if not endpoint.ports or network.internal:
+        return lease, ()
+    from plugrun_network_bridge.ports import reserve
+
+    usual = hostbridge.option(network, _BINDING)
+    reserved = reserve(endpoint.ports, usual, v6=bool(lease.ipv6))
+    return replace(lease, ports=reserved.ports), reserved.sockets
+
+
+def _publish(host: Host, lease: Lease) -> None:
+    try:
+        host.publish(lease)
+    except OSError as error:
+        if error.errno != errno.EEXIST:
+            raise
+        from plugrun_network_bridge.ports import allocated
+
+        raise allocated(lease.ports[getattr(error, "sequence", 0)]) from None
+
+
+def _connect(endpoint: Endpoint, lease: Lease, bridge: Link, namespace: int) -> None:
+    network = endpoint.network
+    mac, size = packed_mac(lease.mac), hostbridge.mtu(network)
+    pair = new_veth(lease.veth, bridge.index, namespace, endpoint.interface, mac, size)
+    try:
+        with Netlink(NETLINK_ROUTE) as route:
+            route.act(pair)
+            if isolated(network):
+                route.act(isolate(find_link(route, lease.veth).index))
+        gateways = _gateways(network) if endpoint.gateway else ()
+        configure(namespace, endpoint.interface, _cidrs(network, lease), gateways)
+    except OSError as error:
+        raise _refused(error, endpoint) from None
+
+
+def _refused(error: OSError, endpoint: Endpoint) -> PlugrunError:
+    name, network = endpoint.interface, endpoint.network.name
+    if error.errno == errno.EEXIST:
+        return Conflict(f"the container has an interface {name} already")
+    if error.errno == errno.EXFULL:
+        return NoAddress(
+            f'network "{network}" has no free port: its bridge joins 1023 containers at most',
+            hint="create another network",
+        )
+    return PlugrunError(f'{name} on network "{network}" cannot be made: {error.strerror}')
+
+
+def _subnet_of(network: NetworkConfig, address: str) -> Subnet:
+    v6 = ":" in address
+    [found] = [subnet for subnet in network.subnets if (":" in subnet.cidr) == v6]
+    return found
+
+
+def _cidrs(network: NetworkConfig, lease: Lease) -> tuple[str, ...]:
+    return tuple([hostbridge.cidr(one, _subnet_of(network, one)) for one in lease.addresses])
+
+
+def _gateways(network: NetworkConfig) -> tuple[str, ...]:
+    if network.internal:
+        return ()
+    return tuple([subnet.gateway for subnet in network.subnets if subnet.gateway])
+
+
+def _attachment(endpoint: Endpoint, lease: Lease) -> Attachment:
+    network = endpoint.network
+    return Attachment(
+        interface=endpoint.interface,
+        mac=lease.mac,
+        addresses=_cidrs(network, lease),
+        gateways=_gateways(network),
+        ports=lease.ports,
+    )

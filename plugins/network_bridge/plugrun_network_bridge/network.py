@@ -1,0 +1,90 @@
+"""The verbs of the interface; see ``plugrun.interfaces.network``."""
+
+from __future__ import annotations
+
+from plugrun.api import (
+    ADDRESSES,
+    CONNECT,
+    NETWORKS,
+    OUTBOUND,
+    PORTS,
+    Probe,
+    replace,
+)
+
+from plugrun_network_bridge.host import Host
+from plugrun_network_bridge.leases import Leases
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from plugrun.api import Attachment, Endpoint, NetworkConfig
+
+
+class BridgeNetwork:
+    """The networks of one state folder."""
+
+    capabilities = frozenset((OUTBOUND, PORTS, NETWORKS, ADDRESSES, CONNECT))
+
+    def __init__(self, state: str) -> None:
+        self._leases = Leases(state)
+        self._host = Host(self._leases)
+
+    def probe(self) -> Probe:
+        """Find out whether this process may make interfaces and rules, without making any."""
+        from plugrun_network_bridge.probing import probe
+
+        return probe()
+
+    def create(self, network: NetworkConfig, others: Sequence[NetworkConfig] = ()) -> NetworkConfig:
+        """Choose subnets and gateways, and claim them on this machine."""
+        from plugrun_network_bridge.pools import complete
+
+        completed = complete(network, others, self._leases.place(network.id))
+        with self._leases.locked():
+            self._leases.keep_network(completed)
+        return completed
+
+    def remove(self, network: NetworkConfig) -> None:
+        """Remove the bridge and its rules; what is attached loses the network."""
+        with self._leases.locked():
+            for lease in self._leases.of_network(network.id):
+                self._host.conceal(lease)
+            self._leases.forget_network(network.id)
+            self._host.remove(network)
+
+    def attach(self, endpoint: Endpoint, netns: str) -> Attachment:
+        """Connect a container's network namespace."""
+        from plugrun_network_bridge.attaching import attach
+
+        return attach(self._leases, self._host, endpoint, netns)
+
+    def detach(self, container_id: str, network_id: str = "") -> None:
+        """Give back what a container has of one network, or of all."""
+        from plugrun_network_bridge.detaching import detach
+
+        wanted = (network_id,) if network_id else self._leases.network_ids()
+        with self._leases.locked():
+            for one in wanted:
+                lease = self._leases.find(container_id, one)
+                if lease is not None:
+                    detach(self._leases, self._host, lease)
+
+    def rename(self, endpoint: Endpoint) -> None:
+        """Write the new names where those who are asked for them look."""
+        with self._leases.locked():
+            lease = self._leases.find(endpoint.container_id, endpoint.network.id)
+            if lease is not None:
+                self._leases.write(replace(lease, names=endpoint.names, links=endpoint.links))
+
+    def attached(self) -> Iterator[tuple[str, str]]:
+        """Yield the container and the network ID of every lease."""
+        return self._leases.holders()
+
+    def sweep(self, networks: frozenset[str], *, remove: bool = True) -> tuple[str, ...]:
+        """Remove what is left of networks that are none any more, and of killed attachments."""
+        from plugrun_network_bridge.sweeping import sweep
+
+        with self._leases.locked():
+            return sweep(self._leases, self._host, networks, remove=remove)

@@ -1,0 +1,57 @@
+"""What the host's interfaces and routes use already (rtnetlink(7), through pyroute2)."""
+
+from __future__ import annotations
+
+from pyroute2 import IPRoute
+
+from plugrun_network_bridge.addresses import Block, parse_block
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+
+def used_blocks(without: str = "") -> list[Block]:
+    """Return the blocks that addresses and routes of the host stand for.
+
+    Default routes do not count, and neither does the interface ``without``.
+    """
+    with IPRoute() as host:
+        own = {link["index"] for link in host.get_links() if _get(link, "IFLA_IFNAME") == without}
+        found = [block for one in host.get_addr() if one["index"] not in own for block in _on(one)]
+        for route in host.get_routes():
+            if _get(route, "RTA_OIF") not in own:
+                found += _behind(route)
+    return found
+
+
+def _on(address: Any) -> Iterator[Block]:
+    text = _get(address, "IFA_LOCAL") or _get(address, "IFA_ADDRESS")
+    if text:
+        yield parse_block(f"{text}/{address['prefixlen']}")
+
+
+def _behind(route: Any) -> Iterator[Block]:
+    text = _get(route, "RTA_DST")
+    if text and route["dst_len"]:
+        yield parse_block(f"{text}/{route['dst_len']}")
+
+
+def _get(message: Any, name: str) -> Any:
+    return dict(message["attrs"]).get(name)
+
+
+def interfaces() -> list[tuple[str, str, str]]:
+    """Return name, alias and master's name of every interface of the host."""
+    with IPRoute() as host:
+        links = list(host.get_links())
+    names = {link["index"]: _get(link, "IFLA_IFNAME") for link in links}
+    return [
+        (
+            _get(link, "IFLA_IFNAME"),
+            _get(link, "IFLA_IFALIAS") or "",
+            names.get(_get(link, "IFLA_MASTER"), ""),
+        )
+        for link in links
+    ]
