@@ -64,6 +64,34 @@ class InvalidArgument(PlugrunError):
     http_status = 400
 
 
+class DockerfileError(InvalidArgument):
+    """A Dockerfile is wrong, or cannot be carried out; the message names file, line and stage.
+
+    ``reason`` is the message without them. ``excerpt`` shows the lines, with an arrow at those
+    that are meant (``first`` to ``last``).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        reason: str = "",
+        file: str = "",
+        first: int = 0,
+        last: int = 0,
+        stage: str = "",
+        excerpt: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason or message
+        self.file = file
+        self.first = first
+        self.last = last
+        self.stage = stage
+        self.excerpt = excerpt
+
+
 class NotFound(PlugrunError):
     """A named object does not exist."""
 

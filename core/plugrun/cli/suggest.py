@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from plugrun.model.spelling import distance
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,17 +22,3 @@ def nearest(word: str, known: Iterable[str]) -> list[str]:
     if least > _FAR or least >= len(word):
         return []
     return [one for one in candidates if distances[one] == least]
-
-
-def distance(one: str, other: str) -> int:
-    """Return how many letters are wrong, missing, too many or swapped with their neighbour."""
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, letter in enumerate(one):
-        last, before, row = before, row, [i + 1]
-        for j, wanted in enumerate(other):
-            cost = min(before[j + 1] + 1, row[j] + 1, before[j] + (letter != wanted))
-            if i and j and letter == other[j - 1] and one[i - 1] == wanted:
-                cost = min(cost, last[j - 1] + 1)
-            row.append(cost)
-    return row[-1]

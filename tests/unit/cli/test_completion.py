@@ -10,8 +10,9 @@ from plugrun.cli import main
 from plugrun.cli.completion import candidates as module
 from plugrun.cli.completion.shells import SHELLS, script
 from plugrun.cli.completion.tree import Asked, build
-from plugrun.cli.suggest import distance, nearest
+from plugrun.cli.suggest import nearest
 from plugrun.errors import NotRoot
+from plugrun.model.spelling import distance
 
 
 @pytest.fixture
