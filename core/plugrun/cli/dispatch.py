@@ -12,18 +12,27 @@ from plugrun.config import check_explicit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plugrun.engine.request import GlobalOptions
+
+    Refuse = Callable[[FlagError | ArgumentCount, Command, str], int]
 
 _HELP = ("-h", "--help")
 
 
-def dispatch(options: GlobalOptions, words: tuple[str, ...]) -> int:
+def dispatch(
+    options: GlobalOptions, words: tuple[str, ...], refuse: Refuse = failure.usage_failure
+) -> int:
     """Run the command that these words name; return its exit code. Errors of the verb pass,
-    and a ConfigError if the configuration file that was asked for is not there."""
+    and a ConfigError if the configuration file that was asked for is not there.
+
+    ``refuse`` is told of a command line that is wrong, and returns the exit code.
+    """
     for length in (1, 2):
         table = HOT.get(words[:length])
         if table is not None:
-            return _call(options, table, " ".join(words[:length]), words[length:])
+            return _call(options, table, " ".join(words[:length]), words[length:], refuse)
     if words[0] == "help":
         return _help(words[1:])
     from plugrun.cli.commands import GROUPS, by_path
@@ -31,19 +40,23 @@ def dispatch(options: GlobalOptions, words: tuple[str, ...]) -> int:
     places = by_path()
     if words[0] not in GROUPS:
         table = places.get(words[0])
-        return _unknown(words[0]) if table is None else _call(options, table, words[0], words[1:])
+        if table is None:
+            return _unknown(words[0])
+        return _call(options, table, words[0], words[1:], refuse)
     if len(words) == 1 or words[1].startswith("-"):
         return _group(words[0], words[1:])
     path = f"{words[0]} {words[1]}"
     table = places.get(path)
-    return _unknown(path) if table is None else _call(options, table, path, words[2:])
+    return _unknown(path) if table is None else _call(options, table, path, words[2:], refuse)
 
 
-def _call(options: GlobalOptions, table: Command, path: str, rest: tuple[str, ...]) -> int:
+def _call(
+    options: GlobalOptions, table: Command, path: str, rest: tuple[str, ...], refuse: Refuse
+) -> int:
     try:
         parsed = parse(table, rest)
     except (FlagError, ArgumentCount) as error:
-        return failure.usage_failure(error, table, path)
+        return refuse(error, table, path)
     if parsed.help:
         from plugrun.cli.help import command_help
 

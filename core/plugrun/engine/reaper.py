@@ -32,6 +32,7 @@ class Reaper:
     """
 
     def __init__(self, folder: str) -> None:
+        self.folder = folder
         path = ":".join(entry for entry in sys.path if entry)
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-c", _PROGRAM, path, folder],

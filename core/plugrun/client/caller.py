@@ -1,0 +1,247 @@
+"""The caller's side: commands to the hand, and what came of them back."""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from plugrun import errors
+from plugrun.client.hand import MOST
+from plugrun.errors import PlugrunError, UsageError
+from plugrun.model.record import record
+
+_SO_SNDBUFFORCE = 32
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[1].split(':')\nfrom plugrun.client.hand import main; main()"
+)
+
+
+class CommandFailed(PlugrunError):
+    """A command returned another code than 0. ``result`` has the code and the output."""
+
+    def __init__(self, message: str, result: Result) -> None:
+        super().__init__(message)
+        self.result = result
+        self.exit_code = result.code
+
+
+@record
+class Result:
+    """What a command returned and wrote. ``code`` is 128 + n if signal n ended it."""
+
+    code: int
+    output: bytes
+    errors: bytes
+
+    @property
+    def stdout(self) -> str:
+        """Its standard output as text; what is not UTF-8 is replaced."""
+        return self.output.decode("utf-8", "replace")
+
+    @property
+    def stderr(self) -> str:
+        """Its standard error as text; what is not UTF-8 is replaced."""
+        return self.errors.decode("utf-8", "replace")
+
+
+class Caller:
+    """One program's connection to its hand; safe to use from several threads at once."""
+
+    def __init__(self, argv: Sequence[str], environ: Mapping[str, str]) -> None:
+        self._argv = list(argv)
+        self._environ = dict(environ)
+        self._lock = threading.Lock()
+        self._connection: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+
+    def call(self, argv: Sequence[str], input: bytes | None = None) -> Result:
+        """Run one command to its end; raise its error if it came to none of its own.
+
+        KeyboardInterrupt, and whatever else a signal handler raises, is raised here and ends
+        the command, as Ctrl-C does on a terminal.
+        """
+        running = Call(self._connect(), self._argv, self._environ, argv, input)
+        return running.finish()
+
+    def stream(self, argv: Sequence[str]) -> Iterator[bytes]:
+        """Run one command and yield the lines it writes; close the iterator to end it."""
+        running = Call(self._connect(), self._argv, self._environ, argv, None)
+        yield from running.lines()
+
+    def close(self) -> None:
+        """Let the hand end. What it has started goes on."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            if self._process is not None and self._owner == os.getpid():
+                self._process.wait()
+                self._process = None
+
+    def _connect(self) -> socket.socket:
+        with self._lock:
+            process = self._process
+            # A fork of the program shares its descriptors, but another's child it cannot wait for.
+            if process is not None and self._owner == os.getpid() and process.poll() is not None:
+                self._forget()
+            if self._connection is None:
+                self._connection = self._start()
+            return self._connection
+
+    def _forget(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _start(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            path = ":".join(entry for entry in sys.path if entry)
+            # A message is sent whole or not at all; root may go over net.core.wmem_max (socket(7)).
+            ours.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, 2 * MOST)
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-c", _PROGRAM, path],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._owner = os.getpid()
+        return ours
+
+
+class Call:
+    """One command under way."""
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        before: Sequence[str],
+        environ: Mapping[str, str],
+        argv: Sequence[str],
+        input: bytes | None,
+    ) -> None:
+        self._pid = 0
+        self._outcome: dict[str, Any] = {}
+        self._rest = b""
+        order = {
+            "argv": [*before, *map(str, argv)],
+            "cwd": os.getcwd(),
+            "env": {**os.environ, **environ},
+        }
+        data = json.dumps(order).encode()
+        if len(data) > MOST:
+            raise UsageError("the command line and the environment are longer than 1 MiB")
+        fed = _fed(input)
+        pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(3)]
+        try:
+            fds = array.array("i", [fed, *(write for _, write in pipes)])
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)]
+            connection.sendmsg([data], rights)
+        except OSError as error:
+            for read, _ in pipes:
+                os.close(read)
+            raise PlugrunError(
+                f"the process that runs commands cannot be reached: {error.strerror}",
+                hint="the next call starts another",
+            ) from error
+        finally:
+            for fd in (fed, *(write for _, write in pipes)):
+                os.close(fd)
+        self._out, self._err, self._told = (read for read, _ in pipes)
+
+    def finish(self) -> Result:
+        """Wait for its end; return what it wrote or raise its error."""
+        written: dict[int, list[bytes]] = {self._out: [], self._err: []}
+        for fd, data in self._pieces():
+            written[fd].append(data)
+        return self._result(b"".join(written[self._out]), b"".join(written[self._err]))
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of its standard output as they come; raise its error at the end."""
+        rest, wrong = b"", b""
+        try:
+            for fd, data in self._pieces():
+                if fd == self._err:
+                    wrong += data
+                    continue
+                *whole, rest = (rest + data).split(b"\n")
+                yield from (line + b"\n" for line in whole)
+        except GeneratorExit:
+            self._interrupt()
+            raise
+        if rest:
+            yield rest
+        self._result(b"", wrong)
+
+    def _pieces(self) -> Iterator[tuple[int, bytes]]:
+        """Yield what comes from its outputs until all three pipes have ended."""
+        with selectors.DefaultSelector() as selector:
+            for fd in (self._out, self._err, self._told):
+                selector.register(fd, selectors.EVENT_READ)
+            try:
+                while selector.get_map():
+                    try:
+                        ready = [key.fd for key, _ in selector.select()]
+                    except BaseException:
+                        self._interrupt()
+                        raise
+                    for fd in ready:
+                        data = os.read(fd, 1 << 16)
+                        if not data:
+                            selector.unregister(fd)
+                        elif fd == self._told:
+                            self._hear(data)
+                        else:
+                            yield fd, data
+            finally:
+                for fd in (self._out, self._err, self._told):
+                    os.close(fd)
+
+    def _hear(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            if "pid" in message:
+                self._pid = message["pid"]
+            else:
+                self._outcome = message
+
+    def _interrupt(self) -> None:
+        if self._pid and not self._outcome:
+            try:
+                os.kill(self._pid, signal.SIGINT)
+            except ProcessLookupError:
+                return
+
+    def _result(self, out: bytes, err: bytes) -> Result:
+        found = self._outcome
+        if not found:
+            raise PlugrunError("the process that ran the command was killed")
+        if "error" in found:
+            kind = getattr(errors, found["error"], None) if found["error"] else None
+            error: PlugrunError = (kind or PlugrunError)(found["message"], hint=found["hint"])
+            error.exit_code = found["code"]
+            raise error
+        return Result(found["code"], out, err)
+
+
+def _fed(input: bytes | None) -> int:
+    """Return a descriptor that has ``input`` to be read; nothing where there is none."""
+    if input is None:
+        return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.memfd_create("input", os.MFD_CLOEXEC)
+    view = memoryview(input)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd

@@ -1,0 +1,200 @@
+"""The engine as a Python program sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from plugrun.client.caller import Caller, CommandFailed, Result
+from plugrun.client.container import Container
+from plugrun.client.image import Image
+from plugrun.client.words import (
+    Command,
+    command_words,
+    option_words,
+    port_words,
+    volume_words,
+)
+from plugrun.errors import NoSuchContainer, NoSuchImage, PlugrunError
+
+_MISSING = {"No such container: ": NoSuchContainer, "No such image: ": NoSuchImage}
+
+
+class Engine:
+    """Containers and images below one root.
+
+    What is not said comes from where the command line takes it: PLUGRUN_ROOT and its kin, the
+    configuration files, the defaults. Every keyword argument a method does not name is an option of
+    the command it stands for, by its long name: ``memory="64m"``, ``cap_drop=["ALL"]``. Errors are
+    those of ``plugrun.errors``. Several threads may use one engine at once.
+
+    >>> from plugrun import Engine
+    >>> with Engine() as engine:
+    ...     print(engine.run("debian:12", "cat /etc/debian_version").stdout)
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | os.PathLike[str] = "",
+        run_root: str | os.PathLike[str] = "",
+        config: str | os.PathLike[str] = "",
+        profile: str = "",
+    ) -> None:
+        given = {"root": root, "run_root": run_root, "config": config, "profile": profile}
+        words = option_words({name: os.fspath(value) or None for name, value in given.items()})
+        self._caller = Caller(words, {})
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free what the engine holds in this program; containers go on."""
+        self._caller.close()
+
+    # -- containers -----------------------------------------------------------------------
+
+    def run(
+        self,
+        image: str,
+        command: Command = (),
+        *,
+        input: bytes | str | None = None,
+        check: bool = False,
+        env: Mapping[str, str] | None = None,
+        volumes: Mapping[str, str] | None = None,
+        ports: Mapping[int | str, Any] | None = None,
+        keep: bool = False,
+        **options: Any,
+    ) -> Result:
+        """Run a command in a new container of an image and wait for its end.
+
+        The image is pulled if it is not here. The container is removed at its end unless ``keep``.
+        With ``check`` a code other than 0 raises CommandFailed. ``volumes`` maps folders and
+        volumes to places in the container, ``ports`` its ports to the host's.
+        """
+        words = [
+            *_common(env, volumes, ports, options),
+            *option_words({"rm": not keep, "interactive": input is not None, "quiet": True}),
+        ]
+        return self.command("run", *words, image, *command_words(command), input=input, check=check)
+
+    def start(
+        self,
+        image: str,
+        command: Command = (),
+        *,
+        env: Mapping[str, str] | None = None,
+        volumes: Mapping[str, str] | None = None,
+        ports: Mapping[int | str, Any] | None = None,
+        **options: Any,
+    ) -> Container:
+        """Start a command in a new container and return; the container goes on by itself."""
+        words = [*_common(env, volumes, ports, options), "--detach", "--quiet"]
+        done = self.command("run", *words, image, *command_words(command))
+        return Container(self, done.stdout.strip())
+
+    def create(
+        self,
+        image: str,
+        command: Command = (),
+        *,
+        env: Mapping[str, str] | None = None,
+        volumes: Mapping[str, str] | None = None,
+        ports: Mapping[int | str, Any] | None = None,
+        **options: Any,
+    ) -> Container:
+        """Make a container and do not start it."""
+        words = [*_common(env, volumes, ports, options), "--quiet"]
+        done = self.command("create", *words, image, *command_words(command))
+        return Container(self, done.stdout.strip())
+
+    def container(self, name: str) -> Container:
+        """Return the container of this name, ID or beginning of an ID; NoSuchContainer if none."""
+        found = json.loads(self.command("container", "inspect", name).output)
+        return Container(self, found[0]["Id"])
+
+    def containers(self, *, all: bool = True, **filters: str) -> list[Container]:
+        """Return containers, the newest first; ``filters`` as ``label="a=b"``, ``status=…``."""
+        words = option_words({"all": all, "filter": filters})
+        lines = self.command("ps", "--quiet", "--no-trunc", *words).stdout.split()
+        return [Container(self, id) for id in lines]
+
+    # -- images ---------------------------------------------------------------------------
+
+    def pull(self, name: str, **options: Any) -> Image:
+        """Bring an image here; ``platform="linux/arm64"`` and the other options of ``pull``."""
+        done = self.command("pull", "--quiet", *option_words(options), name)
+        return self.image(done.stdout.strip() or name)
+
+    def build(
+        self,
+        context: str | os.PathLike[str] = ".",
+        *,
+        tag: str | None = None,
+        build_args: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Image:
+        """Build an image of a folder with a Dockerfile; the options of ``plugrun build``."""
+        words = option_words({"tag": tag, "build_arg": build_args, **options})
+        done = self.command("build", "--quiet", *words, os.fspath(context))
+        return self.image(done.stdout.strip())
+
+    def image(self, name: str) -> Image:
+        """Return the image of this name or ID; NoSuchImage if there is none."""
+        found = json.loads(self.command("image", "inspect", name).output)
+        return Image(self, found[0]["Id"])
+
+    def images(self) -> list[Image]:
+        """Return the images that are here, the newest first."""
+        lines = self.command("images", "--quiet", "--no-trunc").stdout.split()
+        return [Image(self, id) for id in dict.fromkeys(lines)]
+
+    # -- everything else ------------------------------------------------------------------
+
+    def command(
+        self, *words: str, input: bytes | str | None = None, check: bool | None = None
+    ) -> Result:
+        """Run any command of plugrun and wait for its end.
+
+        An error of plugrun's is raised as what it is. ``check`` says whether a code other than 0
+        raises CommandFailed; by default it does for all but ``run`` and ``exec``, whose code is
+        the container's.
+        """
+        data = input.encode() if isinstance(input, str) else input
+        result = self._caller.call(words, data)
+        wanted = words[0] not in ("run", "exec") if check is None else check
+        if result.code and (wanted or (words[0] == "run" and "--detach" in words)):
+            raise _failure(words[0], result)
+        return result
+
+    def stream(self, *words: str) -> Iterator[bytes]:
+        """Run any command of plugrun and yield the lines it writes as they come."""
+        return self._caller.stream(words)
+
+
+def _failure(verb: str, result: Result) -> PlugrunError:
+    """Return the error of a command that has said itself, on standard error, what failed."""
+    text = result.stderr.strip() or result.stdout.strip()
+    for words, kind in _MISSING.items():
+        if words in text:
+            return kind(text.partition(": ")[2])
+    return CommandFailed(f"plugrun {verb} returned {result.code}: {text}", result)
+
+
+def _common(
+    env: Mapping[str, str] | None,
+    volumes: Mapping[str, str] | None,
+    ports: Mapping[int | str, Any] | None,
+    options: Mapping[str, Any],
+) -> list[str]:
+    return [
+        *option_words({"env": env, **options}),
+        *volume_words(volumes or {}),
+        *port_words(ports or {}),
+    ]

@@ -1,0 +1,144 @@
+"""plugrun from Python: the examples of its page, and what goes wrong."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from plugrun import CommandFailed, Engine, NotReady
+from plugrun.errors import CommandNotFound, Conflict, NoSuchContainer, NoSuchImage, UsageError
+
+from tests.e2e.conftest import TOP
+
+IMAGE = "host:sh,cat,echo,sleep,true,false,busybox"
+
+
+@pytest.fixture
+def engine(shared):
+    with Engine(root=shared.root, run_root=shared.run_root, config=shared.config) as found:
+        yield found
+        for container in found.containers():
+            container.remove()
+
+
+def examples(page):
+    with open(f"{TOP}/docs/{page}", encoding="utf-8") as file:
+        return re.findall(r"^```python\n(.*?)^```", file.read(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", range(len(examples("python.md"))))
+def test_examples_of_the_page(shared, number):
+    own = {
+        "PLUGRUN_ROOT": shared.root,
+        "PLUGRUN_RUN_ROOT": shared.run_root,
+        "PLUGRUN_CONFIG": shared.config,
+    }
+    program = examples("python.md")[number]
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **own}, capture_output=True, text=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_life(engine):
+    box = engine.start(IMAGE, "busybox nc -l -p 80", name="box", label={"a": "b"})
+    box.wait_for_port(80)
+    assert (box.name, box.status) == ("box", "running")
+    assert engine.container("box").id == box.id
+    assert [found.id for found in engine.containers(label="a=b")] == [box.id]
+    box.pause()
+    assert box.status == "paused"
+    box.unpause()
+    box.rename("other")
+    box.kill("KILL")
+    assert box.wait() == 137
+    box.remove()
+    with pytest.raises(NoSuchContainer):
+        box.inspect()
+
+
+def test_output_as_it_comes(engine):
+    box = engine.start(IMAGE, ["sh", "-c", "echo one; read x; echo two"], interactive=True)
+    lines = box.follow()
+    assert next(lines) == "one"
+    lines.close()
+    assert box.status == "running"
+    assert "one" in box.logs(tail=1)
+
+
+def test_errors_are_of_their_own_kind(engine):
+    with pytest.raises(CommandNotFound):
+        engine.run(IMAGE, "nonesuch")
+    with pytest.raises(UsageError, match="--bogus"):
+        engine.run(IMAGE, "true", bogus=True)
+    with pytest.raises(NoSuchImage):
+        engine.image("nonesuch:latest")
+    with pytest.raises(CommandFailed, match="returned 1"):
+        engine.run(IMAGE, "false", check=True)
+    engine.create(IMAGE, "true", name="taken")
+    with pytest.raises(Conflict, match="taken"):
+        engine.create(IMAGE, "true", name="taken")
+
+
+def test_waiting_ends_with_the_container_or_with_time(engine):
+    box = engine.start(IMAGE, ["sh", "-c", "echo gone; exit 3"])
+    with pytest.raises(NotReady, match="ended with 3"):
+        box.wait_for_log("never")
+    box = engine.start(IMAGE, "sleep 1000")
+    with pytest.raises(NotReady, match="seconds"):
+        box.wait_for_port(80, timeout=0.1)
+
+
+def test_input_and_output_of_any_size(engine):
+    data = os.urandom(3 << 20)
+    assert engine.run(IMAGE, "cat", input=data).output == data
+
+
+def test_threads_share_an_engine(engine):
+    engine.run(IMAGE, "true")
+    found = []
+    threads = [
+        threading.Thread(target=lambda n=n: found.append(engine.run(IMAGE, f"echo {n}").stdout))
+        for n in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [f"{n}\n" for n in range(6)]
+
+
+def test_a_fork_of_the_program_may_use_the_engine(engine):
+    engine.run(IMAGE, "true")
+    pid = os.fork()
+    if pid == 0:
+        os._exit(engine.run(IMAGE, ["sh", "-c", "exit 5"]).code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
+    assert engine.run(IMAGE, "echo still").stdout == "still\n"
+
+
+def test_ctrl_c_ends_the_command_as_on_a_terminal(engine):
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGALRM))
+    old = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            engine.run(IMAGE, ["sh", "-c", "trap 'exit 9' INT; while :; do sleep 0.1; done"])
+    finally:
+        timer.join()
+        signal.signal(signal.SIGALRM, old)
+    for container in engine.containers():
+        container.wait()
+    assert engine.run(IMAGE, "true").code == 0
+
+
+def test_a_killed_hand_is_an_error_and_the_next_call_works(engine):
+    engine.run(IMAGE, "true")
+    process = engine._caller._process
+    process.kill()
+    process.wait()
+    assert engine.run(IMAGE, "echo again").stdout == "again\n"
