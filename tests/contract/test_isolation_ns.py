@@ -7,7 +7,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,11 @@ from plugrun.model.mount import Mount
 from plugrun.testing.isolation import Bundle, default_spec
 from plugrun.testing.isolation import IsolationSuite as Contract
 from plugrun_isolation_ns.cgroups import choose, hierarchies
-from plugrun_isolation_ns.plugin import plugrun_open_isolation, plugrun_options
+from plugrun_isolation_ns.plugin import plugrun_options
 
-PARENT = f"plugrun-contract-{os.getpid()}"
+from tests.contract.isolation_ns import PARENT, cgroup_folders, opened
+
+pytestmark = pytest.mark.cgroups
 
 
 @pytest.fixture
@@ -37,20 +38,11 @@ def disk(tmp_path: Path) -> Iterator[int]:
     subprocess.run(["losetup", "--detach", name], check=True)
 
 
-def cgroup_folders(path: str) -> list[str]:
-    folders = [hierarchy.mountpoint + path for hierarchy in hierarchies()]
-    return [folder for folder in folders if os.path.isdir(folder)]
-
-
 class TestNamespaces(Contract):
     @pytest.fixture
     def isolation(self, tmp_path):
-        yield plugrun_open_isolation(str(tmp_path / "state"), {"cgroup_parent": PARENT})
-        parents = cgroup_folders(f"/{PARENT}")
-        left = [entry.path for entry in chain(*map(os.scandir, parents)) if entry.is_dir()]
-        assert left == []
-        for folder in parents:
-            os.rmdir(folder)
+        with opened(str(tmp_path / "state")) as isolation:
+            yield isolation
 
     def test_state_is_all_beneath_its_folder(self, bundle: Bundle, tmp_path):
         bundle.shell("true")

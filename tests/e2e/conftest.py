@@ -147,8 +147,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     names = [profile_named(path) for path in PROFILES]
     if wanted not in names:
         raise pytest.UsageError(f"no profile {wanted} in config/profiles: {', '.join(names)}")
-    others = [item for item in items if profile_of(item, names[0]) != wanted]
-    items[:] = [item for item in items if profile_of(item, names[0]) == wanted]
+    ours = [item for item in items if str(item.path).startswith(f"{HERE}/")]
+    others = [item for item in ours if profile_of(item, names[0]) != wanted]
+    items[:] = [item for item in items if item not in others]
     config.hook.pytest_deselected(items=others)
 
 

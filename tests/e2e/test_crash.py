@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from tests.e2e.conftest import HOST_IMAGE, PATIENCE, Plugrun, cgroups_of
 
 LOOP = "echo up; while true; do sleep 0.05; done"
@@ -65,6 +67,7 @@ def test_a_killed_client_with_rm_still_cleans_up(plugrun, ended_by_test):
     assert plugrun.out("ps", "-aq") == ""
 
 
+@pytest.mark.cgroups
 def test_a_killed_monitor_leaves_its_container_running(plugrun):
     id, pid, monitor = detached(plugrun)
     os.kill(monitor, signal.SIGKILL)
@@ -79,6 +82,7 @@ def test_a_killed_monitor_leaves_its_container_running(plugrun):
     plugrun("rm", id)
 
 
+@pytest.mark.cgroups
 def test_monitor_and_container_killed_are_noticed(plugrun):
     id, pid, monitor = detached(plugrun, "--name", "both")
     os.kill(monitor, signal.SIGKILL)
@@ -91,6 +95,7 @@ def test_monitor_and_container_killed_are_noticed(plugrun):
     plugrun("rm", "both")
 
 
+@pytest.mark.cgroups
 def test_with_rm_the_next_command_removes_it(plugrun):
     id, pid, monitor = detached(plugrun, "--rm")
     os.kill(monitor, signal.SIGKILL)

@@ -143,6 +143,7 @@ def test_wait_for_one_that_is_removed_by_its_end(plugrun):
     assert plugrun.out("wait", id) == "11"
 
 
+@pytest.mark.cgroups
 def test_rm_frees_everything(plugrun):
     id = forever(plugrun, "--name", "gone")
     done = plugrun("rm", "gone", code=1)
@@ -196,6 +197,7 @@ def test_exec(plugrun):
     assert plugrun.out("exec", id, "ls", "/proc/self/fd").split() == ["0", "1", "2", "3"]
 
 
+@pytest.mark.cgroups
 def test_exec_is_in_the_cgroup(plugrun):
     id = forever(plugrun)
     inside = plugrun.out("exec", id, "cat", "/proc/self/cgroup")

@@ -32,6 +32,7 @@ def wait_for(condition) -> None:
         assert time.monotonic() < end
 
 
+@pytest.mark.cgroups
 def test_pause_and_unpause(plugrun, box):
     wait_for(lambda: ticks(plugrun))
     assert plugrun.out("pause", "box") == "box"
@@ -73,6 +74,7 @@ def test_stopping_a_paused_one_asks_it(plugrun, box):
 
 
 @pytest.mark.parametrize("command", [("kill", "box"), ("rm", "-f", "box")])
+@pytest.mark.cgroups
 def test_killing_a_paused_one(plugrun, box, command):
     plugrun("pause", "box")
     plugrun(*command)
@@ -101,6 +103,7 @@ def test_pause_killed_in_the_middle_leaves_what_can_be_healed(plugrun, box):
         wait_for(lambda before=before: ticks(plugrun) > before)
 
 
+@pytest.mark.cgroups
 def test_update_of_a_running_and_a_stopped_one(plugrun, box):
     assert plugrun.out("update", "--pids-limit", "50", "box") == "box"
     assert plugrun.inspect("box")["HostConfig"]["PidsLimit"] == 50
@@ -190,6 +193,7 @@ def test_stats_goes_on_until_it_is_interrupted(plugrun, box):
         assert process.wait(PATIENCE) == 130
 
 
+@pytest.mark.cgroups
 def test_stats_counts_the_cpu(plugrun):
     script = "while :; do :; done"
     plugrun("run", "-d", "--network", "none", "--name", "busy", HOST_IMAGE, "sh", "-c", script)

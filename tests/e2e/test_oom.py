@@ -8,6 +8,8 @@ import pytest
 
 from tests.e2e.conftest import HOST_IMAGE, Plugrun
 
+pytestmark = pytest.mark.cgroups
+
 LIMITED = ("run", "--name", "box", "--network", "none", "-m", "24m", "--memory-swap", "24m")
 HOG = "dd if=/dev/zero of=/dev/null bs=90M count=3"
 

@@ -104,6 +104,7 @@ def test_sysctl_ulimit_oom_score_shared_memory(plugrun):
     assert "size=1024k" in shm
 
 
+@pytest.mark.cgroups
 def test_devices(plugrun):
     listed = run(plugrun, "--device", "/dev/null:/dev/x", HOST_IMAGE, "ls", "-l", "/dev/x")
     assert listed.startswith("crw-rw-rw- 1 root root 1, 3")
@@ -140,6 +141,7 @@ def test_the_hosts_namespaces(plugrun, kind):
     assert namespace(run(plugrun, HOST_IMAGE, *listed)) != own
 
 
+@pytest.mark.cgroups
 def test_cgroup_namespace(plugrun):
     listed = ("ls", "-l", "/proc/self/ns/cgroup")
     own = os.readlink("/proc/self/ns/cgroup")
@@ -249,6 +251,7 @@ def test_host_gateway(plugrun):
     assert "127.0.0.1\tgw" in hosts.splitlines()
 
 
+@pytest.mark.cgroups
 def test_cpus_of_the_set(plugrun):
     script = "cat /proc/self/status"
     text = run(plugrun, "--cpuset-cpus", "0", HOST_IMAGE, "sh", "-c", script)
@@ -266,6 +269,7 @@ def block_device() -> str:
     pytest.skip("this machine has no block device")
 
 
+@pytest.mark.cgroups
 def test_rates_of_a_device(plugrun):
     device = block_device()
     number = os.stat(device).st_rdev
@@ -285,6 +289,7 @@ def parent_cgroup() -> Iterator[str]:
         os.rmdir(path)
 
 
+@pytest.mark.cgroups
 def test_cgroup_parent(plugrun, parent_cgroup):
     given = ("--cgroup-parent", parent_cgroup, "--cgroupns", "host", HOST_IMAGE)
     assert f"/{parent_cgroup}/" in run(plugrun, *given, "cat", "/proc/self/cgroup")

@@ -80,6 +80,7 @@ def test_hostname(plugrun):
     assert re.fullmatch("[0-9a-f]{12}", name)
 
 
+@pytest.mark.cgroups
 def test_every_namespace_is_its_own(plugrun):
     kinds = ("mnt", "pid", "ipc", "uts", "net", "cgroup")
     script = "; ".join(f"ls -l /proc/self/ns/{kind}" for kind in kinds)
@@ -147,6 +148,7 @@ def test_docker_s_fence(plugrun):
     assert done.returncode != 0
 
 
+@pytest.mark.cgroups
 def test_a_made_device_cannot_be_opened(plugrun):
     done = plugrun(*RUN, HOST_IMAGE, "sh", "-c", "mknod /d b 7 0 && cat /d", code=None)
     assert done.returncode != 0
@@ -233,6 +235,7 @@ def test_input_of_any_size_comes_back(plugrun):
     assert done.stdout == data
 
 
+@pytest.mark.cgroups
 def test_memory_limit_kills_and_says_so(plugrun):
     script = "x=x; while true; do x=$x$x; done"
     plugrun("run", "--name", "oom", "--memory", "16m", "--network", "none", HOST_IMAGE,
@@ -240,12 +243,14 @@ def test_memory_limit_kills_and_says_so(plugrun):
     assert plugrun.inspect("oom")["State"]["OOMKilled"] is True
 
 
+@pytest.mark.cgroups
 def test_pids_limit(plugrun):
     script = "for i in 1 2 3 4 5 6 7 8 9; do sleep 100 & done; echo all"
     done = plugrun(*RUN, "--pids-limit", "5", HOST_IMAGE, "sh", "-c", script, code=None)
     assert "all" not in done.stdout
 
 
+@pytest.mark.cgroups
 def test_cpus_limit_is_in_the_cgroup(plugrun):
     name = plugrun.out(
         "run", "-d", "--cpus", "0.5", "--network", "none", HOST_IMAGE, "sleep", "100"

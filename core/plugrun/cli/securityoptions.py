@@ -89,7 +89,9 @@ def _options(texts: tuple[str, ...]) -> dict[str, Any]:
         key, value = _split(text)
         shown = text
         if key == "no-new-privileges":
-            fields["no_new_privileges"] = _no_new_privileges(text, value)
+            fields["no_new_privileges"] = text == key or _boolean(text, value)
+        elif key == "writable-cgroups":
+            fields["writable_cgroups"] = _boolean(text, value)
         elif key == "seccomp":
             fields["seccomp"] = _seccomp(value)
             if fields["seccomp"] not in ("", "unconfined"):
@@ -114,9 +116,7 @@ def _split(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _no_new_privileges(text: str, value: str) -> bool:
-    if text == "no-new-privileges":
-        return True
+def _boolean(text: str, value: str) -> bool:
     try:
         return parse_bool(value)
     except InvalidArgument:
@@ -143,7 +143,7 @@ def _check_label(key: str, value: str, text: str) -> None:
 def _invalid(text: str) -> InvalidArgument:
     return InvalidArgument(
         f'invalid --security-opt 2: "{text}"',
-        hint="there are no-new-privileges, seccomp, systempaths, apparmor and label",
+        hint="there are no-new-privileges, seccomp, systempaths, writable-cgroups, apparmor, label",
     )
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FOLDER_OPTIONS = ("lowerdir", "upperdir", "workdir")
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _FDS = "/proc/self/fd"
+# The second before Linux 6.5, where overlayfs has no parser of its own (legacy_fs_context_ops).
+_NO_DESCRIPTORS = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
 def folder_option(name: str, paths: Sequence[str]) -> str:
@@ -112,7 +114,7 @@ def configure(context: FsContext, options: Sequence[str]) -> bool:
         try:
             context.descriptor("lowerdir+" if name == "lowerdir" else name, fd)
         except OSError as error:
-            if is_first and error.errno == errno.EINVAL:
+            if is_first and error.errno in _NO_DESCRIPTORS:
                 return False
             raise
         finally:

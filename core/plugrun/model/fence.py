@@ -73,7 +73,8 @@ class Security:
     """What a container is allowed beyond or short of Docker's defaults.
 
     ``seccomp`` is empty for the default profile, ``unconfined``, or a profile as JSON text.
-    ``options`` are the ``--security-opt`` as they were given, for ``inspect``.
+    ``writable_cgroups`` is None where the privileges decide. ``options`` are the
+    ``--security-opt`` as they were given, for ``inspect``.
     """
 
     privileged: bool = False
@@ -82,6 +83,7 @@ class Security:
     no_new_privileges: bool = False
     seccomp: str = ""
     unmasked: bool = False
+    writable_cgroups: bool | None = None
     options: tuple[str, ...] = ()
     devices: tuple[DeviceMapping, ...] = ()
     device_rules: tuple[str, ...] = ()

@@ -105,7 +105,9 @@ class Creation:
     def _run(self, hierarchies: Sequence[Hierarchy], version: str, parent: str, cache: str) -> None:
         linux = self._spec.get("linux") or {}
         path = linux.get("cgroupsPath") or f"/{parent}/{self._folder.id}"
-        self._cgroup = open_cgroup(version, hierarchies, os.path.normpath("/" + path.lstrip("/")))
+        path = os.path.normpath("/" + path.lstrip("/"))
+        resources = linux.get("resources") or {}
+        self._cgroup = open_cgroup(version, hierarchies, path, resources)
         lock = self._folder.make()
         try:
             self._cgroup.refuse_existing()

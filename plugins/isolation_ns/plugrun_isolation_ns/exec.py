@@ -25,6 +25,7 @@ class _Job:
     process: dict[str, Any]
     stdio: Stdio
     task: int
+    pid: int
     namespaces: int
     cgroup: Cgroup
     seccomp: bytes
@@ -91,6 +92,7 @@ def _run(
         spec,
         stdio,
         task,
+        facts["pid"],
         namespaces,
         cgroup,
         body,
@@ -140,7 +142,7 @@ def _stage1(job: _Job) -> None:
     command.set_oom_score(job.process.get("oomScoreAdj", 0))
     if not job.cgroup.before_clone:
         job.cgroup.join()
-    target = job.cgroup.descriptor()
+    target = job.cgroup.descriptor(beside=job.pid)
     # From here on the root is the image's.
     child.forbid_imports()
     # CLONE_INTO_CGROUP starts from a group outside of the container's cgroup namespace, and is

@@ -309,3 +309,6 @@ def _make_cwd(root: Root, cwd: str) -> None:
         os.close(root.folder(cwd))
     except (NotADirectoryError, IsolationError):
         return
+    except OSError as error:  # /proc/self/fd/N, where what it leads to is not the container's
+        reason = (error.strerror or "").lower()
+        raise IsolationError(f'chdir to cwd ("{cwd}") failed: {reason}') from None

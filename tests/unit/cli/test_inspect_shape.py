@@ -68,7 +68,8 @@ def document(status=None, **changes):
     return container_document(Engine(), made, status or Status("created"))
 
 
-def test_a_plain_container_has_every_key_in_dockers_order():
+def test_a_plain_container_has_every_key_in_dockers_order(monkeypatch):
+    monkeypatch.setattr("plugrun.engine.fence.spec.cgroups_are_unified", lambda: True)
     found = document()
     assert [key for key in found if key != "Plugrun"] == _TOP.split()
     paths = [found["HostConfig"].pop(name) for name in ("MaskedPaths", "ReadonlyPaths")]

@@ -131,6 +131,8 @@ def test_values_that_are_none(option, value, why):
         ("--security-opt foo=bar", InvalidArgument, 'invalid --security-opt 2: "foo=bar"'),
         ("--security-opt no-new-privileges=x", InvalidArgument,
          'invalid --security-opt 2: "no-new-privileges=x"'),
+        ("--security-opt writable-cgroups=x", InvalidArgument,
+         'invalid --security-opt 2: "writable-cgroups=x"'),
         ("--security-opt systempaths=foo", InvalidArgument,
          'invalid --security-opt 2: "systempaths=foo"'),
         ("--security-opt apparmor=foo", InvalidArgument,
@@ -262,6 +264,7 @@ def test_security_options(tmp_path):
     profile = 'seccomp={"defaultAction":"SCMP_ACT_ALLOW"}'
     assert found.options == ("no-new-privileges", profile, "label:disable")
     assert asked("--security-opt", "no-new-privileges=false").security.no_new_privileges is False
+    assert asked("--security-opt", "writable-cgroups=true").security.writable_cgroups is True
 
 
 def test_a_seccomp_profile_that_is_no_json(tmp_path):

@@ -82,8 +82,39 @@ def test_an_ordinary_user_has_none_in_effect():
 # -- namespaces, names, limits ------------------------------------------------------------
 
 
-def test_a_plain_container_has_dockers_namespaces():
-    assert kinds(spec_of()) == {"mount", "pid", "ipc", "uts", "cgroup", "network"}
+@pytest.fixture(params=["v1", "v2"])
+def cgroups(request, monkeypatch):
+    """A machine with this version of cgroups."""
+    name = "plugrun.engine.fence.spec.cgroups_are_unified"
+    monkeypatch.setattr(name, lambda: request.param == "v2")
+    return request.param
+
+
+def test_a_plain_container_has_dockers_namespaces(cgroups):
+    """https://docs.docker.com/reference/cli/docker/container/run, --cgroupns."""
+    always = {"mount", "pid", "ipc", "uts", "network"}
+    assert kinds(spec_of()) == always | ({"cgroup"} if cgroups == "v2" else set())
+
+
+@pytest.mark.parametrize("mode", ["host", "private"])
+def test_the_cgroup_namespace_that_was_asked_for(cgroups, mode):
+    found = kinds(spec_of(namespaces=Namespaces(cgroup=mode)))
+    assert ("cgroup" in found) == (mode == "private")
+
+
+@pytest.mark.parametrize(
+    ("given", "writable"),
+    [
+        ({}, False),
+        ({"privileged": True}, True),
+        ({"writable_cgroups": True}, True),
+        ({"privileged": True, "writable_cgroups": False}, False),
+    ],
+)
+def test_cgroups_are_writable_where_asked(given, writable):
+    mounts = spec_of(security=Security(**given))["mounts"]
+    (view,) = [mount for mount in mounts if mount["destination"] == "/sys/fs/cgroup"]
+    assert ("ro" not in view["options"]) == writable
 
 
 @pytest.mark.parametrize(
@@ -92,7 +123,6 @@ def test_a_plain_container_has_dockers_namespaces():
         (Namespaces(pid="host"), "pid"),
         (Namespaces(ipc="host"), "ipc"),
         (Namespaces(uts="host"), "uts"),
-        (Namespaces(cgroup="host"), "cgroup"),
     ],
 )
 def test_the_hosts_namespaces(spaces, gone):

@@ -61,8 +61,6 @@ def _namespaces(spec: RuntimeSpec, container: Container) -> None:
         for kind, mode in (("pid", spaces.pid), ("ipc", spaces.ipc), ("uts", spaces.uts))
         if mode == "host"
     }
-    if spaces.cgroup == "host":
-        shared.add("cgroup")
     kept = [item for item in spec["linux"]["namespaces"] if item["type"] not in shared]
     spec["linux"]["namespaces"] = kept
     if "uts" in shared:
@@ -159,10 +157,12 @@ def _paths(spec: RuntimeSpec, security: Security) -> None:
     if security.unmasked or security.privileged:
         spec["linux"]["maskedPaths"] = []
         spec["linux"]["readonlyPaths"] = []
-    if security.privileged:
-        for mount in spec["mounts"]:
-            if mount.get("type") in ("sysfs", "cgroup"):
-                mount["options"] = [option for option in mount["options"] if option != "ro"]
+    writable = {"sysfs", "cgroup"} if security.privileged else set()
+    if security.writable_cgroups is not None:
+        (writable.add if security.writable_cgroups else writable.discard)("cgroup")
+    for mount in spec["mounts"]:
+        if mount.get("type") in writable:
+            mount["options"] = [option for option in mount["options"] if option != "ro"]
 
 
 def _shared_memory(spec: RuntimeSpec, container: Container) -> None:

@@ -6,6 +6,8 @@ masked and read-only paths, /dev/shm of 64 MiB, umask 0022).
 
 from __future__ import annotations
 
+import os
+
 from plugrun.engine.fence.seccomp import default_seccomp
 from plugrun.model.container import DEFAULT_SHM_SIZE
 from plugrun.model.fence import Limits, Namespaces, Security
@@ -209,10 +211,22 @@ def _linux(container: Container) -> Linux:
 
 
 def _namespaces(container: Container) -> list[Namespace]:
-    kinds = ["mount", "pid", "ipc", "uts", "cgroup"]
+    kinds = ["mount", "pid", "ipc", "uts"]
+    if cgroup_mode(container) == "private":
+        kinds.append("cgroup")
     if container.network != "host":
         kinds.append("network")
     return [{"type": kind} for kind in kinds]
+
+
+def cgroup_mode(container: Container) -> str:
+    """Return ``private`` or ``host``: without a word Docker's default, which is v2's by machine."""
+    return container.namespaces.cgroup or ("private" if cgroups_are_unified() else "host")
+
+
+def cgroups_are_unified() -> bool:
+    """Whether this machine has cgroup v2 alone, where a hybrid tree has a tmpfs (cgroups(7))."""
+    return os.path.exists("/sys/fs/cgroup/cgroup.controllers")
 
 
 def device_rules() -> list[DeviceRule]:

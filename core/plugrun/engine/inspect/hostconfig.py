@@ -6,7 +6,7 @@ Keys, order and what is null, empty or left out are Docker's (API 1.41, measured
 from __future__ import annotations
 
 from plugrun.engine.fence.resources import whole_swap
-from plugrun.engine.fence.spec import MASKED_PATHS, READONLY_PATHS
+from plugrun.engine.fence.spec import MASKED_PATHS, READONLY_PATHS, cgroup_mode
 from plugrun.engine.inspect.mounts import asked_mounts, binds, tmpfs
 
 TYPE_CHECKING = False
@@ -35,7 +35,7 @@ def host_config(container: Container) -> dict[str, Any]:
         "VolumesFrom": list(container.volumes_from) or None,
         "CapAdd": list(security.cap_add) or None,
         "CapDrop": list(security.cap_drop) or None,
-        "CgroupnsMode": spaces.cgroup or "private",
+        "CgroupnsMode": cgroup_mode(container),
         "Dns": list(container.dns),
         "DnsOptions": list(container.dns_options),
         "DnsSearch": list(container.dns_search),

@@ -8,7 +8,8 @@ from plugrun_isolation_ns.cgroups.base import Cgroup, Hierarchy, hierarchies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 __all__ = ["Cgroup", "Hierarchy", "choose", "hierarchies", "open_cgroup"]
 
@@ -31,12 +32,23 @@ def choose(found: Sequence[Hierarchy], wanted: str) -> str:
     return wanted
 
 
-def open_cgroup(version: str, found: Sequence[Hierarchy], path: str) -> Cgroup:
-    """Return the group at ``path`` of every hierarchy of that version; nothing is made yet."""
+def open_cgroup(
+    version: str, found: Sequence[Hierarchy], path: str, resources: Mapping[str, Any]
+) -> Cgroup:
+    """Return the group at ``path`` of every hierarchy of that version; nothing is made yet.
+
+    In a hybrid tree a controller is in one hierarchy: where v1 has no hugetlb and ``resources``
+    limit huge pages, a group of v2 stands beside those of v1.
+    """
+    unified = next((h for h in found if h.unified), None)
     if version == "v1":
         from plugrun_isolation_ns.cgroups.v1 import CgroupV1
 
-        return CgroupV1([h for h in found if not h.unified], path)
+        plain = [h for h in found if not h.unified]
+        elsewhere = not any("hugetlb" in h.controllers for h in plain)
+        needed = elsewhere and resources.get("hugepageLimits")
+        return CgroupV1(plain, path, unified if needed else None)
     from plugrun_isolation_ns.cgroups.v2 import CgroupV2
 
-    return CgroupV2(next(h for h in found if h.unified), path)
+    assert unified is not None
+    return CgroupV2(unified, path)

@@ -108,8 +108,11 @@ class Cgroup:
         """Change limits: all that are named, or none."""
         raise NotImplementedError
 
-    def descriptor(self) -> int:
-        """Open the group for CLONE_INTO_CGROUP, or return -1 where processes join themselves."""
+    def descriptor(self, beside: int = 0) -> int:
+        """Open the group for CLONE_INTO_CGROUP, or return -1 where processes join themselves.
+
+        With ``beside``, a process of the container, it is a group that takes one more.
+        """
         return -1
 
     def join(self) -> None:

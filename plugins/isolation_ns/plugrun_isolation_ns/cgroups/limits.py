@@ -127,6 +127,14 @@ def has_swap() -> bool:
         return len(stream.read().splitlines()) > 1
 
 
+def is_beyond_kernel(path: str) -> bool:
+    """Whether a file is for the reservation of huge pages, which kernels before 5.7 do not count.
+
+    The runtime spec has their use alone limited then, which a file without the word is for.
+    """
+    return ".rsvd." in path and not os.path.exists(path)
+
+
 def word_for(value: int) -> str:
     """Return a number as v2 files write it, where none and -1 are ``max``."""
     return "max" if value < 0 else str(value)

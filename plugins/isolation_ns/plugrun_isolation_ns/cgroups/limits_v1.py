@@ -13,7 +13,10 @@ KNOWN = {
     "devices": frozenset[str](),
     "memory": frozenset(("limit", "reservation", "swap", "swappiness", "disableOOMKiller")),
     "cpu": frozenset(
-        ("shares", "quota", "period", "cpus", "mems", "realtimePeriod", "realtimeRuntime")
+        (
+            *("shares", "quota", "period", "burst", "idle", "cpus", "mems"),
+            *("realtimePeriod", "realtimeRuntime"),
+        )
     ),
     "pids": frozenset(("limit",)),
     "blockIO": BLOCK_IO,
@@ -30,6 +33,8 @@ _FILES = (
     ("cpu", "shares", "cpu", "cpu.shares"),
     ("cpu", "period", "cpu", "cpu.cfs_period_us"),
     ("cpu", "quota", "cpu", "cpu.cfs_quota_us"),
+    ("cpu", "burst", "cpu", "cpu.cfs_burst_us"),
+    ("cpu", "idle", "cpu", "cpu.idle"),
     ("cpu", "realtimePeriod", "cpu", "cpu.rt_period_us"),
     ("cpu", "realtimeRuntime", "cpu", "cpu.rt_runtime_us"),
     ("cpu", "cpus", "cpuset", "cpuset.cpus"),
@@ -51,8 +56,9 @@ def limits(resources: dict[str, Any]) -> Iterator[Limit]:
     if resources.get("blockIO"):
         yield from _devices(resources["blockIO"])
     for huge in resources.get("hugepageLimits") or ():
-        file = f"hugetlb.{huge['pageSize']}.limit_in_bytes"
-        yield Limit("hugetlb", file, str(huge["limit"]), "hugepageLimits")
+        for what in ("limit_in_bytes", "rsvd.limit_in_bytes"):
+            file = f"hugetlb.{huge['pageSize']}.{what}"
+            yield Limit("hugetlb", file, str(huge["limit"]), "hugepageLimits")
 
 
 def _memory(memory: dict[str, Any]) -> Iterator[Limit]:

@@ -15,7 +15,7 @@ KNOWN = {
     "devices": frozenset[str](),
     "unified": frozenset[str](),
     "memory": frozenset(("limit", "reservation", "swap")),
-    "cpu": frozenset(("shares", "quota", "period", "cpus", "mems")),
+    "cpu": frozenset(("shares", "quota", "period", "burst", "idle", "cpus", "mems")),
     "pids": frozenset(("limit",)),
     "blockIO": BLOCK_IO,
     "hugepageLimits": frozenset[str](),
@@ -34,8 +34,9 @@ def limits(resources: dict[str, Any], folder: str) -> Iterator[Limit]:
     if resources.get("blockIO"):
         yield from _block(resources["blockIO"], folder)
     for huge in resources.get("hugepageLimits") or ():
-        file = f"hugetlb.{huge['pageSize']}.max"
-        yield Limit("hugetlb", file, str(huge["limit"]), "hugepageLimits")
+        for what in ("max", "rsvd.max"):
+            file = f"hugetlb.{huge['pageSize']}.{what}"
+            yield Limit("hugetlb", file, str(huge["limit"]), "hugepageLimits")
     for file, value in (resources.get("unified") or {}).items():
         yield Limit(file.partition(".")[0], os.path.basename(file), value, f"unified {file}")
 
@@ -71,6 +72,9 @@ def _cpu(cpu: dict[str, Any], folder: str) -> Iterator[Limit]:
     if quota or period:
         value = _bandwidth(quota, period, folder)
         yield Limit("cpu", "cpu.max", value, "cpu.quota")
+    for name, file in (("burst", "cpu.max.burst"), ("idle", "cpu.idle")):
+        if cpu.get(name):
+            yield Limit("cpu", file, str(cpu[name]), f"cpu.{name}")
     for name in ("cpus", "mems"):
         if cpu.get(name):
             yield Limit("cpuset", f"cpuset.{name}", cpu[name], f"cpu.{name}")

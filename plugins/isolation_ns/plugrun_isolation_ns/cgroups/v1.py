@@ -18,29 +18,47 @@ if TYPE_CHECKING:
 
     from plugrun.api import Stats
 
+    from plugrun_isolation_ns.cgroups.v2 import CgroupV2
+
 _FREEZE_ROUNDS = 500
 
 
 class CgroupV1(Cgroup):
-    """The container's folders, one in each v1 hierarchy, at the same path."""
+    """The container's folders, one in each v1 hierarchy, at the same path.
+
+    ``beside`` is the v2 hierarchy of a hybrid tree, if the container needs a controller of it.
+    """
 
     version = "v1"
 
-    def __init__(self, hierarchies: Sequence[Hierarchy], path: str) -> None:
+    def __init__(
+        self, hierarchies: Sequence[Hierarchy], path: str, beside: Hierarchy | None = None
+    ) -> None:
         self._folder = {name: h.mountpoint + path for h in hierarchies for name in h.controllers}
-        super().__init__(tuple(dict.fromkeys(self._folder.values())))
+        self._beside: CgroupV2 | None = None
+        if beside:
+            from plugrun_isolation_ns.cgroups.v2 import CgroupV2
+
+            self._beside = CgroupV2(beside, path)
+        more = self._beside.paths if self._beside else ()
+        super().__init__((*dict.fromkeys(self._folder.values()), *more))
 
     @classmethod
     def of_facts(cls, facts: dict[str, Any]) -> CgroupV1:
         """Return the group that a task's state names."""
         group = cls((), "/")
         group._folder = dict(facts.get("folders") or {})
+        if facts.get("beside"):
+            from plugrun_isolation_ns.cgroups.v2 import CgroupV2
+
+            group._beside = CgroupV2.of_facts(facts["beside"])
         group.paths = tuple(facts.get("paths") or ())
         return group
 
     def facts(self) -> dict[str, Any]:
         """Return what the task's state must remember."""
-        return {**super().facts(), "folders": self._folder}
+        beside = self._beside.facts() if self._beside else None
+        return {**super().facts(), "folders": self._folder, "beside": beside}
 
     @property
     def oom_counter(self) -> str:
@@ -60,7 +78,10 @@ class CgroupV1(Cgroup):
         """Make the folders and write the limits into them."""
         limits.refuse_unknown(resources, limits_v1.KNOWN)
         cpuset = self._folder.get("cpuset")
-        for path in self.paths:
+        if self._beside:
+            self._beside.create({"hugepageLimits": resources["hugepageLimits"]}, self._made)
+            resources = {**resources, "hugepageLimits": ()}
+        for path in dict.fromkeys(self._folder.values()):
             base.make(path, self._made, _inherit_cpuset if path == cpuset else None)
         for limit in limits_v1.limits(resources):
             path = self._place(limit)
@@ -73,8 +94,13 @@ class CgroupV1(Cgroup):
         word, controller = limit.word, limit.controller
         folder = self._folder.get(controller)
         if folder is None:
-            raise unavailable(controller, word, f"cgroup controller {controller} is not mounted")
+            why = f"cgroup controller {controller} is not mounted"
+            if controller == "hugetlb":
+                why += ", or the container was made without a limit on huge pages"
+            raise unavailable(controller, word, why)
         path = os.path.join(folder, limit.file)
+        if limits.is_beyond_kernel(path):
+            return ""
         if limit.file == limits_v1.SWAP_FILE and not os.path.exists(path):
             # Without swap accounting and without swap, memory.limit already says it all.
             return path if limits.has_swap() else ""
@@ -86,8 +112,13 @@ class CgroupV1(Cgroup):
     def update(self, resources: dict[str, Any]) -> None:
         """Change limits: all that are named, or none."""
         limits.refuse_unknown(resources, limits_v1.KNOWN)
+        beside: list[tuple[str, Limit]] = []
+        if self._beside:
+            beside = self._beside.placed({"hugepageLimits": resources.get("hugepageLimits")})
+            resources = {**resources, "hugepageLimits": ()}
         placed = [(self._place(limit), limit) for limit in limits_v1.limits(resources)]
-        limits.apply_all(self._in_order([(path, limit) for path, limit in placed if path]))
+        ordered = self._in_order([(path, limit) for path, limit in placed if path])
+        limits.apply_all([*beside, *ordered])
 
     def _in_order(self, placed: list[tuple[str, Limit]]) -> list[tuple[str, Limit]]:
         """Memory may never be above memory and swap, so what grows beyond that goes second."""
@@ -117,8 +148,10 @@ class CgroupV1(Cgroup):
         """Move this process, which must have one thread, into every folder."""
         # cgroup.procs would wait for every CPU to pass (12 ms); a lone thread moving itself by
         # ``tasks`` does not: cgroup_procs_write_start() in kernel/cgroup/cgroup.c.
-        for path in self.paths:
+        for path in dict.fromkeys(self._folder.values()):
             limits.write(os.path.join(path, "tasks"), "0")
+        for path in self._beside.paths if self._beside else ():
+            limits.write(os.path.join(path, "cgroup.procs"), "0")
 
     def freeze(self) -> None:
         """Stop every process; a group that cannot be stopped whole is woken again."""

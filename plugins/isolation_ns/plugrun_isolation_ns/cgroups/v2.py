@@ -53,10 +53,10 @@ class CgroupV2(Cgroup):
         """cgroup.freeze says 0 or 1."""
         return os.path.join(self._path, "cgroup.freeze")
 
-    def create(self, resources: dict[str, Any]) -> None:
-        """Make the folder and write the limits into it."""
+    def create(self, resources: dict[str, Any], made: list[str] | None = None) -> None:
+        """Make the folder, of which ``made`` takes note, and write the limits into it."""
         limits.refuse_unknown(resources, limits_v2.KNOWN)
-        base.make(self._path, self._made)
+        base.make(self._path, self._made if made is None else made)
         self._enable_controllers(bool(resources.get("hugepageLimits")))
         for limit in limits_v2.limits(resources, self._path):
             path = self._place(limit)
@@ -91,6 +91,8 @@ class CgroupV2(Cgroup):
     def _place(self, limit: Limit) -> str:
         """Return the file a limit goes to, or nothing where it holds without being written."""
         path = os.path.join(self._path, limit.file)
+        if limits.is_beyond_kernel(path):
+            return ""
         if limit.file == limits_v2.SWAP_FILE and not os.path.exists(path):
             return path if limits.has_swap() else ""
         if self._why_not and not os.path.exists(path):
@@ -100,8 +102,12 @@ class CgroupV2(Cgroup):
     def update(self, resources: dict[str, Any]) -> None:
         """Change limits: all that are named, or none."""
         limits.refuse_unknown(resources, limits_v2.KNOWN)
+        limits.apply_all(self.placed(resources))
+
+    def placed(self, resources: dict[str, Any]) -> list[tuple[str, Limit]]:
+        """Return the limits with the files that they are to be written to."""
         found = [(self._place(one), one) for one in limits_v2.limits(resources, self._path)]
-        limits.apply_all([(path, limit) for path, limit in found if path])
+        return [(path, limit) for path, limit in found if path]
 
     def _fence_devices(self, rules: list[dict[str, Any]]) -> None:
         from plugrun_isolation_ns.cgroups.device_filter import attach
@@ -114,9 +120,25 @@ class CgroupV2(Cgroup):
                 hint="the kernel needs CONFIG_CGROUP_BPF, and this process CAP_BPF or SYS_ADMIN",
             ) from None
 
-    def descriptor(self) -> int:
-        """Open the folder for CLONE_INTO_CGROUP."""
-        return os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def descriptor(self, beside: int = 0) -> int:
+        """Open the folder for CLONE_INTO_CGROUP, or where ``beside`` has gone beneath it.
+
+        A container that divides what it has among groups of its own leaves none in the one above
+        them, and none may come there any more ("no internal process constraint").
+        """
+        path = self._path
+        if beside and limits.read(os.path.join(path, "cgroup.subtree_control")):
+            path = self._group_of(beside)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def _group_of(self, pid: int) -> str:
+        """Return the process's group as a folder, if it is the container's or beneath that."""
+        # The file has the path from the root of this process's cgroup namespace on.
+        parts = limits.read(f"/proc/{pid}/cgroup").partition("::")[2].split("/")
+        for cut in range(len(parts), 1, -1):
+            if self._path.endswith("/".join(parts[:cut])):
+                return os.path.join(self._path, *parts[cut:])
+        return self._path
 
     def join(self) -> None:
         """clone3 put the process here (CLONE_INTO_CGROUP): no wait for all CPUs as on a move."""
