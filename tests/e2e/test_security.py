@@ -303,7 +303,8 @@ def test_a_target_that_is_swapped_while_it_is_mounted(plugrun, swapper, tmp_path
 def test_a_null_device_that_is_swapped_while_paths_are_masked(plugrun, swapper):
     """CVE-2025-31133: behind a masked path is the null device, not what that was swapped for."""
     reference = swapper("null", "mknod null c 1 3", "/proc/sys/kernel/core_pattern")
-    script = "stat -c %F,%t:%T /proc/interrupts; cat /proc/interrupts | head -c 1; echo x >/proc/interrupts"
+    masked = "/proc/interrupts"
+    script = f"stat -c %F,%t:%T {masked}; cat {masked} | head -c 1; echo x >{masked}"
     codes = set()
     for _ in range(20):
         words = (*PLAIN, "-q", "-v", "shared:/dev", reference, "sh", "-c", script)
