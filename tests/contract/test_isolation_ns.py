@@ -51,19 +51,37 @@ class TestNamespaces(Contract):
     def test_options(self):
         assert {option.name for option in plugrun_options()} == {"cgroup_version", "cgroup_parent"}
 
-    def test_a_foreign_cgroup_is_left_alone(self, bundle: Bundle):
+    def test_a_foreign_cgroup_is_left_alone(self, bundle: Bundle, foreign: str):
         spec = default_spec(["true"])
         spec["linux"]["cgroupsPath"] = f"/{PARENT}/foreign"
+        os.mkdir(f"{foreign}/inner")
+        with pytest.raises(IsolationError, match="exists already"):
+            bundle.create(spec)
+        assert cgroup_folders(f"/{PARENT}/foreign/inner") == [f"{foreign}/inner"]
+        os.rmdir(f"{foreign}/inner")
+        assert bundle.isolation.tasks() == ()
+
+    def test_an_empty_cgroup_is_used_and_stays(self, bundle: Bundle, foreign: str):
+        """delete must not remove what create did not make: runtime.md, "Delete"."""
+        spec = default_spec(["cat", "/proc/self/cgroup"])
+        kinds = spec["linux"]["namespaces"]
+        spec["linux"]["namespaces"] = [kind for kind in kinds if kind["type"] != "cgroup"]
+        spec["linux"]["cgroupsPath"] = f"/{PARENT}/foreign"
+        if choose(hierarchies(), "auto") == "v2":
+            with pytest.raises(IsolationError, match="exists already"):
+                bundle.create(spec)
+            return
+        assert f":/{PARENT}/foreign\n" in bundle.run(spec)[1]
+        assert cgroup_folders(f"/{PARENT}/foreign") == [foreign]
+
+    @pytest.fixture
+    def foreign(self, isolation) -> Iterator[str]:
+        """A group of somebody else's in one hierarchy."""
         usable = [h for h in hierarchies() if "pids" in h.controllers] or hierarchies()
         folder = f"{usable[0].mountpoint}/{PARENT}/foreign"
         os.makedirs(folder)
-        try:
-            with pytest.raises(IsolationError, match="exists already"):
-                bundle.create(spec)
-            assert cgroup_folders(f"/{PARENT}/foreign") == [folder]
-        finally:
-            os.rmdir(folder)
-        assert bundle.isolation.tasks() == ()
+        yield folder
+        os.rmdir(folder)
 
     def test_a_parent_that_a_killed_creator_left_half_made(self, bundle: Bundle):
         """A v1 cpuset is born empty, and nothing could join what inherits from it."""

@@ -185,6 +185,30 @@ def test_a_start_hook_that_is_not_there_is_told(runtime):
     assert "startContainer hook /no/such: no such file or directory" in done.stderr
 
 
+@pytest.mark.parametrize("no_new_privileges", [False, True])
+def test_a_start_hook_has_the_fence_of_the_command(runtime, no_new_privileges):
+    """It is the image's, as the command is: the same filter, the same capabilities."""
+    shown = ["sh", "-c", "grep -E 'Cap|Seccomp:|NoNewPrivs' /proc/self/status >>/tmp/seen"]
+    spec = runtime.write(*shown, hooks={"startContainer": [{"path": "/bin/sh", "args": shown}]})
+    spec["hooks"]["startContainer"][0]["env"] = ["PATH=/bin"]
+    spec["process"]["noNewPrivileges"] = no_new_privileges
+    runtime.write(**spec)
+    runtime("run", "--bundle", runtime.bundle, "one")
+    seen = Path(f"{runtime.bundle}/rootfs/tmp/seen").read_text().splitlines()
+    assert seen[: len(seen) // 2] == seen[len(seen) // 2 :]
+    assert "Seccomp:\t2" in seen
+
+
+def test_options_of_a_file_system_say_nothing_to_a_bind_mount(runtime, tmp_path):
+    """mount(2): data is ignored; runtime-tools' validation gives bind mounts a size."""
+    mount = {"destination": "/here", "type": "bind", "source": str(tmp_path)}
+    spec = default_spec(["sh", "-c", "echo in >/here/file"])
+    spec["mounts"].append({**mount, "options": ["bind", "nosuid", "mode=755", "size=1k"]})
+    runtime.write("sh", "-c", "echo in >/here/file", mounts=spec["mounts"])
+    runtime("run", "--bundle", runtime.bundle, "one")
+    assert (tmp_path / "file").read_text() == "in\n"
+
+
 def test_start_hooks_beside_preserved_descriptors(runtime, tmp_path):
     script = ["sh", "-c", "echo /proc/self/fd/* >/tmp/hook"]
     hook = {"path": "/bin/sh", "args": script, "env": ["PATH=/bin", "A=b=c"]}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import HOST_IMAGE, Plugrun
+from tests.e2e.conftest import HOST_IMAGE, Plugrun, cgroups_of
 
 NONE = ("--network", "none")
 DEFAULT = 0xA80425FB
@@ -147,6 +147,8 @@ def test_cgroup_namespace(plugrun):
     own = os.readlink("/proc/self/ns/cgroup")
     assert namespace(run(plugrun, "--cgroupns", "host", HOST_IMAGE, *listed)) == own
     assert namespace(run(plugrun, "--cgroupns", "private", HOST_IMAGE, *listed)) != own
+    unified = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+    assert (namespace(run(plugrun, HOST_IMAGE, *listed)) != own) == unified
 
 
 def runs(pid: str) -> bool:
@@ -293,6 +295,28 @@ def parent_cgroup() -> Iterator[str]:
 def test_cgroup_parent(plugrun, parent_cgroup):
     given = ("--cgroup-parent", parent_cgroup, "--cgroupns", "host", HOST_IMAGE)
     assert f"/{parent_cgroup}/" in run(plugrun, *given, "cat", "/proc/self/cgroup")
+
+
+_DIVIDE = """
+cd /sys/fs/cgroup; test ! -d pids || cd pids
+mkdir inner && echo 0 >inner/cgroup.procs && echo made
+"""
+
+
+@pytest.mark.cgroups
+def test_writable_cgroups(plugrun):
+    given = ("--cgroupns", "private", HOST_IMAGE, "sh", "-c", _DIVIDE)
+    refused = plugrun("run", "--rm", *NONE, *given, code=None)
+    assert "Read-only file system" in refused.stderr
+    assert run(plugrun, "--security-opt", "writable-cgroups=true", *given) == "made"
+    assert run(plugrun, "--privileged", *given) == "made"
+    detached = ("run", "-d", *NONE, "--security-opt", "writable-cgroups=true", *given[:-1])
+    id = plugrun.out(*detached, f"{_DIVIDE}sleep 1000")
+    while plugrun.out("logs", id) != "made":
+        pass
+    assert "inner" in plugrun.out("exec", id, "cat", "/proc/1/cgroup")
+    plugrun("rm", "-f", id)
+    assert cgroups_of({id}) == []
 
 
 # -- create, refusals, exec, inspect ------------------------------------------------------

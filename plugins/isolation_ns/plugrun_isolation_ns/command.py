@@ -138,8 +138,12 @@ class Launch:
             raise CommandNotFound("no command specified")
         self.path = find_command(args[0], self._environment("PATH", _DEFAULT_PATH))
         # Here, because what is wrong with them can still be reported.
-        self._argv = _strings([self.path, *args])
-        self._env = _strings(self._spec.get("env") or [])
+        self.set_command(self.path, args, self._spec.get("env") or [])
+
+    def set_command(self, path: str, args: list[str], env: list[str]) -> None:
+        """Let it be this program that is executed."""
+        self._argv = _strings([path, *args])
+        self._env = _strings(env)
 
     def _environment(self, name: str, default: str) -> str:
         for item in self._spec.get("env") or []:

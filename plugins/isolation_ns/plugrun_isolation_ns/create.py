@@ -110,7 +110,7 @@ class Creation:
         self._cgroup = open_cgroup(version, hierarchies, path, resources)
         lock = self._folder.make()
         try:
-            self._cgroup.refuse_existing()
+            self._cgroup.look()
             self._write_state(0, 0)
             self._make(hierarchies, linux, cache)
         except OSError as error:

@@ -7,20 +7,22 @@ called them, with no descriptors but 0, 1 and 2, and exactly the environment the
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 
-from plugrun.api import IsolationError, dumps, libc
+from plugrun.api import IsolationError, dumps
 
-from plugrun_isolation_ns import arch, child
+from plugrun_isolation_ns import child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    Trampoline = tuple[int, int]  # its program, and where that wants its status descriptor
+    from plugrun_isolation_ns.command import Launch
+
+    # How the command will be executed, its trampoline, and where that wants its status descriptor.
+    Through = tuple[Launch, int, int]
 
 SPEC_VERSION = "1.2.0"
 
@@ -87,11 +89,12 @@ def run_hooks(
     spec: Mapping[str, Any],
     kinds: Sequence[str],
     state: Mapping[str, Any],
-    through: Trampoline | None = None,
+    through: Through | None = None,
 ) -> None:
     """Run hooks in their order; the first that fails raises IsolationError, and ends it.
 
-    Those that are an image's files are run ``through`` the trampoline, which see.
+    Those that are an image's files are run ``through`` all that the command goes through: the
+    trampoline, which see, and seccomp.
     """
     for kind, hook in hooks_of(spec, *kinds):
         _run(kind, hook, dumps(state).encode(), through)
@@ -108,9 +111,7 @@ def run_hooks_to_the_end(
             warn(error.message)
 
 
-def _run(
-    kind: str, hook: Mapping[str, Any], state: bytes, through: Trampoline | None = None
-) -> None:
+def _run(kind: str, hook: Mapping[str, Any], state: bytes, through: Through | None = None) -> None:
     path = hook["path"]
     given, printed = _memory(state), _memory(b"")
     try:
@@ -142,13 +143,10 @@ def _spawn(hook: Mapping[str, Any], given: int, printed: int) -> int:
     return os.posix_spawn(path, hook.get("args") or [path], environment, file_actions=actions)
 
 
-def _run_through(through: Trampoline, hook: Mapping[str, Any], given: int, printed: int) -> str:
+def _run_through(through: Through, hook: Mapping[str, Any], given: int, printed: int) -> str:
     """Run a hook as the command is run, and never from Python itself; return what went wrong."""
-    program, place = through
+    launch, program, place = through
     path = hook["path"]
-    argv = _strings([path, *(hook.get("args") or [path])])
-    environment = _strings(hook.get("env") or [])
-    call = ctypes.c_long(arch.number("execveat"))
     # Above all that is to be overwritten.
     status = child.above(_memory(b""), place + 1)
     try:
@@ -157,10 +155,8 @@ def _run_through(through: Trampoline, hook: Mapping[str, Any], given: int, print
             try:
                 for fd, target in ((given, 0), (printed, 1), (printed, 2), (status, place)):
                     os.dup2(fd, target)
-                libc.LIBC.syscall(
-                    call, ctypes.c_long(program), b"", argv, environment,
-                    ctypes.c_long(_AT_EMPTY_PATH),
-                )  # fmt: skip
+                launch.set_command(path, hook.get("args") or [path], hook.get("env") or [])
+                launch.execute(program)
             finally:
                 os._exit(126)
         failure = _wait(pid, hook.get("timeout"))
@@ -170,10 +166,6 @@ def _run_through(through: Trampoline, hook: Mapping[str, Any], given: int, print
     if refused:
         raise OSError(refused, os.strerror(refused))
     return failure
-
-
-def _strings(items: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
-    return (ctypes.c_char_p * (len(items) + 1))(*map(os.fsencode, items))
 
 
 def _memory(content: bytes) -> int:

@@ -139,7 +139,7 @@ class _Init:
         _wait_for_start(start)
         child.live_on()
         if self._state:
-            self._start_hooks(status, program)
+            self._start_hooks(status, launch, program)
         command.leave_only(status, program, preserved=self._preserved)
         self._execute(launch, program)
 
@@ -201,16 +201,16 @@ class _Init:
         self._state = hooks.state_document(job.id, "creating", pid, job.bundle, job.spec)
         hooks.run_hooks(job.spec, (hooks.CREATE_CONTAINER,), self._state)
 
-    def _start_hooks(self, status: int, program: int) -> None:
+    def _start_hooks(self, status: int, launch: command.Launch, program: int) -> None:
         """Run the image's own hooks; what fails is told where ``start`` waits for the command.
 
-        They are the image's files, as the command is, and so go by the same trampoline.
+        They are the image's files, as the command is, and so have its fence and its trampoline.
         """
         from plugrun_isolation_ns import hooks  # loaded before, by _create_hooks
 
         try:
             state = {**self._state, "status": "created"}
-            through = (program, command.status_fd(self._preserved))
+            through = (launch, program, command.status_fd(self._preserved))
             hooks.run_hooks(self._spec, (hooks.START_CONTAINER,), state, through)
         except IsolationError as error:
             os.write(status, bytes(4) + error.message.encode())

@@ -160,9 +160,9 @@ def bind(
 ) -> None:
     """Bind a path of the host, or a mount already cloned, onto a descriptor."""
     plain = tuple(option for option in options if option != "rro")
-    set_flags, clear_flags, propagation, rest = mounting.parse_options(plain)
-    if rest:
-        raise IsolationError(f"mount {subject}: a bind mount has no option {rest}")
+    # Options of a file system's own say nothing to one that is mounted already: mount(2) has no
+    # regard for its data where MS_BIND is set.
+    set_flags, clear_flags, propagation, _ = mounting.parse_options(plain)
     tree = source if isinstance(source, int) else clone(source, subject, options, deep=deep)
     kept = ~(mounting.MS_BIND | mounting.MS_REC)
     mountfd.set_attributes(tree, set_flags & kept, clear_flags)

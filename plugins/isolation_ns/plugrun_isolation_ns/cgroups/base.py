@@ -61,7 +61,8 @@ def _controllers(options: Iterable[str]) -> tuple[str, ...]:
 class Cgroup:
     """The control group of one container: made, joined, limited, killed, removed.
 
-    ``paths`` are the folders it consists of. Only folders made by ``create`` are ever removed.
+    ``paths`` are the folders it consists of, ``found`` those of them that were there before with
+    nothing in them: they are used, and stay when the container goes.
     """
 
     version = ""
@@ -70,6 +71,7 @@ class Cgroup:
 
     def __init__(self, paths: Sequence[str]) -> None:
         self.paths = tuple(paths)
+        self.found: tuple[str, ...] = ()
         self._made: list[str] = []
 
     def facts(self) -> dict[str, Any]:
@@ -77,6 +79,7 @@ class Cgroup:
         return {
             "version": self.version,
             "paths": list(self.paths),
+            "found": list(self.found),
             "oom_counter": self.oom_counter,
             "freezer": self.freezer,
         }
@@ -91,14 +94,11 @@ class Cgroup:
         """Return the file that says THAWED or 0 unless the group is frozen, or nothing."""
         return ""
 
-    def refuse_existing(self) -> None:
-        """Raise IsolationError if any of the folders is there already: it is another's."""
+    def look(self) -> None:
+        """Note which folders are there already; IsolationError if they are another's."""
         for path in self.paths:
             if os.path.isdir(path):
-                raise IsolationError(
-                    f"cgroup {path} exists already",
-                    hint="another container or service owns it; give this one another cgroupsPath",
-                )
+                raise in_use(path)
 
     def create(self, resources: dict[str, Any]) -> None:
         """Make the group and set its limits; BackendUnavailable names one that cannot be set."""
@@ -130,7 +130,10 @@ class Cgroup:
 
     def _remove(self, paths: Sequence[str]) -> None:
         for path in paths:
-            if not _rmdir(path):
+            if path in self.found:
+                self.kill()
+                _remove_tree(path, keep=True)
+            elif not _rmdir(path):
                 self.kill()
                 _remove_tree(path)
 
@@ -229,20 +232,28 @@ def _rmdir(path: str) -> bool:
     return True
 
 
-def _remove_tree(path: str) -> None:
-    """Remove a group and those that the container made beneath it.
+def _remove_tree(path: str, *, keep: bool = False) -> None:
+    """Remove a group, or keep it, and those that the container made beneath it.
 
     A group may be busy for a moment after its last process has ended: the kernel takes the
     process out after it has told the waiters, and v1 has no file that tells when.
     """
     folders = [folder for folder, _, _ in os.walk(path, topdown=False)]
-    for folder in folders:
+    for folder in folders[: len(folders) - keep]:
         for attempt in range(_ROUNDS):
             if _rmdir(folder):
                 break
             time.sleep(0.0005 * min(attempt + 1, 20))
         else:
             raise IsolationError(f"cgroup {folder} stays busy and cannot be removed")
+
+
+def in_use(path: str) -> IsolationError:
+    """Return the refusal of a group that is there already."""
+    return IsolationError(
+        f"cgroup {path} exists already",
+        hint="another container or service owns it; give this one another cgroupsPath",
+    )
 
 
 def make(path: str, made: list[str], prepare: Callable[[str], None] | None = None) -> None:

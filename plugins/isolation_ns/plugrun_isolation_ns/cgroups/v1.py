@@ -53,6 +53,7 @@ class CgroupV1(Cgroup):
 
             group._beside = CgroupV2.of_facts(facts["beside"])
         group.paths = tuple(facts.get("paths") or ())
+        group.found = tuple(facts.get("found") or ())
         return group
 
     def facts(self) -> dict[str, Any]:
@@ -74,6 +75,19 @@ class CgroupV1(Cgroup):
         folder = self._folder.get(controller)
         return os.path.join(folder, name) if folder else ""
 
+    def look(self) -> None:
+        """Use empty folders; on v2 a device filter would stay behind in what is not removed."""
+        own = frozenset(self._folder.values())
+        self.found = tuple(path for path in self.paths if path in own and os.path.isdir(path))
+        for path in self.paths:
+            if path not in own and os.path.isdir(path):
+                raise base.in_use(path)
+        for path in self.found:
+            if base.read_pids(path) or next(os.walk(path))[1]:
+                raise base.in_use(path)
+        if os.path.dirname(self.freezer) in self.found and limits.read(self.freezer) != "THAWED":
+            raise base.in_use(os.path.dirname(self.freezer))
+
     def create(self, resources: dict[str, Any]) -> None:
         """Make the folders and write the limits into them."""
         limits.refuse_unknown(resources, limits_v1.KNOWN)
@@ -82,7 +96,10 @@ class CgroupV1(Cgroup):
             self._beside.create({"hugepageLimits": resources["hugepageLimits"]}, self._made)
             resources = {**resources, "hugepageLimits": ()}
         for path in dict.fromkeys(self._folder.values()):
-            base.make(path, self._made, _inherit_cpuset if path == cpuset else None)
+            if path not in self.found:
+                base.make(path, self._made, _inherit_cpuset if path == cpuset else None)
+            elif path == cpuset:
+                _inherit_cpuset(path)
         for limit in limits_v1.limits(resources):
             path = self._place(limit)
             if path:
