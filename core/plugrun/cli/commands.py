@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from plugrun.cli.options import CREATE, EXEC, RUN, START, Command
 from plugrun.cli.tables import (
+    builds,
     containers,
     files,
     images,
@@ -15,6 +16,8 @@ from plugrun.cli.tables import (
 )
 
 GROUPS = {
+    "builder": "Build images, and see to what builds keep",
+    "buildx": "The same, under its name in Docker's plugin",
     "config": "See the configuration",
     "container": "Work with containers",
     "image": "Work with images",
@@ -30,6 +33,7 @@ COMMANDS = (
     EXEC,
     CREATE,
     START,
+    *builds.TABLES,
     *containers.TABLES,
     *images.TABLES,
     *volumes.TABLES,

@@ -76,6 +76,13 @@ def create(
 def assemble(engine: Engine, request: RunRequest, image: Image) -> Container:
     """Decide everything about a container; nothing is written."""
     config = parse_image_config(engine.content.read(image.id))
+    return assemble_from(engine, request, image.id, config)
+
+
+def assemble_from(
+    engine: Engine, request: RunRequest, image: str, config: ImageConfig
+) -> Container:
+    """The same of the image whose ID and config are given; of one in the making it has no ID."""
     id = os.urandom(32).hex()
     entrypoint, cmd = command(request, config)
     stop_signal = request.stop_signal or config.stop_signal or "SIGTERM"
@@ -88,7 +95,7 @@ def assemble(engine: Engine, request: RunRequest, image: Image) -> Container:
         id=id,
         name=request.name or random_name(),
         created_ns=time.time_ns(),
-        image=image.id,
+        image=image,
         image_name=request.image,
         entrypoint=entrypoint,
         cmd=cmd,

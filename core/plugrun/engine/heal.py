@@ -72,6 +72,10 @@ def heal(engine: Engine) -> None:
         from plugrun.engine.volumes.folders import sweep
 
         sweep(engine)
+    if _listed(f"{engine.root}/build/active"):
+        from plugrun.engine.build.marks import sweep as sweep_builds
+
+        sweep_builds(engine)
     for id in _listed(f"{engine.run_root}/containers"):
         task = read_task_file(engine.task_folder(id))
         if task is None:
@@ -128,7 +132,7 @@ def _remove_empty(folder: str) -> None:
 def _heal_one(engine: Engine, id: str, task: TaskFile) -> None:
     container = engine.metadata.container(id)
     if container is None:
-        _discard_nameless(engine, id)
+        discard_nameless(engine, id)
     elif task.pid:
         wait_ended(task, None)
         wait_attended(engine, container, task)
@@ -141,7 +145,7 @@ def _heal_one(engine: Engine, id: str, task: TaskFile) -> None:
         forget_task(engine, id)
 
 
-def _discard_nameless(engine: Engine, id: str) -> None:
+def discard_nameless(engine: Engine, id: str) -> None:
     """Free what bears the ID of a container whose record is gone, or was never written."""
     for name in _listed(f"{engine.run_root}/isolation"):
         try:

@@ -27,6 +27,15 @@ def rfc3339_ns(text: str) -> int:
     return seconds * _NS + int(fraction[:9].ljust(9, "0"))
 
 
+def rfc3339(ns: int) -> str:
+    """Return a time in nanoseconds since the epoch as Go writes it: no zeros at the end."""
+    import time
+
+    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ns // _NS))
+    fraction = f"{ns % _NS:09}".rstrip("0")
+    return f"{text}.{fraction}Z" if fraction else f"{text}Z"
+
+
 def _days(year: int, month: int, date: int) -> int:
     """Return the days from the epoch to a date, by the Gregorian calendar."""
     past = year - 1

@@ -7,7 +7,7 @@ import os
 from plugrun.engine.check.findings import found
 from plugrun.engine.containers import status
 from plugrun.engine.heal import stored_names
-from plugrun.engine.images.collect import free_layer
+from plugrun.engine.images.collect import free_layer, kept_layers
 from plugrun.engine.images.layersizes import layer_size
 from plugrun.engine.images.restoring import restore
 from plugrun.errors import (
@@ -61,6 +61,7 @@ class _Checked:
         self._storage = storage
         self._faulty: set[str] = set()
         self._chains = {c for image in engine.metadata.images() for c in image.chain}
+        self._kept = kept_layers(engine)
         self._own = {
             one.id: one for one in engine.metadata.each_container() if one.storage.name == name
         }
@@ -182,10 +183,10 @@ class _Checked:
             return []  # told as a fault
 
     def _is_wanted(self, snapshot: Snapshot) -> bool:
-        return snapshot.key in (self._chains if snapshot.kind == COMMITTED else self._own)
+        return snapshot.key in (self._kept if snapshot.kind == COMMITTED else self._own)
 
     def _free(self, key: str, kind: str) -> None:
-        if kind == COMMITTED and key not in self._chains:
+        if kind == COMMITTED and key not in self._kept:
             free_layer(self._engine, key)
         else:
             self._storage.remove(key)

@@ -85,6 +85,11 @@ def snapshot_tree(engine: Engine, storage: Storage, chain: str) -> OpenTree:
     return _ImageTree(engine, storage, chain)
 
 
+def active_tree(engine: Engine, storage: Storage, key: str) -> OpenTree:
+    """Return the tree of an active snapshot, to be written by the one who made it."""
+    return _ActiveTree(engine, storage, key)
+
+
 class OpenTree:
     """A tree for the length of a ``with``, which gives a descriptor of its root folder."""
 
@@ -251,6 +256,20 @@ class _ImageTree(OpenTree):
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+class _ActiveTree(OpenTree):
+    def __init__(self, engine: Engine, storage: Storage, key: str) -> None:
+        super().__init__()
+        self._engine = engine
+        self._storage = storage
+        self._key = key
+
+    def _open(self) -> None:
+        self._mount(self._engine, self._storage.mounts(self._key), ())
+
+    def _let_go(self) -> None:
+        """The snapshot stays its maker's."""
 
 
 def _mount_inside(root: int, one: SpecMount) -> None:

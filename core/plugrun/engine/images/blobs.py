@@ -6,6 +6,8 @@ second blob is never fetched. What counts is then the blob that is here.
 
 from __future__ import annotations
 
+from plugrun.store.buildcache import held
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
@@ -37,11 +39,11 @@ def layer_blob(engine: Engine, image: Image, number: int) -> str:
 
 
 def referenced_blobs(engine: Engine) -> set[str]:
-    """Return the digest of every blob that an image or a name of one stands on."""
+    """Return the digest of every blob that an image, a name of one or the build cache stands on."""
     kept = {name.digest for name in engine.metadata.image_names()}
     for image in engine.metadata.images():
         kept |= {image.id, image.manifest, *image.layers}
-    return kept
+    return kept.union(held(engine.root).blobs)
 
 
 def _blob_of_chain(engine: Engine, images: list[Image], name: str) -> str:

@@ -8,6 +8,7 @@ from plugrun.engine.images.blobs import referenced_blobs
 from plugrun.engine.images.layersizes import forget_layer_size, layer_size, sized_layers
 from plugrun.errors import Conflict, NoSuchSnapshot
 from plugrun.interfaces.storage import COMMITTED
+from plugrun.store.buildcache import held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +22,7 @@ def collect(engine: Engine, gone: Image) -> tuple[str, ...]:
     if lock is None:
         return ()
     with lock:
-        images = engine.metadata.images()
-        kept = {chain for image in images for chain in image.chain}
+        kept = kept_layers(engine)
         freed = [chain for chain in reversed(gone.chain) if chain not in kept]
         for chain in freed:
             free_layer(engine, chain)
@@ -36,8 +36,7 @@ def collect_orphans(engine: Engine) -> int:
     if lock is None:
         return 0
     with lock:
-        images = engine.metadata.images()
-        kept = {chain for image in images for chain in image.chain}
+        kept = kept_layers(engine)
         orphans = [
             snapshot.key
             for storage in stored_backends(engine)
@@ -54,6 +53,12 @@ def collect_orphans(engine: Engine) -> int:
             forget_layer_size(engine, chain)
         _free_blobs(engine)
     return size
+
+
+def kept_layers(engine: Engine) -> set[str]:
+    """Return the ChainIDs that an image has, or that a step of a build may be found by."""
+    kept = {chain for image in engine.metadata.images() for chain in image.chain}
+    return kept.union(held(engine.root).chains)
 
 
 def free_layer(engine: Engine, chain: str) -> None:

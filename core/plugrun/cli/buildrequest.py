@@ -1,0 +1,105 @@
+"""The words of ``build`` as a request."""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.cli.rarevalues import parse_host, parse_ulimit
+from plugrun.cli.requests import platform
+from plugrun.cli.values import check_memory
+from plugrun.engine.build.request import BuildRequest
+from plugrun.errors import InvalidArgument, PlugrunError, UsageError
+from plugrun.model.container import DEFAULT_SHM_SIZE
+from plugrun.model.fence import Limits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypeVar
+
+    from plugrun.cli.options import Parsed
+
+    T = TypeVar("T")
+
+_EPOCH = "SOURCE_DATE_EPOCH"
+
+
+def build_request(parsed: Parsed) -> BuildRequest:
+    """Return what ``build`` asks; raise UsageError or InvalidArgument in Docker's words."""
+    v = parsed.values
+    arguments = _arguments(v["build_arg"])
+    return BuildRequest(
+        context=parsed.args[0],
+        file=v["file"],
+        tags=v["tag"],
+        build_args=arguments,
+        target=v["target"],
+        labels=tuple(_pair(text) for text in v["label"]),
+        no_cache=v["no_cache"],
+        no_cache_stages=tuple(name.lower() for name in v["no_cache_filter"]),
+        pull=v["pull"],
+        platform=platform(v["platform"]),
+        network=_network(v["network"]),
+        extra_hosts=tuple(_converted("add-host", text, parse_host) for text in v["add_host"]),
+        shm_size=v["shm_size"] or DEFAULT_SHM_SIZE,
+        limits=_limits(v),
+        cgroup_parent=v["cgroup_parent"],
+        keep_failed=v["keep_failed"],
+        epoch=_epoch(dict(arguments)),
+    )
+
+
+def _arguments(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return build arguments; a name alone takes the caller's value, if there is one."""
+    found = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name:
+            raise UsageError(f'invalid argument "{text}" for "--build-arg" flag: it has no name')
+        if equals or name in os.environ:
+            found.append((name, value if equals else os.environ[name]))
+    return tuple(found)
+
+
+def _epoch(arguments: Mapping[str, str]) -> int:
+    """Return SOURCE_DATE_EPOCH in seconds, of a build argument or this process's environment."""
+    text = arguments.get(_EPOCH, os.environ.get(_EPOCH, ""))
+    if not text:
+        return -1
+    if not (text.isascii() and text.isdigit()) or len(text) > 11:
+        raise InvalidArgument(f"{_EPOCH} is {text[:100]!r}, not a number of seconds")
+    return int(text)
+
+
+def _network(name: str) -> str:
+    if name not in ("", "default", "none", "host"):
+        raise InvalidArgument(
+            f"network {name} not found", hint="a build's network is default, none or host"
+        )
+    return name or "default"
+
+
+def _limits(v: Mapping[str, Any]) -> Limits:
+    return Limits(
+        memory=check_memory(v["memory"]),
+        cpu_shares=v["cpu_shares"],
+        cpu_period=v["cpu_period"],
+        cpu_quota=v["cpu_quota"],
+        cpuset_cpus=v["cpuset_cpus"],
+        cpuset_mems=v["cpuset_mems"],
+        ulimits=tuple(_converted("ulimit", text, parse_ulimit) for text in v["ulimit"]),
+    )
+
+
+def _converted(name: str, text: str, convert: Callable[[str], T]) -> T:
+    try:
+        return convert(text)
+    except PlugrunError as error:
+        raise UsageError(
+            f'invalid argument "{text}" for "--{name}" flag: {error.message}', hint=error.hint
+        ) from None
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    return key, value

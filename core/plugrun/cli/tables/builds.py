@@ -1,0 +1,49 @@
+"""Commands about building images."""
+
+from __future__ import annotations
+
+from plugrun.cli.options import BYTES, FLAG, INT, LABEL, LIST, STRING, Command, Option
+from plugrun.cli.tables.shared import COMMON, PROGRESS
+
+_STEPS = (
+    Option("add-host", LIST, "Add a line to /etc/hosts of RUN: NAME:ADDRESS"),
+    Option("cgroup-parent", STRING, "Cgroup to make those of RUN in", default=""),
+    Option("cpu-period", INT, "Length of a CPU quota's period in microseconds", default=0),
+    Option("cpu-quota", INT, "CPU time in each period in microseconds", default=0),
+    Option("cpu-shares", INT, "Share of CPU time, relative to others", "c", 0),
+    Option("cpuset-cpus", STRING, "CPUs to run on (0-3, 0,1)", default=""),
+    Option("cpuset-mems", STRING, "Memory nodes to use (0-3, 0,1)", default=""),
+    Option("memory", BYTES, "Limit memory of each RUN", "m", 0),
+    Option("network", STRING, "Network of RUN: default, none or host", default="default"),
+    Option("shm-size", BYTES, "Size of /dev/shm in RUN", default=0),
+    Option("ulimit", LIST, "Set a limit of setrlimit(2): NAME=SOFT[:HARD]", metavar="ulimit"),
+)
+
+BUILD = Command(
+    "build",
+    "[OPTIONS] PATH | URL | -",
+    "Build an image from a Dockerfile",
+    (
+        *_STEPS,
+        Option("build-arg", LIST, "Set a variable that the Dockerfile declares with ARG"),
+        Option("file", STRING, "The Dockerfile (default: PATH/Dockerfile)", "f", ""),
+        Option("iidfile", STRING, "Write the image's ID to this file", default=""),
+        Option("keep-failed", FLAG, "Keep the files of a RUN that fails, as an image to look into"),
+        Option("label", LABEL, "Attach a label to the image"),
+        Option("no-cache", FLAG, "Do every step again"),
+        Option("no-cache-filter", LIST, "Do every step of these stages again"),
+        Option("platform", STRING, "Build for this platform", default=""),
+        PROGRESS,
+        Option("pull", FLAG, "Ask the registry for newer base images"),
+        Option("quiet", FLAG, "Print the image's ID only", "q"),
+        Option("tag", LIST, "Name the image: NAME[:TAG]", "t"),
+        Option("target", STRING, "Build up to this stage", default=""),
+    ),
+    least=1,
+    most=1,
+    verb="build",
+    section=COMMON,
+    also=("image build", "builder build", "buildx build"),
+)
+
+TABLES = (BUILD,)

@@ -1,0 +1,63 @@
+"""``plugrun build``."""
+
+from __future__ import annotations
+
+import sys
+
+from plugrun.cli import output
+from plugrun.cli.buildprogress import build_view
+from plugrun.cli.buildrequest import build_request
+from plugrun.cli.failure import SaidError
+from plugrun.cli.options import Parsed
+from plugrun.cli.progress import check_kind
+from plugrun.cli.pulling import run_observer
+from plugrun.engine.build.build import BuildFailed, build
+from plugrun.engine.build.progress import BuildObserver
+from plugrun.engine.heal import heal_storage, open_healed
+from plugrun.engine.images.arrival import PullObserver
+from plugrun.engine.request import GlobalOptions, RunRequest
+from plugrun.errors import DockerfileError
+
+
+def main(options: GlobalOptions, parsed: Parsed) -> int:
+    """Build an image, show how, and name it."""
+    v = parsed.values
+    request = build_request(parsed)
+    kind = check_kind(v["progress"])
+    quiet = v["quiet"]
+    view = BuildObserver() if quiet else build_view(sys.stderr, kind)
+    engine = open_healed(options, makes=True)
+    heal_storage(engine)
+    try:
+        built = build(engine, request, view, lambda: _pulls(quiet))
+    except DockerfileError as error:
+        raise _located(error) from error
+    except BuildFailed as failed:
+        raise _failed(failed) from failed
+    if v["iidfile"]:
+        with open(v["iidfile"], "w", encoding="utf-8") as file:
+            file.write(built.image)
+    if quiet:
+        output.line(built.image)
+    return 0
+
+
+def _pulls(quiet: bool) -> PullObserver:
+    return run_observer(RunRequest("", quiet=quiet))
+
+
+def _located(error: DockerfileError) -> SaidError:
+    """Show the lines in question above the message, as BuildKit does."""
+    excerpt = f"{error.excerpt}\n" if error.excerpt else ""
+    return SaidError(f"{excerpt}Error: {error.message}", hint=error.hint)
+
+
+def _failed(failed: BuildFailed) -> SaidError:
+    error = failed.error
+    hint = error.hint or "--keep-failed keeps its files as an image to look into"
+    if failed.kept:
+        hint = f"look into it: plugrun run --rm -it {failed.kept.removeprefix('sha256:')[:12]} sh"
+    if isinstance(error, DockerfileError):
+        located = _located(error)
+        return SaidError(located.message, hint=hint)
+    return SaidError(f"Error: {error.message}", hint=hint)

@@ -1,0 +1,59 @@
+"""What all stages of one build work with."""
+
+from __future__ import annotations
+
+from plugrun.engine.build.unpacked import have_unpacked
+from plugrun.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plugrun.dockerfile.patterns import Matcher
+    from plugrun.dockerfile.planning import Plan
+    from plugrun.engine.build.request import BuildRequest
+    from plugrun.engine.build.sources import Tree
+    from plugrun.engine.build.state import StageState
+    from plugrun.engine.engine import Engine
+
+
+class Site:
+    """The engine, the request, the plan, and what is known so far.
+
+    ``states`` are what finished stages came to, by index; ``images`` those that files are taken
+    from, by reference. ``context`` is None where there is none but the Dockerfile.
+    """
+
+    def __init__(
+        self, engine: Engine, request: BuildRequest, plan: Plan, context: Tree | None
+    ) -> None:
+        self.engine = engine
+        self.request = request
+        self.plan = plan
+        self._context = context
+        self.states: dict[int, StageState] = {}
+        self.images: dict[str, StageState] = {}
+
+    def context_tree(self) -> Tree:
+        """Return the build's context; raise InvalidArgument if it has none."""
+        if self._context is None:
+            raise InvalidArgument(
+                "there is no build context: a Dockerfile alone was given",
+                hint="name a folder: plugrun build -f - FOLDER",
+            )
+        return self._context
+
+    def state_of(self, origin: str) -> StageState:
+        """Return what COPY's ``--from`` takes from."""
+        found = self.plan.origin(origin)
+        return self.images[found] if isinstance(found, str) else self.states[found]
+
+    def matcher(self, patterns: Sequence[str]) -> Matcher:
+        """Return what ``--exclude`` keeps out."""
+        from plugrun.dockerfile.patterns import Matcher
+
+        return Matcher(tuple(patterns))
+
+    def have_unpacked(self, state: StageState) -> None:
+        """Have a state's layers in the storage in force."""
+        have_unpacked(self.engine, state)

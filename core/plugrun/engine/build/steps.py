@@ -1,0 +1,142 @@
+"""The steps that change files: what each depends on, and how it is done."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from plugrun.dockerfile.commandline import run_command
+from plugrun.dockerfile.instructions import Run, Workdir
+from plugrun.engine.build.container import Command, run_in_container
+from plugrun.engine.build.copying import make_folders
+from plugrun.engine.build.keys import step_key
+from plugrun.engine.build.stubs import ALWAYS, missing_places, remove_stubs
+from plugrun.errors import PlugrunError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from plugrun.engine.build.site import Site
+    from plugrun.engine.build.stage import Pending
+    from plugrun.engine.build.state import Outcome, StageState
+    from plugrun.engine.build.steptree import StepTree
+
+    class Doing(Protocol):
+        """One step: ``keys`` are those of its cache entries, the quickest to find first."""
+
+        kind: str
+
+        def keys(self) -> tuple[str, ...]:
+            """Return the keys that need nothing but what is at hand."""
+
+        def late_keys(self) -> tuple[str, ...]:
+            """Return those for which trees of stages are read."""
+
+        def do(self, tree: StepTree) -> None:
+            """Change the tree."""
+
+
+class CommandFailed(PlugrunError):
+    """A RUN ended with another code than 0; ``kept`` are its files, if they were to be kept."""
+
+    kept: Outcome | None = None
+
+
+def step_of(site: Site, state: StageState, pending: Pending) -> Doing:
+    """Return the step that an instruction is."""
+    if isinstance(pending.instruction, Run):
+        return RunStep(site, state, pending)
+    if isinstance(pending.instruction, Workdir):
+        return WorkdirStep(site, state, pending)
+    from plugrun.engine.build.copysteps import CopyStep
+
+    return CopyStep(site, state, pending)
+
+
+class WorkdirStep:
+    """``WORKDIR``: a folder that is made if it is missing, root's as with Docker."""
+
+    kind = "workdir"
+
+    def __init__(self, site: Site, state: StageState, pending: Pending) -> None:
+        self._path = pending.after.config.get("WorkingDir") or "/"
+        self._key = step_key(self.kind, state, site.request.epoch, self._path)
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the keys that need nothing but what is at hand."""
+        return (self._key,)
+
+    def late_keys(self) -> tuple[str, ...]:
+        """Return those for which trees of stages are read."""
+        return ()
+
+    def do(self, tree: StepTree) -> None:
+        """Change the tree."""
+        with tree.mounted() as root:
+            os.close(make_folders(root, self._path, (0, 0)))
+
+
+class RunStep:
+    """``RUN``: a command in a container of the engine's own."""
+
+    kind = "run"
+
+    def __init__(self, site: Site, state: StageState, pending: Pending) -> None:
+        instruction = pending.instruction
+        assert isinstance(instruction, Run)
+        self._site = site
+        self._state = state
+        self._run = instruction
+        scope = pending.before
+        self._args = run_command(instruction, scope.config.get("Shell") or ())
+        self._env = scope.run_environment()
+        self._seen_env = scope.cached_environment()
+        self._user = scope.config.get("User") or ""
+        self._workdir = scope.config.get("WorkingDir") or ""
+        self._network = _network(instruction.network, site.request.network)
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the keys that need nothing but what is at hand."""
+        return (
+            step_key(
+                self.kind,
+                self._state,
+                self._site.request.epoch,
+                list(self._args),
+                list(self._seen_env),
+                self._user,
+                self._workdir,
+                self._network,
+                list(self._site.request.extra_hosts),
+                self._mounts(),
+            ),
+        )
+
+    def late_keys(self) -> tuple[str, ...]:
+        """Return those for which trees of stages are read."""
+        return ()
+
+    def _mounts(self) -> list[object]:
+        return []
+
+    def do(self, tree: StepTree) -> None:
+        """Change the tree."""
+        stubs = missing_places(tree.layer_tree(), ALWAYS)
+        command = Command(self._args, self._user, self._workdir, self._env, self._network)
+        site = self._site
+        code = run_in_container(site.engine, site.request, self._state, command, tree.key)
+        remove_stubs(tree.layer_tree(), stubs)
+        if code:
+            shown = " ".join(self._args)
+            raise CommandFailed(f"The command '{shown}' returned a non-zero code: {code}")
+
+
+def _network(own: str, given: str) -> str:
+    """RUN --network goes over the build's own."""
+    return given if own in ("", "default") else own
+
+
+def now_ns(epoch: int) -> int:
+    """Return the time that a step is made at: SOURCE_DATE_EPOCH's, or the clock's."""
+    return epoch * 10**9 if epoch >= 0 else time.time_ns()

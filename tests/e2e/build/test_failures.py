@@ -1,0 +1,138 @@
+"""Steps that fail, builds that are interrupted or killed, contexts that mean harm."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.build.conftest import BASE, Workshop
+from tests.e2e.conftest import cgroups_of, traces
+from tests.e2e.conftest import ends as process_ends
+
+
+def test_a_failing_step_says_where_and_how_to_look_inside(workshop: Workshop) -> None:
+    dockerfile = "FROM BASE\nRUN echo left >/left; exit 7\nRUN true\n"
+    failed = workshop.build(dockerfile, "-t", "never", code=1)
+    assert "The command '/bin/sh -c echo left >/left; exit 7' returned a non-zero code: 7" in (
+        failed.stderr
+    )
+    assert "Dockerfile:2" in failed.stderr
+    assert ">>> RUN echo left" in failed.stderr
+    assert workshop.plugrun("image", "inspect", "never", code=1)
+    assert workshop.marks() == []
+    kept = workshop.build(dockerfile, "--keep-failed", code=1).stderr
+    hint = next(line for line in kept.splitlines() if "look into it: " in line)
+    image = hint.split()[-2]
+    assert workshop.run(image, "cat", "/left") == "left"
+
+
+def test_a_failing_stage_ends_the_others(workshop: Workshop) -> None:
+    failed = workshop.build(
+        """
+        FROM BASE AS slow
+        RUN sleep 1000
+        FROM BASE AS bad
+        RUN sleep 0.5; exit 9
+        FROM BASE
+        COPY --from=slow /bin/cat /
+        COPY --from=bad /bin/cat /
+        """,
+        code=1,
+    )
+    assert "non-zero code: 9" in failed.stderr
+    assert "CANCELED" in failed.stderr
+    assert workshop.marks() == []
+    assert workshop.plugrun.out("ps", "-aq") == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("whom", ["builder", "all"])
+def test_interrupted_in_a_step(lone_workshop: Workshop, number: int, whom: str) -> None:
+    plugrun = lone_workshop.plugrun
+    dockerfile = f"FROM {BASE}\nRUN echo begun; sleep 1000\n"
+    (lone_workshop.context / "Dockerfile").write_text(dockerfile)
+    words = ("build", "--progress", "plain", str(lone_workshop.context))
+    builder = plugrun.start(*words, start_new_session=True)
+    for line in builder.stderr:
+        if line.rstrip().endswith("begun") and "RUN" not in line:
+            break
+    [key] = lone_workshop.marks()
+    mark = Path(f"{plugrun.root}/build/active/{key}").read_text()
+    worker = int(mark.split()[0])
+    if whom == "all":
+        os.killpg(builder.pid, number)
+    else:
+        builder.send_signal(number)
+    builder.communicate(timeout=60)
+    assert builder.returncode != 0
+    # One that outlives a killed builder cleans up; one that was killed as well leaves it to others.
+    assert process_ends(worker)
+    plugrun("ps")
+    assert lone_workshop.marks() == []
+    assert cgroups_of({key}) == []
+    assert traces(os.path.dirname(plugrun.root)) == []
+    assert not os.path.exists(f"{plugrun.root}/containers/{key}")
+    check = plugrun("system", "check")
+    assert check.returncode == 0
+    lone_workshop.image(f"FROM {BASE}\nRUN true\n")
+
+
+def test_nothing_from_outside_of_the_context_gets_in(workshop: Workshop) -> None:
+    outside = workshop.context.parent / "outside"
+    outside.mkdir(exist_ok=True)
+    (outside / "secret").write_text("secret")
+    workshop.write("own", "own")
+    context = workshop.context
+    (context / "link").symlink_to(outside / "secret")
+    (context / "up").symlink_to("../outside/secret")
+    (context / "folder").symlink_to(outside)
+    (context / "inner").symlink_to("own")
+    (context / "round").symlink_to("round")
+    for name in ("link", "up", "folder/secret", "../outside/secret", "round"):
+        failed = workshop.build(f"FROM BASE\nCOPY {name} /x\n", code=1)
+        assert "not found" in failed.stderr or "too many symlinks" in failed.stderr
+    # A whole folder takes symlinks along as what they are.
+    image = workshop.image("FROM BASE\nCOPY . /c\nCOPY inner /i\nCOPY ../own /../../j\n")
+    assert workshop.run(image, "stat", "-c", "%F", "/c/link", "/c/folder", "/i", "/j").split(
+        "\n"
+    ) == ["symbolic link", "symbolic link", "regular file", "regular file"]
+
+
+def test_what_is_no_file_neither_hangs_nor_harms(workshop: Workshop) -> None:
+    os.mkfifo(workshop.context / "fifo")
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(workshop.context / "socket"))
+        image = workshop.image("FROM BASE\nCOPY . /c\n")
+    assert workshop.run(image, "ls", "/c") == "fifo"
+    os.mknod(workshop.context / "device", 0o600 | 0o020000, os.makedev(1, 3))
+    failed = workshop.build("FROM BASE\nCOPY . /c\n", code=1)
+    assert "device is a device, which no context may bring" in failed.stderr
+
+
+def test_what_dockerignore_keeps_out(workshop: Workshop) -> None:
+    for name in ("kept", "left", "deep/left", "deep/kept"):
+        workshop.write(name, name)
+    (workshop.context / "to-left").symlink_to("left")
+    workshop.write(".dockerignore", "left\ndeep\n!deep/kept\n.dockerignore\n")
+    image = workshop.image("FROM BASE\nCOPY . /c\n")
+    assert workshop.run(image, "ls", "/c", "/c/deep").split() == [
+        *("/c:", "deep", "kept", "to-left", "/c/deep:", "kept"),
+    ]
+    for name in ("left", "to-left", "deep/left"):
+        assert "not found" in workshop.build(f"FROM BASE\nCOPY {name} /x\n", code=1).stderr
+
+
+def test_two_builds_of_the_same_at_once(workshop: Workshop) -> None:
+    workshop.write("Dockerfile", f"FROM {BASE}\nRUN echo {os.urandom(4).hex()} >/x\nRUN cat /x\n")
+    words = ("build", "-q", str(workshop.context))
+    both = [workshop.plugrun.start(*words) for _ in range(2)]
+    done = [one.communicate(timeout=120) for one in both]
+    assert [one.returncode for one in both] == [0, 0], done
+    for image, _ in done:
+        assert workshop.run(image.strip(), "cat", "/x")
+    assert subprocess.run([*workshop.plugrun.argv, "system", "check"], check=False).returncode == 0

@@ -1,0 +1,225 @@
+"""What steps do, what of them is found again, and what an image of them is like."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import tarfile
+import time
+
+from tests.e2e.build.conftest import Steps, Workshop
+
+
+def test_a_build_runs_and_is_found_again(workshop: Workshop, ends: Steps) -> None:
+    workshop.write("data.txt", "one\n")
+    workshop.write("sub/deep.txt", "two\n", 0o640)
+    dockerfile = """
+        FROM BASE
+        WORKDIR /app
+        COPY . .
+        ENV NAME=value
+        RUN echo $NAME >made && rm data.txt
+        RUN stat -c %n.%u.%g.%a * sub/*
+        CMD ["cat", "made", "sub/deep.txt"]
+        """
+    first = workshop.build(dockerfile, "-t", "mine", "--label", "a=b")
+    assert "sub.0.0.755" in first.stderr
+    assert "sub/deep.txt.0.0.640" in first.stderr
+    assert workshop.run("mine") == "value\ntwo"
+    assert "data.txt" not in workshop.run("mine", "ls")
+    image = workshop.plugrun.inspect("mine")
+    assert image["Config"]["WorkingDir"] == "/app"
+    assert "NAME=value" in image["Config"]["Env"]
+    assert image["Config"]["Labels"] == {"a": "b"}
+    # Times are not what a step depends on.
+    os.utime(workshop.context / "data.txt", (1, 1))
+    again = workshop.build(dockerfile, "-t", "mine", "--label", "a=b")
+    done = ends(again.stderr)
+    assert list(done.values()) == ["CACHED"] * 4
+    assert workshop.plugrun.inspect("mine")["Id"] == image["Id"]
+    workshop.write("data.txt", "three\n")
+    changed = ends(workshop.build(dockerfile).stderr)
+    assert changed["WORKDIR /app"] == "CACHED"
+    assert changed["COPY . ."] == "DONE"
+    # What the file was is in no layer above: the step comes to what it was.
+    assert changed["RUN echo $NAME >made && rm data.txt"] == "DONE"
+    assert workshop.marks() == []
+
+
+def test_a_cache_outlives_images_and_prunes_of_others(workshop: Workshop, ends: Steps) -> None:
+    dockerfile = "FROM BASE\nRUN echo kept >/kept\nRUN cat /kept\n"
+    image = workshop.image(dockerfile)
+    workshop.plugrun("rmi", image)
+    workshop.plugrun("image", "prune", "-a", "-f")
+    workshop.plugrun("system", "check")
+    done = ends(workshop.build(dockerfile, "-t", "again").stderr)
+    assert done["RUN echo kept >/kept"] == "CACHED"
+    assert workshop.run("again", "cat", "/kept") == "kept"
+
+
+def test_no_cache_does_every_step_again(workshop: Workshop, ends: Steps) -> None:
+    dockerfile = "FROM BASE AS one\nRUN true\nFROM one\nRUN echo two\n"
+    workshop.build(dockerfile)
+    assert set(ends(workshop.build(dockerfile, "--no-cache").stderr).values()) == {"DONE"}
+    done = ends(workshop.build(dockerfile, "--no-cache-filter", "one").stderr)
+    assert (done["RUN true"], done["RUN echo two"]) == ("DONE", "CACHED")
+
+
+def test_history_tells_every_step(workshop: Workshop) -> None:
+    workshop.write("file", "x")
+    image = workshop.image('FROM BASE\nCOPY file /\nENV A=b\nRUN echo $A >/b\nCMD ["cat", "/b"]')
+    words = ("history", "--no-trunc", "--format", "{{.CreatedBy}}", image)
+    assert workshop.plugrun.out(*words).splitlines()[:-1] == [
+        'CMD ["cat" "/b"]',
+        "RUN /bin/sh -c echo $A >/b # buildkit",
+        "ENV A=b",
+        "COPY file / # buildkit",
+    ]
+    config = _config(workshop, image)
+    told = config["history"][-4:]
+    assert [one.get("empty_layer", False) for one in told] == [False, True, False, True]
+    assert len([one for one in config["history"] if not one.get("empty_layer")]) == len(
+        config["rootfs"]["diff_ids"]
+    )
+
+
+def test_stages(workshop: Workshop, ends: Steps) -> None:
+    dockerfile = """
+        FROM BASE AS one
+        RUN echo 1 >/one
+        RUN mkdir /d && echo 3 >/d/three && chmod 600 /d/three
+        FROM BASE AS unused
+        RUN exit 3
+        FROM one AS two
+        RUN cat /one >/two
+        FROM BASE
+        COPY --from=one /one /d /all/
+        COPY --from=two two /all/
+        """
+    done = workshop.build(dockerfile, "-t", "staged")
+    assert "exit 3" not in done.stderr
+    assert workshop.run("staged", "ls", "/all").split() == ["one", "three", "two"]
+    assert workshop.run("staged", "stat", "-c", "%a", "/all/three") == "600"
+    # Made anew, and yet the same: what is copied from it is found.
+    again = ends(workshop.build(dockerfile, "--no-cache-filter", "one").stderr)
+    assert again["RUN echo 1 >/one"] == "DONE"
+    assert again["COPY --from=two two /all/"] == "CACHED"
+    only = workshop.build(dockerfile, "--target", "one", "-t", "first")
+    assert "cat /one" not in only.stderr
+
+
+def test_stages_are_built_at_once(workshop: Workshop) -> None:
+    """Each waits for the other: nobody else can end them."""
+    dockerfile = f"""
+        FROM BASE AS one
+        RUN --network=host echo {time.time()} && sleep 1
+        FROM BASE AS two
+        RUN --network=host echo {time.time()} && sleep 1
+        FROM BASE
+        COPY --from=one /bin/cat /1
+        COPY --from=two /bin/cat /2
+        """
+    lines = workshop.build(dockerfile).stderr.splitlines()
+    begun = [n for n, line in enumerate(lines) if "&& sleep" in line and "[" in line]
+    done = [n for n, line in enumerate(lines) if line.startswith("#") and "DONE 1" in line]
+    assert max(begun) < min(done)
+
+
+def test_owners_modes_and_heredocs(workshop: Workshop) -> None:
+    workshop.write("file", "x")
+    image = workshop.image(
+        """
+        FROM BASE
+        RUN echo 'app:x:123:45::/:/bin/sh' >/etc/passwd; echo 'web:x:67:' >/etc/group
+        COPY --chown=app file /a
+        COPY --chown=app:web --chmod=u=rwX,go= file /b/
+        COPY --chown=9 <<text /c/d
+        hello
+        text
+        RUN <<EOF
+        cd /c
+        echo $(cat d) again >e
+        EOF
+        USER app
+        RUN id -u >/tmp/u 2>/dev/null || id -u
+        """
+    )
+    shown = workshop.run(image, "stat", "-c", "%n %u:%g %a", "/a", "/b", "/b/file", "/c/d")
+    assert shown.splitlines() == [
+        "/a 123:45 644",
+        "/b 123:67 755",
+        "/b/file 123:67 600",
+        "/c/d 9:9 644",
+    ]
+    assert workshop.run(image, "cat", "/c/e") == "hello again"
+
+
+def test_mount_points_are_in_no_layer(workshop: Workshop) -> None:
+    """Not even where the image has no folder for them."""
+    workshop.write("tool", "")
+    image = workshop.image(
+        """
+        FROM BASE AS tools
+        FROM scratch
+        COPY --from=tools / /
+        RUN rm -rf /dev /proc /sys /etc/hosts /etc/hostname /etc/resolv.conf 2>/dev/null; true
+        RUN echo one >/one
+        """
+    )
+    saved = workshop.plugrun("save", "-o", f"{workshop.context}/saved.tar", image)
+    assert saved.returncode == 0
+    layers = _layers(f"{workshop.context}/saved.tar")
+    assert layers[-1] == {"one"}
+
+
+def test_the_same_comes_out_byte_for_byte(workshop: Workshop, lone_workshop: Workshop) -> None:
+    dockerfile = """
+        FROM BASE
+        COPY file /data/
+        RUN echo made >/data/made; touch /data/file
+        LABEL a=b
+        """
+    env = {"SOURCE_DATE_EPOCH": "1700000000"}
+    found = set()
+    for one in (workshop, lone_workshop):
+        one.write("file", "x")
+        os.utime(one.context / "file", (time.time(), time.time()))
+        found.add(one.image(dockerfile, "--no-cache", env=env))
+        assert one.run(*found, "stat", "-c", "%Y", "/data/made") == "1700000000"
+    assert len(found) == 1
+
+
+def test_standard_input_is_a_dockerfile_or_an_archive(workshop: Workshop) -> None:
+    plugrun = workshop.plugrun
+    words = [*plugrun.argv, "build", "-q", "-"]
+    from tests.e2e.build.conftest import BASE
+
+    text = f"FROM {BASE}\nRUN echo in >/in\n".encode()
+    done = subprocess.run(words, input=text, capture_output=True, check=True)
+    assert workshop.run(done.stdout.decode().strip(), "cat", "/in") == "in"
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, data in (("Dockerfile", text + b"COPY x /x\n"), ("x", b"packed\n")):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    done = subprocess.run(words, input=buffer.getvalue(), capture_output=True, check=True)
+    assert workshop.run(done.stdout.decode().strip(), "cat", "/x") == "packed"
+    assert [name for name in os.listdir(f"{plugrun.root}/build") if "context-" in name] == []
+
+
+def _config(workshop: Workshop, image: str) -> dict:
+    digest = image.removeprefix("sha256:")
+    with open(f"{workshop.plugrun.root}/blobs/sha256/{digest}", "rb") as file:
+        return json.load(file)
+
+
+def _layers(path: str) -> list[set[str]]:
+    with tarfile.open(path) as archive:
+        manifest = json.load(archive.extractfile("manifest.json"))
+        return [
+            {entry.name for entry in tarfile.open(fileobj=archive.extractfile(layer))}
+            for layer in manifest[0]["Layers"]
+        ]
