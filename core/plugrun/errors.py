@@ -110,6 +110,10 @@ class NoSuchVolume(NotFound):
     """No volume has this name."""
 
 
+class NoSuchNetwork(NotFound):
+    """No network has this name or ID."""
+
+
 class NoSuchSnapshot(NotFound):
     """The storage holds no snapshot of this key."""
 

@@ -29,6 +29,8 @@ DNS = "ip"
 DOMAIN = "domain"
 DURATION = "duration"
 HOST = "host"
+LINK = "link"
+NETWORK = "network"
 MOUNT = "mount"
 SWAP = "swap"
 SYSCTL = "sysctl"
@@ -48,7 +50,9 @@ REPEATED = frozenset(
         DNS,
         DOMAIN,
         HOST,
+        LINK,
         MOUNT,
+        NETWORK,
         SYSCTL,
         ULIMIT,
         WEIGHT,
@@ -161,13 +165,15 @@ CREATE_OPTIONS = (
     Option("name", STRING, "Give the container a name", default=""),
     Option(
         "network",
-        STRING,
-        "Network to join: none, host or default",
-        default="",
+        NETWORK,
+        "Network to join: none, host, container:NAME, or a network's name",
+        metavar="network",
         aliases=("net",),
     ),
     Option("pids-limit", INT, "Limit the number of processes (-1 for no limit)", default=0),
     Option("platform", STRING, "Choose the image for this platform", default=""),
+    Option("publish", LIST, "Let a port be reached on this machine: [IP:][PORT:]PORT", "p"),
+    Option("publish-all", FLAG, "Do so for all exposed ports, each at any that is free", "P"),
     Option("pull", STRING, 'When to pull: "always", "missing" or "never"', default="missing"),
     Option("quiet", FLAG, "Print nothing while pulling", "q"),
     Option("read-only", FLAG, "Mount the root filesystem read-only"),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from plugrun.cli.filters import labels_fit, read_bool, read_filters
 from plugrun.engine.containers import find_container
 from plugrun.engine.images.find import find_image
+from plugrun.engine.inspect.network import published_ports
+from plugrun.engine.networks.attached import read_attached
+from plugrun.engine.networks.find import fixed_id
 from plugrun.errors import InvalidArgument, NoSuchImage
 
 TYPE_CHECKING = False
@@ -46,7 +49,7 @@ def _test(engine: Engine, key: str, values: tuple[str, ...]) -> Passes:
     if key in ("before", "since"):
         return _by_age(engine, key, values)
     if key in ("publish", "expose"):
-        return _by_port(key, values)
+        return _by_port(engine, key, values)
     if key == "ancestor":
         images = _descendants(engine, values)
         return lambda c, s: c.image in images
@@ -63,7 +66,7 @@ def _test(engine: Engine, key: str, values: tuple[str, ...]) -> Passes:
     if key == "label":
         return lambda c, s: labels_fit(dict(c.labels), values)
     if key == "network":
-        return lambda c, s: c.network in values
+        return _by_network(values)
     if key == "volume":
         return lambda c, s: any({p.volume or p.source, p.target} & set(values) for p in c.mounts)
     return lambda c, s: True
@@ -124,12 +127,29 @@ def _descendants(engine: Engine, values: tuple[str, ...]) -> set[str]:
     return found
 
 
-def _by_port(key: str, values: tuple[str, ...]) -> Passes:
-    """``80``, ``80/udp``, ``80-90/tcp``. No port is published as yet, so none of those fit."""
+def _by_network(values: tuple[str, ...]) -> Passes:
+    """Names of networks, or full IDs."""
+
+    def passes(container: Container, status: Status) -> bool:
+        on = {text for one in container.endpoints for text in (one.name, one.network)}
+        return not (on or {container.network, fixed_id(container.network)}).isdisjoint(values)
+
+    return passes
+
+
+def _by_port(engine: Engine, key: str, values: tuple[str, ...]) -> Passes:
+    """``80``, ``80/udp``, ``80-90/tcp``; of those published, the number outside."""
     wanted = {port for value in values for port in _ports(key, value)}
     if key == "publish":
-        return lambda c, s: False
+        return lambda c, s: not wanted.isdisjoint(_published(engine, c, s))
     return lambda c, s: any(port in wanted for text in c.exposed_ports for port in _ports("", text))
+
+
+def _published(engine: Engine, container: Container, status: Status) -> list[str]:
+    on_networks = status.running and container.endpoints
+    attached = read_attached(engine, container.id) if on_networks else None
+    ports = published_ports(attached) if attached else ()
+    return [f"{port.host_port}/{port.protocol}" for port in ports]
 
 
 def _ports(key: str, text: str) -> list[str]:

@@ -19,6 +19,7 @@ from plugrun.cli.options import (
     INT,
     IOPS,
     LABEL,
+    LINK,
     LIST,
     MOUNT,
     STRING,
@@ -85,6 +86,19 @@ _NAMES = (
     Option("expose", LIST, "Say that a port is listened on, as 80/tcp"),
 )
 
+_NETWORK = (
+    Option("ip", STRING, "IPv4 address it is to have (172.30.100.104)", default=""),
+    Option("ip6", STRING, "IPv6 address it is to have (2001:db8::33)", default=""),
+    Option("link", LINK, "Know another container by a name of its own: NAME[:ALIAS]"),
+    Option("mac-address", STRING, "Hardware address it is to have", default=""),
+    Option(
+        "network-alias",
+        LIST,
+        "Name that others on the network may call it by",
+        aliases=("net-alias",),
+    ),
+)
+
 _UPKEEP = (
     Option("annotation", LABEL, "Add an annotation to the runtime spec (KEY=VALUE)"),
     Option("attach", ATTACH, "Attach to stdin, stdout or stderr only", "a"),
@@ -110,25 +124,14 @@ _MOUNTS = (
     Option("volumes-from", LIST, "Mount what another container has mounted: NAME[:ro]"),
 )
 
-_LATER = "networks between containers come with a later version of plugrun"
-
 # Name, short form, kind and why not, or what to do instead.
 _REFUSALS = (
     ("gpus", "", STRING, "name the devices of this machine with --device"),
-    ("ip", "", STRING, _LATER),
-    ("ip6", "", STRING, _LATER),
     ("kernel-memory", "", STRING, "the kernel has no such limit any more; use --memory"),
-    ("link", "", LIST, _LATER),
-    ("link-local-ip", "", LIST, _LATER),
-    ("mac-address", "", STRING, _LATER),
-    ("network-alias", "", LIST, _LATER),
-    ("publish", "p", LIST, _LATER + "; --network host shares the ports of this machine"),
-    ("publish-all", "P", FLAG, _LATER + "; --network host shares the ports of this machine"),
+    ("link-local-ip", "", LIST, "the kernel gives link-local addresses by itself"),
     ("storage-opt", "", LIST, "set it in the options of the profile's storage"),
     ("use-api-socket", "", FLAG, "plugrun has no socket to pass on"),
 )
-_SAME = {"net-alias": "network-alias"}
-
 REFUSED = {
     name.replace("-", "_"): Option(
         name,
@@ -137,7 +140,6 @@ REFUSED = {
         short,
         default=None if kind != FLAG else False,
         hidden=True,
-        aliases=tuple(other for other, meant in _SAME.items() if meant == name),
     )
     for name, short, kind, reason in _REFUSALS
 }
@@ -145,4 +147,4 @@ _TRUST = Option(
     "disable-content-trust", FLAG, "Accepted; no image is signed", default=True, hidden=True
 )
 
-OPTIONS = (*_LIMITS, *_SECURITY, *_NAMES, *_UPKEEP, *_MOUNTS, *REFUSED.values(), _TRUST)
+OPTIONS = (*_LIMITS, *_SECURITY, *_NAMES, *_NETWORK, *_UPKEEP, *_MOUNTS, *REFUSED.values(), _TRUST)

@@ -259,7 +259,15 @@ def _of_device(text: str) -> tuple[str, str]:
     return path, value
 
 
+def parse_link(text: str) -> tuple[str, str]:
+    """Return the alias and the container of one ``--link``."""
+    from plugrun.cli.networkvalue import parse_link
+
+    return parse_link(text)
+
+
 CONVERTERS = {
+    "link": parse_link,
     "mount": parse_mount,
     "stream": parse_stream,
     "uint16": parse_uint16,

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 
+from plugrun.cli import output
 from plugrun.cli.values import check_cpus, check_hostname, check_memory, check_name
 from plugrun.engine.request import ExecRequest, RunRequest
 from plugrun.errors import InvalidArgument, UsageError
 from plugrun.model.fence import Limits
+from plugrun.model.network import HOST, EndpointConfig, Port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from plugrun.model.descriptor import Platform
     from plugrun.model.mountpoint import MountPoint
 
-_NETWORKS = ("none", "host", "default")
 _PULL = ("always", "missing", "never")
 
 
@@ -31,6 +32,7 @@ def run_request(parsed: Parsed) -> RunRequest:
     Raise InvalidArgument or UsageError in Docker's words; its warnings are printed.
     """
     v = parsed.values
+    asked = _networks(v)
     request = RunRequest(
         image=parsed.args[0],
         args=parsed.args[1:],
@@ -48,7 +50,10 @@ def run_request(parsed: Parsed) -> RunRequest:
         entrypoint=None if v["entrypoint"] is None else (v["entrypoint"],),
         limits=_limits(v),
         platform=platform(v["platform"]),
-        network=_network(v["network"]),
+        network=asked[0].name,
+        networks=asked if len(asked) > 1 or asked[0] != EndpointConfig(asked[0].name) else (),
+        ports=_ports(v, asked[0].name),
+        publish_all=v["publish_all"],
         read_only=v["read_only"],
         init=v["init"],
         labels=tuple(_label(text) for text in v["label"]),
@@ -127,14 +132,24 @@ def _limits(values: Mapping[str, Any]) -> Limits:
     )
 
 
-def _network(name: str) -> str:
-    if name and name not in _NETWORKS:
-        if name.startswith("container:"):
-            raise InvalidArgument(f"--network {name}: sharing a network is not supported yet")
-        raise InvalidArgument(
-            f"network {name} not found", hint=f"choose one of {', '.join(_NETWORKS)}"
-        )
-    return name
+def _networks(values: Mapping[str, Any]) -> tuple[EndpointConfig, ...]:
+    """Return the networks that were asked for, the first with the options that speak of it."""
+    given: tuple[EndpointConfig, ...] = values["network"] or (EndpointConfig(""),)
+    if len(given) == 1 and "network_alias" not in values:
+        return given  # no rare option was met
+    from plugrun.cli.networkoptions import network_options
+
+    return network_options(given, values)
+
+
+def _ports(values: Mapping[str, Any], network: str) -> tuple[Port, ...]:
+    if network == HOST and (values["publish"] or values["publish_all"]):
+        output.error("WARNING: Published ports are discarded when using host network mode")
+    if not values["publish"]:
+        return ()
+    from plugrun.cli.portvalue import published_ports
+
+    return published_ports(values["publish"])
 
 
 def _pull(policy: str) -> str:

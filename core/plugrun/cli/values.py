@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from plugrun.errors import InvalidArgument
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.model.network import EndpointConfig
+
 _TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
 _FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 _DIGITS = frozenset("0123456789")
@@ -114,6 +118,17 @@ def check_filter(text: str) -> str:
     return text
 
 
+def parse_network(text: str) -> EndpointConfig:
+    """Return what one ``--network`` says: a name, or ``name=…,alias=…,ip=…``."""
+    from plugrun.model.network import EndpointConfig
+
+    if "=" not in text:
+        return EndpointConfig(text)
+    from plugrun.cli.networkvalue import parse_network
+
+    return parse_network(text)
+
+
 # By `Option.kind`; a kind that is not here is taken as it is written.
 CONVERTERS = {
     "flag": parse_bool,
@@ -123,6 +138,7 @@ CONVERTERS = {
     "env": check_env,
     "label": check_label,
     "filter": check_filter,
+    "network": parse_network,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from plugrun.cli.units import NS, ago, human_duration, human_size, local_time
 from plugrun.model.container import CREATED, PAUSED, RESTARTING, Container, Status
 from plugrun.model.image import Image
+from plugrun.model.network import OF_CONTAINER
 from plugrun.model.times import rfc3339_ns
 
 TYPE_CHECKING = False
@@ -71,13 +72,20 @@ def container_row(container: Container, status: Status, full: bool, now_ns: int)
         "LocalVolumes": local_volumes_cell(container),
         "Mounts": mounts_cell(container, full),
         "Names": container.name,
-        "Networks": container.network,
+        "Networks": networks_cell(container),
         "Ports": "",
         "RunningFor": ago(container.created_ns, now_ns),
         "Size": "0B",
         "State": status.state,
         "Status": status_text(status, now_ns),
     }
+
+
+def networks_cell(container: Container) -> str:
+    """Return the names of a container's networks."""
+    if container.network.startswith(OF_CONTAINER):
+        return ""
+    return ",".join(sorted(one.name for one in container.endpoints)) or container.network
 
 
 def quoted(text: str) -> str:

@@ -15,7 +15,7 @@ from plugrun.errors import IsolationError
 from plugrun.linux.filesystem import unlink
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
 from plugrun.model.fence import Namespaces
-from plugrun.model.network import Endpoint, NetworkConfig
+from plugrun.model.network import OF_CONTAINER
 from plugrun.model.record import record, replace
 from plugrun.monitor.exitfile import ExitFile, read_exit_file, write_exit_file
 
@@ -30,14 +30,19 @@ if TYPE_CHECKING:
     from plugrun.interfaces.isolation import Task
     from plugrun.model.container import Container
     from plugrun.model.mount import Mount
+    from plugrun.model.network import NetworkConfig
 
 
 @record
 class Begun:
-    """A process that runs: its task file, and the descriptor that holds its watch lock."""
+    """A process that runs: its task file, and the descriptor that holds its watch lock.
+
+    ``held`` are descriptors that its networks want open while it lives.
+    """
 
     task: TaskFile
     watching: int
+    held: tuple[int, ...] = ()
 
 
 def begin(
@@ -46,12 +51,14 @@ def begin(
     plumbing: Plumbing,
     clock: Stopwatch,
     life_before: TaskFile | None = None,
+    networks: Sequence[NetworkConfig] = (),
 ) -> Begun:
     """Start a container's process; this one becomes its parent.
 
-    ``life_before`` is the task file of the life that a restart policy makes this one follow.
-    When it fails the container is as it was, with the reason in its exit file. A process that is
-    killed in here leaves a task file by which the rest is found.
+    ``networks`` are those of its endpoints, in their order. ``life_before`` is the task file of
+    the life that a restart policy makes this one follow. When it fails the container is as it was,
+    with the reason in its exit file. A process that is killed in here leaves a task file by which
+    the rest is found.
     """
     isolation = engine.isolation_named(container.isolation.name)
     folder = engine.container_folder(container.id)
@@ -59,6 +66,7 @@ def begin(
     task_file = _following(served_by(os.getpid()), life_before)
     before = read_exit_file(folder)
     watching = engine.locks.exclusive(watch_lock(container.id))
+    held: tuple[int, ...] = ()
     try:
         if container.mounts:
             from plugrun.engine.volumes.serve import begin_volumes
@@ -72,14 +80,17 @@ def begin(
         # Before anything can fail or be killed, so that the process can be found.
         task_file = _serving(task_file, task)
         write_task_file(engine.task_folder(container.id), task_file)
-        _attach_network(engine, container, task)
+        if container.endpoints:
+            from plugrun.engine.networks.attach import attach
+
+            held = attach(engine, container, task.pid, networks)
         clock.mark("network")
         if before is not None:
             unlink(f"{folder}/exit")
         isolation.start(container.id)
     except Exception as error:
         release(engine, container)
-        write_exit_file(folder, _failed(before, error, task_file.restarts))
+        note_failure(engine, container, error, task_file.restarts, before)
         raise
     plumbing.close_inner()
     task_file = replace(task_file, started_ns=time.time_ns())
@@ -87,7 +98,7 @@ def begin(
     write_start_file(folder, task_file.started_ns)
     clock.mark("start")
     engine.emit_container("start", container)
-    return Begun(task_file, watching.detach())
+    return Begun(task_file, watching.detach(), held)
 
 
 def _create(
@@ -99,25 +110,25 @@ def _create(
     def create() -> Task:
         return isolation.create(container.id, folder, plumbing.inner, mounts)
 
-    if container.namespaces == Namespaces():
+    if container.namespaces == Namespaces() and not container.network.startswith(OF_CONTAINER):
         return create()
     from plugrun.engine.fence.joining import create_joined
 
     return create_joined(engine, container, create)
 
 
-def _attach_network(engine: Engine, container: Container, task: Task) -> None:
-    if container.net.name:
-        network = engine.network_named(container.net.name)
-        joined = NetworkConfig(container.network, container.network, container.net.name)
-        network.attach(Endpoint(container.id, joined), f"/proc/{task.pid}/ns/net")
-
-
-def _failed(before: ExitFile | None, error: Exception, restarts: int) -> ExitFile:
-    """Leave the container as it was, with the reason, as Docker does."""
+def note_failure(
+    engine: Engine,
+    container: Container,
+    error: Exception,
+    restarts: int = 0,
+    before: ExitFile | None = None,
+) -> None:
+    """Leave the container as it was before, with the reason, as Docker does."""
     code = error.exit_code if isinstance(error, IsolationError) else 128
     ended = before or ExitFile(0, 0, 0)
-    return replace(ended, exit_code=max(code, 126), error=str(error), restarts=restarts)
+    failed = replace(ended, exit_code=max(code, 126), error=str(error), restarts=restarts)
+    write_exit_file(engine.container_folder(container.id), failed)
 
 
 def _following(file: TaskFile, before: TaskFile | None) -> TaskFile:

@@ -20,7 +20,8 @@ from plugrun.linux.signalnames import signal_number
 from plugrun.model.container import BackendChoice, Container
 from plugrun.model.fence import Namespaces
 from plugrun.model.jsontext import dumps
-from plugrun.model.record import replace
+from plugrun.model.network import HOST, NONE, OF_CONTAINER
+from plugrun.model.record import record, replace
 from plugrun.model.upkeep import LogConfig
 
 TYPE_CHECKING = False
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from plugrun.engine.taskfile import TaskFile
     from plugrun.model.image import Image, ImageConfig
     from plugrun.model.mountpoint import MountPoint
+    from plugrun.model.network import EndpointConfig
     from plugrun.model.spec import RuntimeSpec
     from plugrun.model.upkeep import HealthCheck
 
@@ -89,6 +91,7 @@ def assemble_from(
     signal_number(stop_signal)  # refused now, while somebody can do something about it
     isolation = engine.isolation_choice()
     _check_runtime(request.runtime, isolation)
+    joined = networks_of(engine, request)
     attached = attached_streams(request)
     timeout = request.stop_timeout
     return Container(
@@ -102,14 +105,17 @@ def assemble_from(
         env=merge_environment(config.env, request.env),
         user=request.user or config.user,
         working_dir=_working_dir(request.workdir, config.working_dir),
-        hostname=_hostname(request, id),
+        hostname=_hostname(engine, request, joined.mode, id),
         tty=request.tty,
         open_stdin=request.interactive,
         auto_remove=request.auto_remove,
         detached=request.detach,
         read_only=request.read_only,
         init=request.init,
-        network=request.network or "default",
+        network=joined.mode,
+        endpoints=joined.endpoints,
+        ports=request.ports,
+        publish_all=request.publish_all,
         mounts=_mounts(engine, request, config, id),
         volumes=_volumes(request, config),
         volumes_from=request.volumes_from,
@@ -120,7 +126,7 @@ def assemble_from(
         profile=engine.backends.profile.name,
         storage=engine.storage_choice(),
         isolation=isolation,
-        net=_network_choice(engine, request.network),
+        net=joined.choice,
         domainname=request.domainname,
         group_add=request.group_add,
         stdin_once=request.interactive and "stdin" in attached,
@@ -129,7 +135,7 @@ def assemble_from(
         dns_search=request.dns_search,
         dns_options=request.dns_options,
         extra_hosts=request.extra_hosts,
-        exposed_ports=tuple(dict.fromkeys((*config.exposed_ports, *request.exposed_ports))),
+        exposed_ports=_exposed_ports(request, config),
         shm_size=request.shm_size,
         security=request.security,
         namespaces=_namespaces(engine, request.namespaces),
@@ -196,10 +202,28 @@ def _volumes(request: RunRequest, config: ImageConfig) -> tuple[str, ...]:
     return volume_targets(request, config.volumes)
 
 
-def _network_choice(engine: Engine, network: str) -> BackendChoice:
-    if network in ("none", "host"):
-        return BackendChoice("", "", f"--network {network} needs no backend")
-    return engine.network_choice()
+@record
+class Joined:
+    """Docker's network mode, the networks, and the backend of the first of them."""
+
+    mode: str
+    endpoints: tuple[EndpointConfig, ...]
+    choice: BackendChoice
+
+
+def networks_of(engine: Engine, request: RunRequest) -> Joined:
+    """Return what a new container will be on; raise as ``networks.decide`` does."""
+    mode = request.network
+    if mode in (NONE, HOST) and not request.networks:
+        return Joined(mode, (), BackendChoice("", "", f"--network {mode} needs no backend"))
+    from plugrun.engine.networks.decide import decide_networks
+
+    return decide_networks(engine, request)
+
+
+def _exposed_ports(request: RunRequest, config: ImageConfig) -> tuple[str, ...]:
+    published = (f"{port.port}/{port.protocol}" for port in request.ports)
+    return tuple(dict.fromkeys((*config.exposed_ports, *request.exposed_ports, *published)))
 
 
 def command(request: RunRequest, config: ImageConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -243,10 +267,14 @@ def _working_dir(wanted: str, image: str) -> str:
     return os.path.normpath(path).replace("//", "/")
 
 
-def _hostname(request: RunRequest, id: str) -> str:
+def _hostname(engine: Engine, request: RunRequest, mode: str, id: str) -> str:
     if request.hostname:
         return request.hostname
-    shared = request.network == "host" or request.namespaces.uts == "host"
+    if mode.startswith(OF_CONTAINER):
+        from plugrun.engine.containers import find_container
+
+        return find_container(engine, mode.removeprefix(OF_CONTAINER)).hostname
+    shared = mode == HOST or request.namespaces.uts == "host"
     return os.uname().nodename if shared else id[:12]
 
 
@@ -312,6 +340,10 @@ def container_spec(engine: Engine, container: Container, image: Image, folder: s
     """Return the runtime spec of a container, as the profile's hooks leave it."""
     identity = container_identity(engine, container, image)
     init = find_init() if container.init else ""
+    if container.network.startswith(OF_CONTAINER):
+        from plugrun.engine.networks.shared import leader_folder
+
+        folder = leader_folder(engine, container)
     spec = runtime_spec(container, identity, folder, init)
     if engine.backends.profile.hooks:
         engine.backends.adjust_spec(container, spec)

@@ -44,6 +44,10 @@ def discard(engine: Engine, container: Container, *, volumes: bool = True) -> No
         engine.isolation_named(container.isolation.name).delete(container.id, force=True)
     except NoSuchContainer:
         pass
+    if container.endpoints:
+        from plugrun.engine.networks.attach import detach_all
+
+        detach_all(engine, container)
     _remove_snapshot(engine, container)
     remove_folder(engine.container_folder(container.id))
     if container.mounts:

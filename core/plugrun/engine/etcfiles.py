@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 
 from plugrun.errors import InvalidArgument
+from plugrun.model.network import HOST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.model.container import Container
 
 _GATEWAY = "host-gateway"
+_RESOLV = "/etc/resolv.conf"
 _HOSTS = """127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
 fe00::0\tip6-localnet
@@ -24,37 +26,61 @@ def write_etc_files(container: Container, folder: str) -> None:
     """Write the three files into the container's folder.
 
     On the host's network they are the host's; elsewhere resolvers on loopback are left out,
-    since loopback is the container's own there.
+    since loopback is the container's own there. What networks have to say of names is added when
+    the container is on them.
     """
-    host = container.network == "host"
-    hosts = (_host_file("/etc/hosts") if host else _HOSTS) or _HOSTS
-    resolv = _host_file("/etc/resolv.conf")
-    if not host:
-        resolv = without_loopback(resolv)
-    if container.extra_hosts:
-        hosts += extra_hosts(container.extra_hosts, on_host=host)
+    host = container.network == HOST
+    resolv = _host_file(_RESOLV) if host else without_loopback(usual_resolv())
     if container.dns or container.dns_search or container.dns_options:
         resolv = resolv_conf(resolv, container)
-    _write(f"{folder}/hosts", hosts)
-    _write(f"{folder}/hostname", container.hostname + "\n")
-    _write(f"{folder}/resolv.conf", resolv)
+    write_file(f"{folder}/hosts", hosts_file(container, "127.0.0.1" if host else ""))
+    write_file(f"{folder}/hostname", container.hostname + "\n")
+    write_file(f"{folder}/resolv.conf", resolv)
 
 
-def extra_hosts(names: tuple[str, ...], *, on_host: bool) -> str:
-    """Return the lines of ``--add-host``; InvalidArgument if ``host-gateway`` has no address.
+def hosts_file(container: Container, gateway: str) -> str:
+    """Return hosts(5): loopback, or on the host's network the host's; and ``--add-host``.
 
-    On the host's network the host is reached at loopback; elsewhere a network has to say how.
+    ``gateway`` is the address that stands for the host. One that is on networks has it only when
+    it starts; for others InvalidArgument if there is none.
     """
+    text = (_host_file("/etc/hosts") if container.network == HOST else "") or _HOSTS
+    if container.extra_hosts:
+        text += extra_hosts(container.extra_hosts, gateway, later=bool(container.endpoints))
+    return text
+
+
+def extra_hosts(names: tuple[str, ...], gateway: str, *, later: bool) -> str:
+    """Return the lines of ``--add-host``; InvalidArgument if ``host-gateway`` has no address."""
     lines = ""
     for item in names:
         name, _, address = item.partition(":")
-        if address == _GATEWAY and not on_host:
+        if address == _GATEWAY and not gateway:
+            if later:
+                continue
             raise InvalidArgument(
                 "unable to derive the IP value for host-gateway",
                 hint="use --network host, or name the address",
             )
-        lines += f"{'127.0.0.1' if address == _GATEWAY else address}\t{name}\n"
+        lines += f"{gateway if address == _GATEWAY else address}\t{name}\n"
     return lines
+
+
+def usual_resolv() -> str:
+    """Return the host's resolv.conf; systemd-resolved's own list where that one only names it.
+
+    (systemd-resolved.service(8): the stub at 127.0.0.53 stands in for the list.)
+    """
+    text = _host_file(_RESOLV)
+    if name_servers(text) == ("127.0.0.53",):
+        return _host_file("/run/systemd/resolve/resolv.conf") or text
+    return text
+
+
+def name_servers(resolv: str) -> tuple[str, ...]:
+    """Return the addresses that resolv.conf(5) names."""
+    words = [line.split() for line in resolv.splitlines()]
+    return tuple([line[1] for line in words if len(line) > 1 and line[0] == "nameserver"])
 
 
 def resolv_conf(usual: str, container: Container) -> str:
@@ -96,7 +122,8 @@ def _host_file(path: str) -> str:
         return ""
 
 
-def _write(path: str, text: str) -> None:
+def write_file(path: str, text: str) -> None:
+    """Write one of the files where it is, for containers have it mounted."""
     # 0644 whatever the umask: every user inside the container reads them.
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:

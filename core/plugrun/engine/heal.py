@@ -115,7 +115,7 @@ def _remove_empty(folder: str) -> None:
     if "task" in names:
         return  # it has just been written
     for name in names:
-        if name in ("attach", "halt"):
+        if name in ("attach", "halt", "networks"):
             unlink(f"{folder}/{name}")
             continue
         writer = name.rpartition("-")[2]
@@ -152,6 +152,8 @@ def discard_nameless(engine: Engine, id: str) -> None:
             engine.isolation_named(name).delete(id, force=True)
         except NoSuchContainer:
             continue
+    for name in _listed(f"{engine.run_root}/network"):
+        _detach(engine, name, id)
     for storage in stored_backends(engine):
         try:
             storage.remove(id)
@@ -159,6 +161,13 @@ def discard_nameless(engine: Engine, id: str) -> None:
             continue
     remove_folder(engine.container_folder(id))
     remove_folder(engine.task_folder(id))
+
+
+def _detach(engine: Engine, name: str, id: str) -> None:
+    try:
+        engine.network_named(name).detach(id)
+    except (PluginError, BackendUnavailable):
+        return  # its distribution was removed, or lacks a part
 
 
 def heal_storage(engine: Engine) -> None:

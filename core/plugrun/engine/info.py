@@ -70,7 +70,7 @@ def _services(engine: Engine) -> dict[str, Any]:
         "DriverStatus": [["Backing Filesystem", kept.get("file system", "unknown")]],
         "Plugins": {
             "Volume": ["local"],
-            "Network": list(dict.fromkeys((*engine.backends.profile.network, "none", "host"))),
+            "Network": _network_drivers(engine),
             "Authorization": None,
             "Log": ["json-file", "none"],
         },
@@ -84,6 +84,12 @@ def _services(engine: Engine) -> dict[str, Any]:
         "LiveRestoreEnabled": True,  # no container depends on a daemon
         "Isolation": details,
     }
+
+
+def _network_drivers(engine: Engine) -> list[str]:
+    """Return the backends of the profile, and Docker's two that need none."""
+    drivers = {*engine.backends.profile.network, "host", "null"}
+    return sorted(drivers - {"none"})
 
 
 def _machine(engine: Engine) -> dict[str, Any]:

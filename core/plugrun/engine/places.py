@@ -25,6 +25,11 @@ def halt_path(engine: Engine, id: str) -> str:
     return f"{engine.task_folder(id)}/halt"
 
 
+def networks_path(engine: Engine, id: str) -> str:
+    """What networks gave a running container: addresses, ports, resolvers."""
+    return f"{engine.task_folder(id)}/networks"
+
+
 def shm_path(engine: Engine, id: str) -> str:
     """Where another container's /dev/shm is put while one that shares it is being made."""
     return f"{engine.task_folder(id)}/shm"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from plugrun.engine.containers import find_container
 from plugrun.engine.names import check_name
 from plugrun.errors import AlreadyExists, InvalidArgument
+from plugrun.model.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,5 +29,9 @@ def rename(engine: Engine, text: str, name: str) -> None:
     except (InvalidArgument, AlreadyExists) as error:
         message = f"Error when allocating new name: {error.message}"
         raise type(error)(message, hint=error.hint) from None
+    if container.endpoints:
+        from plugrun.engine.networks.renaming import rename_endpoints
+
+        rename_endpoints(engine, replace(container, name=new))
     attributes = {"name": new, "image": container.image_name, "oldName": f"/{container.name}"}
     engine.emit("container", "rename", container.id, attributes)

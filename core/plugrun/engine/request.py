@@ -5,6 +5,7 @@ from __future__ import annotations
 from plugrun.model.container import DEFAULT_SHM_SIZE
 from plugrun.model.fence import Limits, Namespaces, Security
 from plugrun.model.mountpoint import MountPoint
+from plugrun.model.network import EndpointConfig, Port
 from plugrun.model.record import record
 from plugrun.model.upkeep import HealthCheck, LogConfig, RestartPolicy
 
@@ -22,6 +23,8 @@ class RunRequest:
     ``attach`` names streams, empty for Docker's rule. ``health`` goes over the image's, field by
     field; its test is ``("NONE",)`` for ``--no-healthcheck``. ``stop_timeout`` is in seconds, a
     negative one without end. ``runtime`` must name the profile's isolation if it names anything.
+    ``network`` is the first of ``networks``, which is empty unless more is said than one name;
+    their links name containers as the user did.
     """
 
     image: str
@@ -69,6 +72,9 @@ class RunRequest:
     isolation: str = ""
     runtime: str = ""
     cgroup_parent: str = ""
+    networks: tuple[EndpointConfig, ...] = ()
+    ports: tuple[Port, ...] = ()
+    publish_all: bool = False
 
 
 @record

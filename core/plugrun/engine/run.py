@@ -12,6 +12,7 @@ from plugrun.engine.plumbing import lay
 from plugrun.engine.starter import Starter
 from plugrun.engine.stopwatch import Stopwatch
 from plugrun.errors import NotATerminal, OutputLost, PlugrunError
+from plugrun.model.network import HOST, NONE
 from plugrun.model.record import record
 
 TYPE_CHECKING = False
@@ -47,7 +48,8 @@ def run(
     clock = Stopwatch()
     plumbing = lay(terminal=request.tty, interactive=request.interactive)
     wishes = None if request.detach else _wishes(request)
-    starter = Starter(engine, clock, plumbing, wishes=wishes)
+    networked = request.network not in (NONE, HOST)
+    starter = Starter(engine, clock, plumbing, wishes=wishes, networked=networked)
     clock.mark("monitor")
     image = local_image(engine, request, observer_factory)
     clock.mark("image")

@@ -35,7 +35,8 @@ class Starter:
 
     With ``wishes`` the caller is attached, to what is laid in ``plumbing``. Without ``plumbing``
     the monitor lays the streams itself; ``guest`` is its end of a connection of somebody who is
-    attached from the beginning.
+    attached from the beginning. ``networked`` says that the container will be on a network, so
+    that the monitor loads what that takes while it waits.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class Starter:
         *,
         wishes: Wishes | None = None,
         guest: int = -1,
+        networked: bool = False,
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._plumbing = plumbing
         self._wishes = wishes
+        self._networked = networked
         self._attachment: Attachment | None = None
         self._exit = 0
         self.pid = 0
@@ -79,7 +82,7 @@ class Starter:
         from plugrun.engine.supervise import Supervision
 
         supervision = Supervision(self._engine, self._plumbing, report, orders, guest)
-        supervision.serve(detached=self._wishes is None)
+        supervision.serve(detached=self._wishes is None, networked=self._networked)
 
     @property
     def monitor(self) -> TaskFile:
@@ -89,11 +92,12 @@ class Starter:
     def start(self, container: Container) -> int:
         """Start a container that is on disk, and attend to it; return its exit code.
 
-        Return 0 at once when it has started detached, or when the user detached.
+        Return 0 at once when it has started detached, or when the user detached. Raise
+        NoSuchNetwork if one of its networks was removed.
         """
         self._container = container
         self._stages = list(self._clock.stages)
-        order = memoryview(dumps(container_to_json(container)).encode() + b"\n")
+        order = memoryview(dumps(self._order(container)).encode() + b"\n")
         try:
             while order:
                 order = order[os.write(self._orders, order) :]
@@ -102,6 +106,16 @@ class Starter:
         if self._plumbing is None or self._wishes is None:
             return self._detached()
         return self._attached(self._plumbing, self._wishes)
+
+    def _order(self, container: Container) -> list[Any]:
+        """Return the container and its networks, as plain JSON."""
+        if not container.endpoints:
+            return [container_to_json(container), []]
+        from plugrun.engine.networks.attach import claim_networks
+        from plugrun.model.network import network_to_json
+
+        networks = claim_networks(self._engine, container)
+        return [container_to_json(container), [network_to_json(one) for one in networks]]
 
     def dismiss(self) -> None:
         """Have no more to do with the monitor; it ends unless it has got its order."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
     from plugrun.engine.plumbing import Plumbing
     from plugrun.model.container import Container
+    from plugrun.model.network import NetworkConfig
     from plugrun.monitor.plan import WatchPlan
 
 
@@ -46,13 +47,14 @@ class Supervision:
         self._orders = orders
         self._guests = (guest,) if guest >= 0 else ()
         self._terminal = -1
+        self._networks: tuple[NetworkConfig, ...] = ()
 
-    def serve(self, *, detached: bool) -> None:
+    def serve(self, *, detached: bool, networked: bool) -> None:
         """Start the container, watch it, clean up; end the process."""
         code = 1
         try:
             self._leave_caller(detached)
-            self._preload()
+            self._preload(networked)
             self._container = self._await_order()
             self._clock = Stopwatch()
             plan = self._start(detached)
@@ -84,7 +86,7 @@ class Supervision:
                 os.dup2(null, fd)
             os.close(null)
 
-    def _preload(self) -> None:
+    def _preload(self, networked: bool) -> None:
         """Load what the start will need, while the command makes the container."""
         import _socket  # noqa: F401
 
@@ -92,6 +94,10 @@ class Supervision:
         try:
             engine.storage_named(engine.storage_choice().name)
             engine.isolation_named(engine.isolation_choice().name).preload()
+            if networked:
+                import plugrun.engine.networks.attach  # noqa: F401
+
+                engine.network_named(engine.network_choice().name)
         except BackendUnavailable:
             return  # a container that exists has its own, which may work
 
@@ -108,7 +114,12 @@ class Supervision:
             if not piece:
                 os._exit(0)
             order += piece
-        return container_from_json(loads(order))
+        container, networks = loads(order)
+        if networks:
+            from plugrun.model.network import network_from_json
+
+            self._networks = tuple([network_from_json(one) for one in networks])
+        return container_from_json(container)
 
     def _start(self, detached: bool) -> WatchPlan:
         container, engine = self._container, self._engine
@@ -117,7 +128,7 @@ class Supervision:
         )
         try:
             door = open_door(engine, container.id)
-            begun = begin(engine, container, plumbing, self._clock)
+            begun = begin(engine, container, plumbing, self._clock, None, self._networks)
         except Exception:
             forget_task(engine, container.id)
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.halt import is_kept
-from plugrun.engine.places import door_path, halt_path, shm_path
+from plugrun.engine.places import door_path, halt_path, networks_path, shm_path
 from plugrun.errors import NoSuchContainer
 from plugrun.linux.filesystem import unlink
 from plugrun.monitor.exitfile import read_exit_file
@@ -33,10 +33,22 @@ def tell_death(engine: Engine, container: Container) -> None:
     """Tell observers that a container has ended, and how."""
     ended = read_exit_file(engine.container_folder(container.id))
     engine.emit_container("die", container, _death(ended))
+    if container.endpoints:
+        _tell_detached(engine, container)
     if container.mounts:
         from plugrun.engine.volumes.serve import tell_unmounted
 
         tell_unmounted(engine, container)
+
+
+def _tell_detached(engine: Engine, container: Container) -> None:
+    from plugrun.engine.networks.attach import tell
+    from plugrun.engine.networks.attached import read_attached
+
+    attached = read_attached(engine, container.id)
+    for one in attached.endpoints if attached is not None else ():
+        tell(engine, "disconnect", container, one)
+    unlink(networks_path(engine, container.id))
 
 
 def _death(ended: ExitFile | None) -> dict[str, str]:
@@ -55,8 +67,10 @@ def release(engine: Engine, container: Container) -> None:
         # It was never made, or another command was quicker.
         return
     finally:
-        if container.net.name:
-            engine.network_named(container.net.name).detach(container.id)
+        if container.endpoints:
+            from plugrun.engine.networks.attach import detach_all
+
+            detach_all(engine, container)
         if container.mounts:
             from plugrun.engine.volumes.serve import end_volumes
 
@@ -66,7 +80,8 @@ def release(engine: Engine, container: Container) -> None:
 def forget_task(engine: Engine, id: str) -> None:
     """Say that no process serves a container any more."""
     folder = engine.task_folder(id)
-    for path in (door_path(engine, id), halt_path(engine, id), f"{folder}/task"):
+    own = (door_path(engine, id), halt_path(engine, id), networks_path(engine, id))
+    for path in (*own, f"{folder}/task"):
         unlink(path)
     for place in (shm_path(engine, id), folder):
         try:

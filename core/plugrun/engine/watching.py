@@ -52,6 +52,7 @@ def watch_plan(
         door=door,
         guests=guests,
         watching=begun.watching,
+        held=begun.held,
         durable=not container.auto_remove,
         restarts=begun.task.restarts,
         cleanup=later(engine, "cleanup", container.id),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from plugrun.model.fence import Limits, Namespaces, Security
 from plugrun.model.mountpoint import MountPoint, mount_from_bind
+from plugrun.model.network import EndpointConfig, Port
 from plugrun.model.record import as_json, from_json, record
 from plugrun.model.upkeep import HealthCheck, LogConfig, RestartPolicy
 
@@ -35,11 +36,13 @@ class BackendChoice:
 class Container:
     """All that is decided when a container is created; ``rename`` and ``update`` replace it whole.
 
-    ``args`` is entrypoint and command together, as executed. ``network`` is ``none``, ``host`` or
-    the profile's (``default``). ``attached`` names the streams that its maker attached to, and
-    ``stdin_once`` says that its input ends with the first who was attached to it. ``volumes`` are
-    the targets that its image or a lone ``-v PATH`` wants a volume for; what came of it, of
-    ``volumes_from`` and of all other options about mounts is in ``mounts``. ``working_dir`` is
+    ``args`` is entrypoint and command together, as executed. ``network`` is what Docker calls its
+    network mode: ``none``, ``host``, ``container:ID``, ``default``, or a network's name; the
+    networks themselves are ``endpoints``, the first of them first. ``attached`` names the streams
+    that its maker attached to, and ``stdin_once`` says that its input ends with the first who was
+    attached to it. ``volumes`` are the targets that its image or a lone ``-v PATH`` wants a volume
+    for; what came of it, of ``volumes_from`` and of all other options about mounts is in
+    ``mounts``. ``working_dir`` is
     empty, which is ``/``, where neither image nor request names one; a negative
     ``stop_timeout`` is without end. ``namespaces`` name other containers by their full IDs.
     """
@@ -93,6 +96,9 @@ class Container:
     cidfile: str = ""
     isolation_mode: str = ""
     cgroup_parent: str = ""
+    endpoints: tuple[EndpointConfig, ...] = ()
+    ports: tuple[Port, ...] = ()
+    publish_all: bool = False
     NESTED: ClassVar = {
         "storage": BackendChoice,
         "isolation": BackendChoice,
@@ -104,6 +110,8 @@ class Container:
         "restart": RestartPolicy,
         "health": HealthCheck,
         "log": LogConfig,
+        "endpoints": EndpointConfig,
+        "ports": Port,
     }
 
     @property

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from plugrun.model.record import record
+from plugrun.model.record import as_json, from_json, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import ClassVar
+    from typing import Any, ClassVar
+
+# The names that are nobody's to give: the network of who names none, no network, the host's.
+BRIDGE = "bridge"
+NONE = "none"
+HOST = "host"
+# What `--network` says for the same as saying nothing.
+DEFAULT = "default"
+# Leads `container:NAME`, which is the network of another container.
+OF_CONTAINER = "container:"
 
 
 @record
@@ -106,3 +115,33 @@ class Attachment:
     held: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
     NESTED: ClassVar = {"ports": Port}
+
+
+@record
+class EndpointConfig:
+    """What was asked of one network for a container, as it is kept; Docker's EndpointSettings.
+
+    ``network`` is the network's ID, ``name`` and ``driver`` are as they were when the container
+    was put on it. ``links`` are pairs of a name and a container's ID.
+    """
+
+    name: str
+    network: str = ""
+    driver: str = ""
+    ipv4: str = ""
+    ipv6: str = ""
+    mac: str = ""
+    aliases: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+
+
+def network_to_json(network: NetworkConfig) -> dict[str, Any]:
+    """Return a network as plain JSON."""
+    found: dict[str, Any] = as_json(network)
+    return found
+
+
+def network_from_json(data: dict[str, Any]) -> NetworkConfig:
+    """Return the network that ``network_to_json`` wrote; unknown keys are left out."""
+    return from_json(NetworkConfig, data)

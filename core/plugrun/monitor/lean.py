@@ -27,5 +27,6 @@ def _plan(text: str) -> WatchPlan:
     data["outputs"] = tuple((name, fd) for name, fd in data["outputs"])
     data["clients"] = ()
     data["probe"], data["oom"] = tuple(data["probe"]), tuple(data["oom"])
+    data["held"] = tuple(data["held"])
     data["guests"], data["cleanup"] = tuple(data["guests"]), tuple(data["cleanup"])
     return WatchPlan(**data)

@@ -22,8 +22,9 @@ class WatchPlan:
     before it: ``probe_early_ms`` in the first ``probe_period_ms`` until the container is healthy,
     ``probe_ms`` else, and not while the file ``freezer`` says that it is paused. ``probing`` is the
     PID of one that runs already, or 0. ``oom`` is the command that says that the kernel has killed
-    for want of memory; ``oom_told`` kills have been said already. ``shares_pids`` says that the
-    container has no PID namespace of its own.
+    for want of memory; ``oom_told`` kills have been said already. ``held``
+    are descriptors that only have to stay open: they reserve what the container has.
+    ``shares_pids`` says that the container has no PID namespace of its own.
     """
 
     pid: int
@@ -53,11 +54,12 @@ class WatchPlan:
     freezer: str = ""
     oom: tuple[str, ...] = ()
     oom_told: int = 0
+    held: tuple[int, ...] = ()
     orphans: bool = False
     shares_pids: bool = False
 
     @property
     def kept(self) -> tuple[int, ...]:
         """The descriptors that a lean monitor goes on with."""
-        inner = {self.input, self.door, self.watching, *self.guests}
+        inner = {self.input, self.door, self.watching, *self.guests, *self.held}
         return tuple({fd for _, fd in self.outputs} | (inner - {-1}))

@@ -21,7 +21,7 @@ else:
     # every start; nothing else is used here.
     import _sqlite3 as sqlite3
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_SECONDS = 60.0
 _LONGEST = 504  # bytes of a path, with what SQLite adds for its log (os_unix.c, MAX_PATHNAME)
 
@@ -64,8 +64,22 @@ CREATE TABLE volume_uses (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX volume_uses_by_volume ON volume_uses(volume);
 """
+# Since schema 3. A container that does not run keeps no network: who uses one is no reference.
+_NETWORKS = """
+CREATE TABLE networks (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    record TEXT NOT NULL
+) STRICT;
+CREATE TABLE network_uses (
+    container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+    network TEXT NOT NULL,
+    PRIMARY KEY (container, network)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX network_uses_by_network ON network_uses(network);
+"""
 # What each schema adds to the one before it; a new file has all of them.
-_STEPS = (_SCHEMA, _VOLUMES)
+_STEPS = (_SCHEMA, _VOLUMES, _NETWORKS)
 
 
 def asked(text: str) -> str:

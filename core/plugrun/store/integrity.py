@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from plugrun.model.container import container_from_json
 from plugrun.model.jsontext import loads
+from plugrun.model.network import network_from_json
 from plugrun.store.database import explain
 
 TYPE_CHECKING = False
@@ -27,6 +28,7 @@ def faults(db: sqlite3.Connection, path: str) -> list[str]:
         wrong += _unreadable(db, "containers", "id", container_from_json)
         wrong += _unreadable(db, "images", "id", _image)
         wrong += _unreadable(db, "volumes", "name", dict)
+        wrong += _unreadable(db, "networks", "name", network_from_json)
     except sqlite3.DatabaseError as error:
         raise explain(error, path) from error
     return wrong

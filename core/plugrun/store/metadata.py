@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from plugrun.store.networks import NetworkTable
     from plugrun.store.volumes import VolumeTable
 
 
@@ -43,6 +44,13 @@ class Metadata:
         from plugrun.store.volumes import VolumeTable
 
         return VolumeTable(self._db, self._path)
+
+    @property
+    def networks(self) -> NetworkTable:
+        """Networks, and which containers are on them."""
+        from plugrun.store.networks import NetworkTable
+
+        return NetworkTable(self._db, self._path)
 
     # -- images ---------------------------------------------------------------------------
 
@@ -147,6 +155,10 @@ class Metadata:
                     dumps(container_to_json(container)),
                 ),
             )
+            if container.endpoints:
+                from plugrun.store.networks import use
+
+                use(db, container.id, (endpoint.network for endpoint in container.endpoints))
 
     def container(self, id: str) -> Container | None:
         """Return one container by its full ID."""

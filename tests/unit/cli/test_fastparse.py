@@ -9,6 +9,7 @@ from plugrun.cli.fastparse import ArgumentCount, FlagError, parse
 from plugrun.cli.options import BYTES, DECIMAL, EXEC, FLAG, HOT, INT, REPEATED, ROOT, RUN
 from plugrun.cli.values import CONVERTERS
 from plugrun.errors import InvalidArgument, UsageError
+from plugrun.model.network import EndpointConfig
 
 LOGS = by_path()["logs"]
 PS = by_path()["ps"]
@@ -36,8 +37,8 @@ def values(command, *argv):
         (["-i=false"], "interactive", False),
         (["--name", "--rm"], "name", "--rm"),
         (["--name="], "name", ""),
-        (["--net", "none"], "network", "none"),
-        (["--network=host"], "network", "host"),
+        (["--net", "none"], "network", (EndpointConfig("none"),)),
+        (["--network=host"], "network", (EndpointConfig("host"),)),
         (["-h", "box"], "hostname", "box"),
         (["--cpus", "1.5"], "cpus", 1_500_000_000),
         (["--pids-limit", "-1"], "pids_limit", -1),

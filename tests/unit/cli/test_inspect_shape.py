@@ -42,10 +42,12 @@ CONFIG = json.loads("""
 "Cmd": ["true"], "Image": "debian:12", "Volumes": null, "WorkingDir": "", "Entrypoint": null,
 "OnBuild": null, "Labels": {}}
 """)
+# As the client 28 has it.
 ENDPOINT = json.loads("""
-{"IPAMConfig": null, "Links": null, "Aliases": null, "NetworkID": "", "EndpointID": "",
-"Gateway": "", "IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": "", "GlobalIPv6Address": "",
-"GlobalIPv6PrefixLen": 0, "MacAddress": "", "DriverOpts": null}
+{"IPAMConfig": null, "Links": null, "Aliases": null, "MacAddress": "", "DriverOpts": null,
+"GwPriority": 0, "NetworkID": "", "EndpointID": "", "Gateway": "", "IPAddress": "",
+"IPPrefixLen": 0, "IPv6Gateway": "", "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0,
+"DNSNames": null}
 """)
 NETWORK = json.loads("""
 {"Bridge": "", "SandboxID": "", "HairpinMode": false, "LinkLocalIPv6Address": "",

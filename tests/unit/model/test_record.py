@@ -16,6 +16,7 @@ from plugrun.model.container import (
 from plugrun.model.fence import DeviceMapping, Limits, Namespaces, Security, Ulimit
 from plugrun.model.jsontext import dumps, loads
 from plugrun.model.mountpoint import MountPoint
+from plugrun.model.network import EndpointConfig, Port
 from plugrun.model.record import as_json, record, replace
 from plugrun.model.upkeep import HealthCheck, LogConfig, RestartPolicy
 
@@ -128,6 +129,8 @@ _SPECIAL = {
     "log": st.builds(LogConfig, _TEXT, st.lists(st.tuples(_TEXT, _TEXT), max_size=2).map(tuple)),
     "shm_size": st.integers(0),
     "mounts": _many(MountPoint, _TEXT, _TEXT, _TEXT),
+    "endpoints": _many(EndpointConfig, _TEXT, _TEXT, _TEXT),
+    "ports": _many(Port, st.integers(0, 65535), _TEXT, _TEXT, st.integers(0)),
     "labels": st.lists(st.tuples(_TEXT, _TEXT), max_size=2).map(tuple),
     **dict.fromkeys(
         ("entrypoint", "cmd", "env", "group_add", "attached", "dns", "dns_search", "dns_options",
@@ -136,7 +139,8 @@ _SPECIAL = {
         ("storage", "isolation", "net"), st.builds(BackendChoice, _TEXT, _TEXT, _TEXT)
     ),
     **{name: st.booleans() for name in
-       ("tty", "open_stdin", "auto_remove", "detached", "read_only", "init", "stdin_once")},
+       ("tty", "open_stdin", "auto_remove", "detached", "read_only", "init", "stdin_once",
+        "publish_all")},
 }  # fmt: skip
 _CONTAINERS = st.fixed_dictionaries(
     {name: _SPECIAL.get(name, _TEXT) for name in Container.__match_args__}

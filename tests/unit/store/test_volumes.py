@@ -105,7 +105,7 @@ def test_a_file_of_schema_1_is_brought_to_this_one(tmp_path):
 def test_a_change_of_schema_that_fails_leaves_the_file(tmp_path, monkeypatch):
     path = f"{tmp_path}/db"
     Metadata(path).close()
-    monkeypatch.setattr(database, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(database, "SCHEMA_VERSION", database.SCHEMA_VERSION + 1)
     broken = "CREATE TABLE fine (x TEXT); CREATE NONSENSE;"
     monkeypatch.setattr(database, "_STEPS", (*database._STEPS, broken))
     with pytest.raises(Exception, match="NONSENSE"):

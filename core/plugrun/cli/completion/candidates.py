@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.cli.completion.objects import containers, images, storages, volumes
+from plugrun.cli.completion.objects import containers, images, networks, storages, volumes
 from plugrun.cli.options import FLAG, Command, Option
 
 TYPE_CHECKING = False
@@ -21,11 +21,10 @@ _STORAGES = frozenset(("from", "to"))
 _WORDS = {
     "format": ("json", "table"),
     "log-driver": ("json-file", "none"),
-    "network": ("none", "host", "default"),
     "progress": ("auto", "plain", "tty", "json"),
     "pull": ("always", "missing", "never"),
     "restart": ("no", "on-failure", "always", "unless-stopped"),
-    "type": ("container", "image", "volume"),
+    "type": ("container", "image", "network", "volume"),
 }
 
 
@@ -33,7 +32,9 @@ def values(option: Option, here: Here) -> Iterable[str]:
     """Return what the value of an option can be; ``here`` says where containers are kept."""
     if option.kind == FLAG:
         return ("true", "false")
-    if option.name == "volumes-from":
+    if option.name == "network":
+        return networks(here())
+    if option.name in ("volumes-from", "link"):
         return containers(here(), "")
     if option.name in _STORAGES:
         return storages(here())
@@ -54,6 +55,8 @@ def arguments(table: Command, args: Sequence[str], here: Here) -> Iterable[str]:
         found += images(here())
     if "VOLUME" in kind:
         found += volumes(here())
+    if "NETWORK" in kind:
+        found += networks(here())
     if "SHELL" in kind:
         found += ("bash", "zsh", "fish")
     return [name for name in found if name not in args]

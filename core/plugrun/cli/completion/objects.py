@@ -41,6 +41,13 @@ def volumes(options: GlobalOptions) -> list[str]:
     return [] if engine is None else sorted(engine.metadata.volumes.names())
 
 
+def networks(options: GlobalOptions) -> list[str]:
+    """Return names of networks, and of those that are always there."""
+    engine = _existing(options)
+    kept = [] if engine is None else [one.name for one in engine.metadata.networks.all()]
+    return sorted({"bridge", "host", "none", *kept})
+
+
 def storages(options: GlobalOptions) -> list[str]:
     """Return names of storages: of the profile, and of those with a folder here."""
     engine = _existing(options)

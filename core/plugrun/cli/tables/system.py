@@ -37,11 +37,11 @@ INFO = Command(
 INSPECT = Command(
     "inspect",
     "[OPTIONS] NAME|ID [NAME|ID...]",
-    "Show all that is known of containers and images",
+    "Show all that is known of containers, images, networks and volumes",
     (
         FORMAT_F,
         SIZE,
-        Option("type", STRING, "Look for this type only: container or image"),
+        Option("type", STRING, "Look for this type only: container, image, network or volume"),
     ),
     least=1,
     verb="inspect",

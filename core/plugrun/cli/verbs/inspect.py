@@ -12,22 +12,22 @@ from plugrun.engine.heal import open_healed
 from plugrun.engine.images.find import find_image
 from plugrun.engine.inspect.document import container_document, image_document
 from plugrun.engine.request import GlobalOptions
-from plugrun.errors import NoSuchContainer, NoSuchImage, NoSuchVolume, NotFound
+from plugrun.errors import NoSuchContainer, NoSuchImage, NoSuchNetwork, NoSuchVolume, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _IGNORED = "WARNING: --size ignored for image"
-_TYPES = ("container", "image", "volume")
+_TYPES = ("container", "image", "network", "volume")
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
-    """Print containers, images and volumes as Docker-shaped JSON; a name may be any's."""
+    """Print containers, images, networks and volumes as Docker-shaped JSON; a name may be any's."""
     kind, size = parsed.values["type"], parsed.values["size"]
     if kind is not None and kind not in _TYPES:
         _refuse(kind)
-    if size and kind in ("image", "volume"):
+    if size and kind not in (None, "container"):
         output.error(_IGNORED)
     engine = open_healed(options)
 
@@ -36,6 +36,8 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
             return of_image(engine, name)
         if kind == "volume":
             return of_volume(engine, name)
+        if kind == "network":
+            return of_network(engine, name)
         if kind == "container":
             return of_container(engine, name, size=size)
         return any_document(engine, name, size=size)
@@ -50,24 +52,23 @@ def _refuse(kind: str) -> NoReturn:
 
 
 def any_document(engine: Engine, name: str, *, size: bool = False) -> dict[str, Any]:
-    """Return a container's document or, if there is none, an image's or a volume's."""
+    """Return a container's document or, if there is none, one of another kind."""
     try:
         return of_container(engine, name, size=size)
     except NoSuchContainer:
-        found = _image_or_volume(engine, name)
+        found = _other(engine, name)
     if size:
         output.error(_IGNORED)
     return found
 
 
-def _image_or_volume(engine: Engine, name: str) -> dict[str, Any]:
-    try:
-        return of_image(engine, name)
-    except NoSuchImage:
+def _other(engine: Engine, name: str) -> dict[str, Any]:
+    for find in (of_image, of_network, of_volume):
         try:
-            return of_volume(engine, name)
-        except NoSuchVolume:
-            raise NotFound(f"No such object: {name}") from None
+            return find(engine, name)
+        except (NoSuchImage, NoSuchNetwork, NoSuchVolume):
+            continue
+    raise NotFound(f"No such object: {name}")
 
 
 def of_container(engine: Engine, name: str, *, size: bool = False) -> dict[str, Any]:
@@ -79,6 +80,14 @@ def of_container(engine: Engine, name: str, *, size: bool = False) -> dict[str, 
 def of_image(engine: Engine, name: str) -> dict[str, Any]:
     """Return an image's document."""
     return image_document(engine, find_image(engine, name))
+
+
+def of_network(engine: Engine, name: str) -> dict[str, Any]:
+    """Return a network's document."""
+    from plugrun.engine.networks.document import network_document
+    from plugrun.engine.networks.find import find_network
+
+    return network_document(engine, find_network(engine, name))
 
 
 def of_volume(engine: Engine, name: str) -> dict[str, Any]:

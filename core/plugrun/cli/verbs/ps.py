@@ -6,6 +6,7 @@ import time
 
 from plugrun.cli import output
 from plugrun.cli.listing import needs, render
+from plugrun.cli.portcells import ports_cell
 from plugrun.cli.psimages import ImageNames
 from plugrun.cli.views import PS_HEADERS, PS_TABLE, container_row, ps_raw
 from plugrun.engine.containers import list_containers
@@ -69,6 +70,8 @@ def _rows(
     for container, status in found:
         row = container_row(container, status, full, now)
         row["Image"] = images.shown(container, full)
+        if container.endpoints:
+            row["Ports"] = ports_cell(engine, container, status)
         if sized:
             row["Size"] = _size(engine, container)
         rows.append(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from plugrun.cli.failure import SaidError
+from plugrun.cli.networkfilter import wanted_networks
 from plugrun.cli.options import Parsed
 from plugrun.cli.pruning import (
     confirmed,
@@ -13,6 +14,7 @@ from plugrun.cli.pruning import (
 )
 from plugrun.cli.volumefilter import prune_filter
 from plugrun.engine.heal import heal_storage, open_healed
+from plugrun.engine.networks.remove import prune_networks
 from plugrun.engine.prune import prune_containers, prune_images
 from plugrun.engine.request import GlobalOptions
 from plugrun.engine.volumes.prune import prune_volumes
@@ -30,6 +32,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
         return 0
     heal_storage(engine)
     gone = [("Containers", prune_containers(engine, containers))]
+    gone.append(("Networks", prune_networks(engine, wanted_networks(filters))))
     if v["volumes"]:
         anonymous = prune_filter(v["filter"], all_volumes=False)
         gone.append(("Volumes", prune_volumes(engine, anonymous)))
@@ -41,7 +44,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
 
 
 def _warning(everything: bool, volumes: bool, filters: tuple[str, ...]) -> str:
-    """Return Docker's text; there are no networks of one's own and no build cache as yet."""
+    """Return Docker's text; there is no build cache as yet."""
     items = ["all stopped containers", "all networks not used by at least one container"]
     if volumes:
         items.append("all anonymous volumes not used by at least one container")

@@ -51,8 +51,7 @@ def create_joined(engine: Engine, container: Container, create: Callable[[], Tas
     does not run.
     """
     spaces = container.namespaces
-    with_pid, with_ipc = joined(spaces.pid), joined(spaces.ipc)
-    if not with_pid and not with_ipc:
+    if not any(map(joined, (spaces.pid, spaces.ipc, container.network))):
         return create()
     held: list[int] = []
     try:
@@ -65,10 +64,14 @@ def _create(
     engine: Engine, container: Container, held: list[int], create: Callable[[], Task]
 ) -> Task:
     with_pid, with_ipc = joined(container.namespaces.pid), joined(container.namespaces.ipc)
+    with_net = joined(container.network)
     path = f"{engine.container_folder(container.id)}/config.json"
     with open(path, "rb") as file:
         spec: RuntimeSpec = loads(file.read())
     shared = ""
+    if with_net:
+        held.append(_network_namespace(engine, with_net))
+        _enter(spec, "network", held[-1])
     if with_pid:
         held += _namespaces(engine, with_pid, ("pid",))
         _enter(spec, "pid", held[-1])
@@ -121,6 +124,13 @@ def _namespaces(engine: Engine, id: str, kinds: tuple[str, ...]) -> list[int]:
         _close(found)
         raise stopped
     return found
+
+
+def _network_namespace(engine: Engine, id: str) -> int:
+    try:
+        return _namespaces(engine, id, ("net",))[0]
+    except Conflict as error:
+        raise Conflict(f"cannot join network of a non running container: {id}") from error
 
 
 def _close(fds: list[int]) -> None:

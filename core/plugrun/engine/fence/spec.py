@@ -11,6 +11,7 @@ import os
 from plugrun.engine.fence.seccomp import default_seccomp
 from plugrun.model.container import DEFAULT_SHM_SIZE
 from plugrun.model.fence import Limits, Namespaces, Security
+from plugrun.model.network import HOST, OF_CONTAINER
 from plugrun.model.spec import SPEC_VERSION
 
 TYPE_CHECKING = False
@@ -201,7 +202,7 @@ def _linux(container: Container) -> Linux:
 
         resources = {**resources, **limited(container.limits)}
     return {
-        "sysctl": {} if container.network == "host" else dict(SYSCTLS),
+        "sysctl": dict(SYSCTLS) if _has_own_network(container) else {},
         "namespaces": _namespaces(container),
         "resources": resources,
         "maskedPaths": list(MASKED_PATHS),
@@ -214,7 +215,7 @@ def _namespaces(container: Container) -> list[Namespace]:
     kinds = ["mount", "pid", "ipc", "uts"]
     if cgroup_mode(container) == "private":
         kinds.append("cgroup")
-    if container.network != "host":
+    if _has_own_network(container):
         kinds.append("network")
     return [{"type": kind} for kind in kinds]
 
@@ -227,6 +228,11 @@ def cgroup_mode(container: Container) -> str:
 def cgroups_are_unified() -> bool:
     """Whether this machine has cgroup v2 alone, where a hybrid tree has a tmpfs (cgroups(7))."""
     return os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+
+
+def _has_own_network(container: Container) -> bool:
+    """Whether its network namespace is no other's; another container's is put in at the start."""
+    return container.network != HOST and not container.network.startswith(OF_CONTAINER)
 
 
 def device_rules() -> list[DeviceRule]:

@@ -1,4 +1,4 @@
-"""``Config``, ``GraphDriver`` and ``NetworkSettings`` of a container's document.
+"""``Config`` and ``GraphDriver`` of a container's document.
 
 Keys, order and what is null, empty or left out are Docker's (API 1.41, measured).
 """
@@ -101,41 +101,3 @@ def _work_folders(mounts: Sequence[Mount]) -> list[str]:
     options = [option for mount in mounts for option in mount.options]
     given = [option.removeprefix(_WORK) for option in options if option.startswith(_WORK)]
     return [path for value in given for path in folders_of(value)]
-
-
-def network_settings(container: Container, pid: int) -> dict[str, Any]:
-    """Return ``NetworkSettings`` of a container that is in no network.
-
-    ``SandboxKey`` is its network namespace as a path, while ``pid`` lives in one of its own.
-    """
-    address = {"IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": ""}
-    address6 = {"GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0}
-    network = {
-        "IPAMConfig": None,
-        "Links": None,
-        "Aliases": None,
-        "NetworkID": "",
-        "EndpointID": "",
-        "Gateway": "",
-        **address,
-        **address6,
-        "MacAddress": "",
-        "DriverOpts": None,
-    }
-    return {
-        "Bridge": "",
-        "SandboxID": "",
-        "HairpinMode": False,
-        "LinkLocalIPv6Address": "",
-        "LinkLocalIPv6PrefixLen": 0,
-        "Ports": {},
-        "SandboxKey": f"/proc/{pid}/ns/net" if pid and container.network != "host" else "",
-        "SecondaryIPAddresses": None,
-        "SecondaryIPv6Addresses": None,
-        "EndpointID": "",
-        "Gateway": "",
-        **address6,
-        **address,
-        "MacAddress": "",
-        "Networks": {container.network: network},
-    }

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from time import gmtime, strftime
 
-from plugrun.engine.inspect.config import config, graph_driver, network_settings
+from plugrun.engine.inspect.config import config, graph_driver
 from plugrun.engine.inspect.health import health_state
 from plugrun.engine.inspect.hostconfig import host_config
 from plugrun.engine.inspect.mounts import mounts
+from plugrun.engine.inspect.network import network_settings
 from plugrun.engine.places import log_path
+from plugrun.errors import NoSuchContainer
 from plugrun.model.container import PAUSED, RESTARTING
 from plugrun.model.jsontext import loads
+from plugrun.model.network import OF_CONTAINER
 from plugrun.model.reference import parse_reference
 
 TYPE_CHECKING = False
@@ -41,9 +44,7 @@ def container_document(
         "Args": args,
         "State": _state(status) | health_state(engine, container, status),
         "Image": container.image,
-        "ResolvConfPath": f"{folder}/resolv.conf",
-        "HostnamePath": f"{folder}/hostname",
-        "HostsPath": f"{folder}/hosts",
+        **_etc_files(engine, container),
         "LogPath": "" if container.log.driver == "none" else log_path(engine, container),
         "Name": f"/{container.name}",
         "RestartCount": status.restarts,
@@ -53,7 +54,7 @@ def container_document(
         "ProcessLabel": "",
         "AppArmorProfile": _apparmor(container),
         "ExecIDs": None,
-        "HostConfig": host_config(container),
+        "HostConfig": host_config(engine, container),
         "GraphDriver": graph_driver(engine, container, _merged(status, folder)),
     }
     if size:
@@ -61,10 +62,24 @@ def container_document(
     shown |= {
         "Mounts": mounts(container),
         "Config": config(container),
-        "NetworkSettings": network_settings(container, status.pid),
+        "NetworkSettings": network_settings(engine, container, status.pid),
         "Plugrun": _backends(container),
     }
     return shown
+
+
+def _etc_files(engine: Engine, container: Container) -> dict[str, str]:
+    """Return where they lie; one on another's network has that one's."""
+    folder = engine.container_folder(container.id)
+    if container.network.startswith(OF_CONTAINER):
+        from plugrun.engine.networks.shared import leader_folder
+
+        try:
+            folder = leader_folder(engine, container)
+        except NoSuchContainer:
+            pass  # it was removed
+    names = {"ResolvConfPath": "resolv.conf", "HostnamePath": "hostname", "HostsPath": "hosts"}
+    return {key: f"{folder}/{name}" for key, name in names.items()}
 
 
 def _merged(status: Status, folder: str) -> str:

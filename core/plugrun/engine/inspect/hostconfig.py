@@ -8,16 +8,18 @@ from __future__ import annotations
 from plugrun.engine.fence.resources import whole_swap
 from plugrun.engine.fence.spec import MASKED_PATHS, READONLY_PATHS, cgroup_mode
 from plugrun.engine.inspect.mounts import asked_mounts, binds, tmpfs
+from plugrun.engine.inspect.network import host_links, port_bindings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from plugrun.engine.engine import Engine
     from plugrun.model.container import Container
     from plugrun.model.fence import Limits, Security
 
 
-def host_config(container: Container) -> dict[str, Any]:
+def host_config(engine: Engine, container: Container) -> dict[str, Any]:
     """Return ``HostConfig``."""
     spaces, security = container.namespaces, container.security
     shown: dict[str, Any] = {
@@ -25,7 +27,7 @@ def host_config(container: Container) -> dict[str, Any]:
         "ContainerIDFile": container.cidfile,
         "LogConfig": {"Type": container.log.driver, "Config": dict(container.log.options)},
         "NetworkMode": container.network,
-        "PortBindings": {},
+        "PortBindings": port_bindings(container),
         "RestartPolicy": {
             "Name": container.restart.name,
             "MaximumRetryCount": container.restart.most,
@@ -43,11 +45,11 @@ def host_config(container: Container) -> dict[str, Any]:
         "GroupAdd": list(container.group_add) or None,
         "IpcMode": spaces.ipc or "private",
         "Cgroup": "",
-        "Links": None,
+        "Links": host_links(engine, container),
         "OomScoreAdj": security.oom_score_adj,
         "PidMode": spaces.pid,
         "Privileged": security.privileged,
-        "PublishAllPorts": False,
+        "PublishAllPorts": container.publish_all,
         "ReadonlyRootfs": container.read_only,
         "SecurityOpt": _security_options(container),
         "Tmpfs": tmpfs(container),

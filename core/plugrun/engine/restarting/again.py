@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.attaching.door import open_door
-from plugrun.engine.begin import begin
+from plugrun.engine.begin import begin, note_failure
 from plugrun.engine.create import write_bundle
 from plugrun.engine.plumbing import lay
 from plugrun.engine.restarting.rule import is_due, is_halted
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
     from plugrun.engine.taskfile import TaskFile
     from plugrun.model.container import Container
+    from plugrun.model.network import NetworkConfig
     from plugrun.monitor.exitfile import ExitFile
 
 FIRST_MS = 100
@@ -101,16 +102,31 @@ def _give_up(engine: Engine, container: Container, task: TaskFile) -> None:
 
 def _start(engine: Engine, container: Container, task: TaskFile) -> None:
     try:
+        networks = _claim(engine, container, task)
         write_bundle(engine, container)
         engine.close_metadata()
         plumbing = lay(terminal=container.tty, interactive=container.open_stdin)
         door = open_door(engine, container.id)
-        begun = begin(engine, container, plumbing, Stopwatch(), task)
+        begun = begin(engine, container, plumbing, Stopwatch(), task, networks)
     except (PlugrunError, OSError):
         # The reason is in the exit file; as with Docker, that was the last try.
         forget_task(engine, container.id)
         return
     become_lean(watch_plan(engine, container, plumbing, begun, door=door))
+
+
+def _claim(engine: Engine, container: Container, task: TaskFile) -> tuple[NetworkConfig, ...]:
+    """Return its networks; if one was removed meanwhile, that is how it ended."""
+    if not container.endpoints:
+        return ()
+    from plugrun.engine.networks.attach import claim_networks
+
+    try:
+        return claim_networks(engine, container)
+    except PlugrunError as error:
+        before = read_exit_file(engine.container_folder(container.id))
+        note_failure(engine, container, error, task.restarts, before)
+        raise
 
 
 def _reap() -> None:

@@ -1,0 +1,1 @@
+"""Networks: what there are, who is on them, and what that takes when a container starts."""

@@ -1,0 +1,175 @@
+"""``network connect`` and ``disconnect``, of containers that run and of those that do not."""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.engine.containers import find_container, is_running
+from plugrun.engine.ending import wait_monitor
+from plugrun.engine.networks.attach import attach_one, endpoint_of, tell
+from plugrun.engine.networks.attached import AttachedTask, read_attached, write_attached
+from plugrun.engine.networks.decide import decided_endpoint
+from plugrun.engine.networks.etcfiles import rewrite_names
+from plugrun.engine.networks.find import find_network, is_kept
+from plugrun.engine.taskfile import read_task_file, serve_lock
+from plugrun.errors import Conflict, InvalidArgument, NoSuchContainer, NoSuchNetwork
+from plugrun.interfaces.network import CONNECT
+from plugrun.model.network import HOST, NONE, OF_CONTAINER
+from plugrun.model.record import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.engine import Engine
+    from plugrun.model.container import Container
+    from plugrun.model.network import EndpointConfig, NetworkConfig
+    from plugrun.store.locks import Lock
+
+_GLANCE = 0.02  # seconds
+_HOST_ONLY = "container cannot be disconnected from host network or connected to host network"
+_SHARING = (
+    "container sharing network namespace with another container or host cannot be connected to "
+    "any other network"
+)
+_PRIVATE = (
+    "container cannot be connected to multiple networks with one of the networks in private "
+    "(none) mode"
+)
+
+
+def connect(engine: Engine, text: str, asked: EndpointConfig) -> None:
+    """Put a container on one more network, which ``asked`` names; at once if it runs.
+
+    Its ports stay published where they are. Raise NoSuchContainer, NoSuchNetwork, Conflict if it
+    is on it already, InvalidArgument for what the network cannot give.
+    """
+    container = find_container(engine, text)
+    network = find_network(engine, asked.name)
+    with _still(engine, container):
+        container = _present(engine, container)
+        _check(container, network)
+        endpoint = decided_endpoint(engine, asked, network)
+        if is_kept(network.id):
+            engine.metadata.networks.join(container.id, network.id)
+        try:
+            if is_running(engine, container.id):
+                _connect_running(engine, container, endpoint, network)
+            _change(engine, container.id, (*container.endpoints, endpoint))
+        except BaseException:
+            engine.metadata.networks.leave(container.id, network.id)
+            raise
+
+
+def _connect_running(
+    engine: Engine, container: Container, asked: EndpointConfig, network: NetworkConfig
+) -> None:
+    backend = engine.network_named(network.driver)
+    if CONNECT not in backend.capabilities:
+        raise InvalidArgument(
+            f"the network backend {network.driver} joins no container that runs",
+            hint=f"stop {container.name} first",
+        )
+    task = read_task_file(engine.task_folder(container.id))
+    before = read_attached(engine, container.id) or AttachedTask(os.urandom(32).hex())
+    has_gateway = any(one.attachment.gateways for one in before.endpoints)
+    endpoint = endpoint_of(
+        container, asked, network, _free_interface(before), not has_gateway and not network.internal
+    )
+    one = attach_one(engine, container, endpoint, f"/proc/{task.pid if task else 0}/ns/net")
+    now = replace(before, endpoints=(*before.endpoints, one))
+    write_attached(engine, container.id, rewrite_names(engine, container, before, now))
+    tell(engine, "connect", container, one)
+
+
+def disconnect(engine: Engine, network_text: str, text: str) -> None:
+    """Take a container off a network, at once if it runs.
+
+    Raise NoSuchContainer, NoSuchNetwork, Conflict if it is not on it.
+    """
+    container = find_container(engine, text)
+    id, name = _left(engine, container, network_text)
+    with _still(engine, container):
+        container = _present(engine, container)
+        gone = next((one for one in container.endpoints if one.network == id), None)
+        if gone is None:
+            raise Conflict(f"container {container.id} is not connected to network {name}")
+        if is_running(engine, container.id):
+            _disconnect_running(engine, container, gone)
+        _change(
+            engine, container.id, tuple([one for one in container.endpoints if one.network != id])
+        )
+        engine.metadata.networks.leave(container.id, id)
+
+
+def _left(engine: Engine, container: Container, text: str) -> tuple[str, str]:
+    """Return ID and name of a network; one that was removed is known to who was on it."""
+    try:
+        network = find_network(engine, text)
+    except NoSuchNetwork:
+        for one in container.endpoints:
+            if text in (one.name, one.network):
+                return one.network, one.name
+        raise
+    if network.name == HOST:
+        raise Conflict(_HOST_ONLY)
+    return network.id, network.name
+
+
+def _disconnect_running(engine: Engine, container: Container, gone: EndpointConfig) -> None:
+    backend = engine.network_named(gone.driver)
+    if CONNECT not in backend.capabilities:
+        raise InvalidArgument(
+            f"the network backend {gone.driver} takes no container that runs off its network",
+            hint=f"stop {container.name} first",
+        )
+    backend.detach(container.id, gone.network)
+    before = read_attached(engine, container.id)
+    if before is None:
+        return
+    now = replace(
+        before,
+        endpoints=tuple([one for one in before.endpoints if one.network != gone.network]),
+    )
+    write_attached(engine, container.id, rewrite_names(engine, container, before, now))
+    for one in before.endpoints:
+        if one.network == gone.network:
+            tell(engine, "disconnect", container, one)
+
+
+def _free_interface(attached: AttachedTask) -> str:
+    taken = {one.attachment.interface for one in attached.endpoints}
+    return next(name for name in map("eth{}".format, range(len(taken) + 1)) if name not in taken)
+
+
+def _check(container: Container, network: NetworkConfig) -> None:
+    if container.network == HOST or container.network.startswith(OF_CONTAINER):
+        raise Conflict(_SHARING)
+    if network.name == HOST:
+        raise Conflict(_HOST_ONLY)
+    if any(one.network == network.id for one in container.endpoints):
+        raise Conflict(
+            f"endpoint with name {container.name} already exists in network {network.name}"
+        )
+    if NONE in (network.name, container.network):
+        raise Conflict(_PRIVATE)
+
+
+def _still(engine: Engine, container: Container) -> Lock:
+    """Keep a container from being started; wait for who starts it, or cleans up after it."""
+    while True:
+        lock = engine.locks.exclusive(serve_lock(container.id))
+        task = read_task_file(engine.task_folder(container.id))
+        if task is None or task.running or task.restarting or not task.attended:
+            return lock
+        lock.release()
+        wait_monitor(task, _GLANCE)
+
+
+def _present(engine: Engine, container: Container) -> Container:
+    found = engine.metadata.container(container.id)
+    if found is None:
+        raise NoSuchContainer(f"No such container: {container.name}")
+    return found
+
+
+def _change(engine: Engine, id: str, endpoints: tuple[EndpointConfig, ...]) -> None:
+    engine.metadata.change_container(id, lambda one: replace(one, endpoints=endpoints))

@@ -1,0 +1,96 @@
+"""hosts and resolv.conf of a container that is on networks, as they gave it addresses and names.
+
+The files are mounted in the container: they are changed in place. hosts is written anew at each
+start; while the container runs only the lines of networks that come and go are touched.
+resolv.conf is left alone once somebody has changed it.
+"""
+
+from __future__ import annotations
+
+from plugrun.engine.etcfiles import (
+    hosts_file,
+    name_servers,
+    resolv_conf,
+    usual_resolv,
+    without_loopback,
+    write_file,
+)
+from plugrun.engine.networks.links import legacy_links
+from plugrun.model.record import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.engine import Engine
+    from plugrun.engine.networks.attached import AttachedTask
+    from plugrun.model.container import Container
+
+# Docker's, for a machine whose resolvers are all on its own loopback.
+_LAST_RESORT = "nameserver 8.8.8.8\nnameserver 8.8.4.4\n"
+
+
+def own_resolvers(container: Container) -> tuple[str, ...]:
+    """Return who knows all names that are no container's: ``--dns``, or the host's resolvers.
+
+    Those on the host's loopback are among them: a name server of a network asks from the host.
+    """
+    return container.dns or name_servers(usual_resolv())
+
+
+def write_names(engine: Engine, container: Container, attached: AttachedTask) -> AttachedTask:
+    """Write both files for a container that is about to start; return what to remember."""
+    folder = engine.container_folder(container.id)
+    gateways = [way for one in attached.endpoints for way in one.attachment.gateways]
+    hosts = hosts_file(container, next((way for way in gateways if ":" not in way), ""))
+    hosts += legacy_links(engine, container, attached)
+    write_file(f"{folder}/hosts", hosts + own_lines(container, attached.addresses))
+    text = resolv_text(container, attached)
+    write_file(f"{folder}/resolv.conf", text)
+    return replace(attached, resolv=text)
+
+
+def rewrite_names(
+    engine: Engine, container: Container, before: AttachedTask, now: AttachedTask
+) -> AttachedTask:
+    """Follow a network that came or went while the container runs; return what to remember."""
+    folder = engine.container_folder(container.id)
+    gone = set(before.addresses) - set(now.addresses)
+    new = [address for address in now.addresses if address not in before.addresses]
+    with open(f"{folder}/hosts", encoding="utf-8", errors="surrogateescape") as file:
+        lines = file.read().splitlines(keepends=True)
+    kept = [line for line in lines if (line.split() or [""])[0] not in gone]
+    write_file(f"{folder}/hosts", "".join(kept) + own_lines(container, tuple(new)))
+    with open(f"{folder}/resolv.conf", encoding="utf-8", errors="surrogateescape") as file:
+        present = file.read()
+    if present != before.resolv:
+        return now
+    text = resolv_text(container, now)
+    write_file(f"{folder}/resolv.conf", text)
+    return replace(now, resolv=text)
+
+
+def own_lines(container: Container, addresses: tuple[str, ...]) -> str:
+    """Return the lines of hosts that name the container itself."""
+    names = container.hostname
+    if container.domainname:
+        names = f"{names}.{container.domainname} {names}"
+    return "".join(f"{address}\t{names}\n" for address in addresses)
+
+
+def resolv_text(container: Container, attached: AttachedTask) -> str:
+    """Return resolv.conf(5): a network's own name server if there is one, else the host's."""
+    usual = usual_resolv()
+    if attached.resolvers:
+        inner = replace(
+            container,
+            dns=attached.resolvers,
+            dns_options=container.dns_options or ("ndots:0",),
+        )
+        return resolv_conf(usual, inner)
+    text = without_loopback(usual)
+    if not name_servers(text) and not container.dns and attached.addresses:
+        text += _LAST_RESORT
+    return resolv_conf(text, container) if _is_asked(container) else text
+
+
+def _is_asked(container: Container) -> bool:
+    return bool(container.dns or container.dns_search or container.dns_options)
