@@ -329,8 +329,8 @@ def test_create_refuses_as_docker_does(plugrun):
     )
     done = plugrun("create", "--cap-add", "foo", HOST_IMAGE, code=1)
     assert done.stderr == 'Error: invalid CapAdd: unknown capability: "CAP_FOO"\n'
-    done = plugrun("create", "-p", "80:80", HOST_IMAGE, code=125)
-    assert done.stderr.startswith("plugrun: --publish is not supported\nhint: networks between ")
+    done = plugrun("create", "--gpus", "all", HOST_IMAGE, code=125)
+    assert done.stderr.startswith("plugrun: --gpus is not supported\nhint: name the devices ")
     assert plugrun.out("ps", "-aq") == ""
 
 
