@@ -12,7 +12,8 @@ from plugrun.store.metadata import Metadata
 from tests.unit.cli.examples import container
 
 A = NetworkConfig(
-    "a1" * 32, "one", "bridge", 5, (Subnet("10.1.0.0/16", "10.1.0.1", reserved=(("x", "10.1.0.9"),)),),
+    "a1" * 32, "one", "bridge", 5,
+    (Subnet("10.1.0.0/16", "10.1.0.1", reserved=(("x", "10.1.0.9"),)),),
     labels=(("k", "v"),), options=(("o", "p"),), ipv6=True,
 )  # fmt: skip
 B = NetworkConfig("b2" * 32, "two", "bridge")
