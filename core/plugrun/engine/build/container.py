@@ -60,9 +60,9 @@ def run_in_container(
     Its output goes to descriptors 1 and 2 of this process, which must have no other threads. When
     it is interrupted the container is killed. Nothing but the snapshot is left.
     """
+    container = _container(engine, request, command, key)
     # SQLite's locks do not survive the fork of the monitor.
     engine.close_metadata()
-    container = _container(engine, request, command, key)
     plumbing = lay(terminal=False, interactive=False)
     wishes = Wishes(("stdout", "stderr"), proxy=False)
     starter = Starter(engine, Stopwatch(), plumbing, wishes=wishes)
