@@ -14,7 +14,7 @@ from plugrun_network_bridge.detaching import detach
 from plugrun_network_bridge.host import isolated
 from plugrun_network_bridge.inside import configure
 from plugrun_network_bridge.leases import Lease
-from plugrun_network_bridge.links import find_link, isolate, namespace_number, new_veth
+from plugrun_network_bridge.links import await_carrier, bridge_port, namespace_number, new_veth
 from plugrun_network_bridge.netlink import NETLINK_ROUTE, Netlink
 
 TYPE_CHECKING = False
@@ -50,10 +50,10 @@ def _attach(
         leases.keep_network(network)
         bridge, warnings = host.ensure(network)
         lease = _with_addresses(leases, endpoint, lease)
-        lease, held = _with_ports(endpoint, lease)
+        lease, held = _with_ports(leases, host, endpoint, lease)
         try:
             leases.write(lease)
-            _publish(host, lease)
+            host.publish(lease)
         except BaseException:
             _undo(leases, host, lease, held)
             raise
@@ -119,39 +119,47 @@ def _with_addresses(leases: Leases, endpoint: Endpoint, lease: Lease) -> Lease:
     return replace(lease, ipv4=ipv4, ipv6=ipv6, mac=mac)
 
 
-def _with_ports(endpoint: Endpoint, lease: Lease) -> tuple[Lease, tuple[int, ...]]:
+def _with_ports(
+    leases: Leases, host: Host, endpoint: Endpoint, lease: Lease
+) -> tuple[Lease, tuple[int, ...]]:
     network = endpoint.network
     if not endpoint.ports or network.internal:
         return lease, ()
-    from plugrun_network_bridge.ports import reserve
+    from plugrun_network_bridge.ports import allocated, find_holder, reserve
 
     usual = hostbridge.option(network, _BINDING)
-    reserved = reserve(endpoint.ports, usual, v6=bool(lease.ipv6))
-    return replace(lease, ports=reserved.ports), reserved.sockets
-
-
-def _publish(host: Host, lease: Lease) -> None:
     try:
-        host.publish(lease)
-    except OSError as error:
-        if error.errno != errno.EEXIST:
+        reserved = reserve(endpoint.ports, usual, v6=bool(lease.ipv6))
+    except Conflict:
+        holder = find_holder(endpoint.ports, [port for one in leases.all() for port in one.ports])
+        if holder is None:
             raise
-        from plugrun_network_bridge.ports import allocated
-
-        raise allocated(lease.ports[getattr(error, "sequence", 0)]) from None
+        raise allocated(holder) from None
+    lease = replace(lease, ports=reserved.ports)
+    # One whose socket went with a monitor that was killed is had nevertheless. This must be known
+    # before there is a lease, whose end would take it from whoever has it.
+    taken = host.taken(lease)
+    if taken is not None:
+        reserved.give_back()
+        raise allocated(taken)
+    return lease, reserved.sockets
 
 
 def _connect(endpoint: Endpoint, lease: Lease, bridge: Link, namespace: int) -> None:
     network = endpoint.network
     mac, size = packed_mac(lease.mac), hostbridge.mtu(network)
     pair = new_veth(lease.veth, bridge.index, namespace, endpoint.interface, mac, size)
+    # Where br_netfilter is on, a container's own published port leads straight back.
+    hairpin, alone = bool(lease.ports), isolated(network)
+    port = (bridge_port(lease.veth, hairpin=hairpin, isolated=alone),) * (hairpin or alone)
+    gateways = _gateways(network) if endpoint.gateway else ()
     try:
         with Netlink(NETLINK_ROUTE) as route:
-            route.act(pair)
-            if isolated(network):
-                route.act(isolate(find_link(route, lease.veth).index))
-        gateways = _gateways(network) if endpoint.gateway else ()
-        configure(namespace, endpoint.interface, _cidrs(network, lease), gateways)
+            route.act(pair, *port)
+            configure(namespace, endpoint.interface, _cidrs(network, lease), gateways)
+            await_carrier(route, lease.veth)
+            if not bridge.carrier:  # it had no port until now
+                await_carrier(route, bridge.name)
     except OSError as error:
         raise _refused(error, endpoint) from None
 

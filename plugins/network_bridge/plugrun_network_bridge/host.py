@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from plugrun.api import NetworkConfig
+    from plugrun.api import NetworkConfig, Port
 
     from plugrun_network_bridge.leases import Lease, Leases
     from plugrun_network_bridge.links import Link
@@ -42,21 +42,27 @@ class Host:
 
     def ensure(self, network: NetworkConfig) -> tuple[Link, tuple[str, ...]]:
         """Return a network's bridge, and what had to be mended, though somebody is attached."""
-        said: list[str] = []
+        link, said = self.ensure_bridge(network)
+        hostbridge.forward(network)
+        known = self._leases.has_holders(network.id)
+        if self._ensure_rules(link.name) and known:
+            said = f"rules of the table inet {self.table} were gone: made it again"
+        if not said or not known:
+            return link, ()
+        return link, (f'network "{network.name}": {said}',)
+
+    def ensure_bridge(self, network: NetworkConfig) -> tuple[Link, str]:
+        """Return a network's bridge, and what had to be done to it."""
         with Netlink(NETLINK_ROUTE) as route:
             link = hostbridge.find_bridge(route, network, self.owner)
-            known = self._leases.has_holders(network.id)
             if link is None:
                 ports = [lease.veth for lease in self._leases.of_network(network.id)]
                 link = hostbridge.make_bridge(route, network, self.owner, ports)
-                said += [f"the bridge {link.name} was gone: made it again"] * known
-            elif not link.up:
-                route.act(link_up(link.index))
-                said.append(f"the bridge {link.name} was down: switched it on")
-        hostbridge.forward(network)
-        if self._ensure_rules(link.name) and known:
-            said.append(f"rules of table inet {self.table} were gone: made it again")
-        return link, tuple([f'network "{network.name}": {line}' for line in said])
+                return link, f"the bridge {link.name} was gone: made it again"
+            if not link.up:
+                route.act(link_up(link.name))
+                return link, f"the bridge {link.name} was down: switched it on"
+        return link, ""
 
     def _ensure_rules(self, bridge: str) -> bool:
         with _netfilter() as netlink:
@@ -73,8 +79,16 @@ class Host:
         except OSError as error:
             raise _no_rules(error) from None
 
+    def taken(self, lease: Lease) -> Port | None:
+        """Return the first of a lease's ports that leads to somebody already, or None."""
+        with _netfilter() as netlink:
+            for one in published(lease):
+                if ruleset.is_published(netlink, self.table, one):
+                    return one.port
+        return None
+
     def publish(self, lease: Lease) -> None:
-        """Lead a container's ports to it; OSError with EEXIST if one is another's."""
+        """Lead a container's ports to it."""
         messages = ruleset.add_ports(self.table, published(lease), exclusive=True)
         if messages:
             with _netfilter() as netlink:

@@ -90,7 +90,7 @@ def make_bridge(netlink: Netlink, network: NetworkConfig, owner: str, ports: Ite
         raise _refused(error, name) from None
     link = find_link(netlink, name)
     _quiet(name, v6=any(len(address) == 16 for address, _ in gateways))
-    netlink.act(*(new_address(link.index, *gateway) for gateway in gateways), link_up(link.index))
+    netlink.act(*(new_address(link.index, *gateway) for gateway in gateways), link_up(name))
     for port in ports:
         _put(netlink, port, link.index)
     return link

@@ -40,7 +40,7 @@ def configure(netns: int, name: str, addresses: Sequence[str], gateways: Sequenc
         index = find_link(netlink, name).index
         given = [new_address(index, *_split(address)) for address in addresses]
         led = [default_route(index, packed(gateway)) for gateway in gateways]
-        netlink.act(*given, link_up(index), *led)
+        netlink.act(*given, link_up(name), *led)
 
 
 def _prepare(name: str, *, v6: bool) -> Netlink:

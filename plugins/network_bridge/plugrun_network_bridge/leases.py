@@ -61,10 +61,6 @@ class Leases:
         self.state = state
         self._networks = f"{state}/networks"
 
-    def place(self, network_id: str) -> str:
-        """Return the folder of a network, which is there as long as the network is."""
-        return f"{self._networks}/{network_id}"
-
     def locked(self) -> Held:
         """Wait until nobody else changes this state folder; ``with`` lets it go."""
         return Held(f"{self.state}/lock")

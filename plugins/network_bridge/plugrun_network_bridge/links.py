@@ -8,8 +8,10 @@ from struct import Struct
 from plugrun.api import record
 
 from plugrun_network_bridge.netlink import (
+    NETLINK_ROUTE,
     NLM_F_CREATE,
     NLM_F_EXCL,
+    Netlink,
     attribute,
     attributes,
     message,
@@ -18,16 +20,14 @@ from plugrun_network_bridge.netlink import (
     u32,
 )
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from plugrun_network_bridge.netlink import Netlink
-
-_NEWLINK, _DELLINK, _GETLINK, _SETLINK, _NEWADDR, _NEWROUTE = 16, 17, 18, 19, 20, 24
-_ADDRESS, _IFNAME, _MTU, _MASTER, _PROTINFO, _LINKINFO = 1, 3, 4, 10, 12, 18
+_NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _NEWROUTE = 16, 17, 18, 20, 24
+_ADDRESS, _IFNAME, _MTU, _MASTER, _LINKINFO = 1, 3, 4, 10, 18
 _IFALIAS, _GROUP, _NET_NS_FD = 20, 27, 28
 _NEWNSID, _GETNSID, _NETNSA_NSID, _NETNSA_FD = 88, 90, 1, 3
-_INFO_KIND, _INFO_DATA, _VETH_PEER, _BRPORT_ISOLATED = 1, 2, 1, 33
-_AF_BRIDGE, _IFF_UP = 7, 1
+_INFO_KIND, _INFO_DATA, _SLAVE_KIND, _SLAVE_DATA, _VETH_PEER = 1, 2, 4, 5, 1
+_BRPORT_MODE, _BRPORT_ISOLATED, _IFF_UP = 4, 33, 1
+_IFLA_OPERSTATE, _IF_OPER_UP = 16, b"\6"
+_RTMGRP_LINK, _PATIENCE = 1, 5.0  # seconds
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_F_NODAD = 1, 2, 4, 0x02
 _RTA_OIF, _RTA_GATEWAY = 4, 5
 _MAIN_TABLE, _PROTO_BOOT, _UNICAST = 254, 3, 1
@@ -39,20 +39,18 @@ GROUP = 0x706C7567
 _LINK = Struct("=BxHiII")
 _ADDR = Struct("=BBBBi")
 _ROUTE = Struct("=BBBBBBBBI")
-_U32 = Struct("=I")
 _I32 = Struct("=i")
 
 
 @record
 class Link:
-    """An interface as the kernel describes it; ``master`` 0 if it is no port of a bridge."""
+    """An interface as the kernel describes it. ``carrier``: whether packets can go out by it."""
 
     index: int
     name: str
     alias: str
     up: bool
-    mac: bytes
-    master: int
+    carrier: bool
 
 
 def find_link(netlink: Netlink, name: str) -> Link:
@@ -60,9 +58,9 @@ def find_link(netlink: Netlink, name: str) -> Link:
     _, body = netlink.ask(message(_GETLINK, 0, _LINK.pack(0, 0, 0, 0, 0), text(_IFNAME, name)))
     _, _, index, flags, _ = _LINK.unpack_from(body)
     found = attributes(body, 16)
-    master = _U32.unpack(found[_MASTER])[0] if _MASTER in found else 0
     alias = found.get(_IFALIAS, b"").rstrip(b"\0").decode()
-    return Link(index, name, alias, bool(flags & _IFF_UP), found.get(_ADDRESS, b""), master)
+    carrier = found.get(_IFLA_OPERSTATE) == _IF_OPER_UP
+    return Link(index, name, alias, bool(flags & _IFF_UP), carrier)
 
 
 def namespace_number(netlink: Netlink, netns: int) -> int:
@@ -108,9 +106,9 @@ def new_bridge(name: str, alias: str, mac: bytes, mtu: int) -> tuple[bytes, ...]
     return made, message(_NEWLINK, 0, head, text(_IFNAME, name), text(_IFALIAS, alias))
 
 
-def link_up(index: int) -> bytes:
+def link_up(name: str) -> bytes:
     """Switch an interface on."""
-    return message(_NEWLINK, 0, _LINK.pack(0, 0, index, _IFF_UP, _IFF_UP))
+    return message(_NEWLINK, 0, _LINK.pack(0, 0, 0, _IFF_UP, _IFF_UP), text(_IFNAME, name))
 
 
 def new_veth(name: str, master: int, netns: int, inner: str, mac: bytes, mtu: int) -> bytes:
@@ -136,10 +134,33 @@ def enslave(name: str, master: int) -> bytes:
     return message(_NEWLINK, 0, head, text(_IFNAME, name), attribute(_MASTER, u32(master)))
 
 
-def isolate(index: int) -> bytes:
-    """Let a port of a bridge reach the host and no other isolated port of it."""
-    isolated = nested(_PROTINFO, attribute(_BRPORT_ISOLATED, b"\1"))
-    return message(_SETLINK, 0, _LINK.pack(_AF_BRIDGE, 0, index, 0, 0), isolated)
+def bridge_port(name: str, *, hairpin: bool, isolated: bool) -> bytes:
+    """Say how a bridge treats a port of it.
+
+    With ``hairpin`` a packet may leave by the port that it came in by; if ``isolated`` it reaches
+    the host, and no other isolated port.
+    """
+    flags = (
+        attribute(_BRPORT_MODE, bytes((hairpin,))),
+        attribute(_BRPORT_ISOLATED, bytes((isolated,))),
+    )
+    info = nested(_LINKINFO, text(_SLAVE_KIND, "bridge"), nested(_SLAVE_DATA, *flags))
+    return message(_NEWLINK, 0, _LINK.pack(0, 0, 0, 0, 0), text(_IFNAME, name), info)
+
+
+def await_carrier(netlink: Netlink, name: str) -> None:
+    """Wait until an interface that was up before its other end was passes packets on.
+
+    The kernel sees to it a little later (linkwatch), and drops packets until then: a container's
+    first one, whose repetition takes a second. Asking for the interface makes it see to it now,
+    since Linux 6.6; before, it says so to whoever listens.
+    """
+    if find_link(netlink, name).carrier:
+        return
+    with Netlink(NETLINK_ROUTE, groups=_RTMGRP_LINK, patience=_PATIENCE) as events:
+        while not find_link(netlink, name).carrier:
+            if not events.wait():
+                return
 
 
 def delete_link(name: str) -> bytes:

@@ -80,14 +80,20 @@ def attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
 
 
 class Netlink:
-    """A socket to the kernel, in the network namespace in which it was made."""
+    """A socket to the kernel, in the network namespace in which it was made.
 
-    def __init__(self, protocol: int) -> None:
+    With ``groups`` it hears what the kernel tells everybody, and waits ``patience`` seconds for it.
+    """
+
+    def __init__(self, protocol: int, *, groups: int = 0, patience: float | None = None) -> None:
         kind = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC
         self._socket = _socket.socket(_socket.AF_NETLINK, kind, protocol)
         # The kernel's own words for what is wrong with a message, without that message.
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
+        if groups:
+            self._socket.bind((0, groups))
+            self._socket.settimeout(patience)
 
     def __enter__(self) -> Netlink:
         return self
@@ -117,7 +123,7 @@ class Netlink:
         self._socket.send(request)
         for kind, _, body in _messages(self._socket.recv(_LARGEST)):
             if kind == _NLMSG_ERROR:
-                raise _error(body, 0)
+                raise _error(body)
             return kind, body
         raise NetlinkError(errno.EBADMSG, "an answer without a message")
 
@@ -129,8 +135,19 @@ class Netlink:
                 if kind == _NLMSG_DONE:
                     return
                 if kind == _NLMSG_ERROR:
-                    raise _error(body, 0)
+                    raise _error(body)
                 yield body
+
+    def wait(self) -> bool:
+        """Wait until something has been told; say whether it was."""
+        try:
+            self._socket.recv(_LARGEST)
+        except TimeoutError:
+            return False
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:  # so much was told that some was lost
+                raise
+        return True
 
     def _raise_first(self, last: int) -> None:
         """Read answers up to the last message's, all of which were queued while it was sent."""
@@ -145,7 +162,7 @@ class Netlink:
                 if kind == _NLMSG_ERROR:
                     answered = sequence
                     if failed is None and _NUMBER.unpack_from(body)[0]:
-                        failed = _error(body, sequence)
+                        failed = _error(body)
             if answered == last and failed is None:
                 return
         assert failed is not None
@@ -167,10 +184,8 @@ def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         offset += (length + 3) & ~3
 
 
-def _error(body: bytes, sequence: int) -> NetlinkError:
+def _error(body: bytes) -> NetlinkError:
     number = -_NUMBER.unpack_from(body)[0]
     # Behind the number stands the header of what was refused; then what the kernel has to say.
     said = attributes(body, 20).get(_NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode()
-    error = NetlinkError(number, said or os.strerror(number))
-    error.sequence = sequence  # type: ignore[attr-defined]
-    return error
+    return NetlinkError(number, said or os.strerror(number))

@@ -13,13 +13,16 @@ from plugrun.api import (
 )
 
 from plugrun_network_bridge.host import Host
-from plugrun_network_bridge.leases import Leases
+from plugrun_network_bridge.leases import Held, Leases
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from plugrun.api import Attachment, Endpoint, NetworkConfig
+
+# Whoever chooses a subnet holds it, whichever state folder it is for.
+_CHOOSING = "/run/plugrun-networks.lock"
 
 
 class BridgeNetwork:
@@ -38,19 +41,23 @@ class BridgeNetwork:
         return probe()
 
     def create(self, network: NetworkConfig, others: Sequence[NetworkConfig] = ()) -> NetworkConfig:
-        """Choose subnets and gateways, and claim them on this machine."""
+        """Choose subnets and gateways, and make the bridge, which shows others what is taken."""
         from plugrun_network_bridge.pools import complete
 
-        completed = complete(network, others, self._leases.place(network.id))
-        with self._leases.locked():
-            self._leases.keep_network(completed)
+        with Held(_CHOOSING):
+            completed = complete(network, others)
+            with self._leases.locked():
+                self._leases.keep_network(completed)
+                self._host.ensure_bridge(completed)
         return completed
 
     def remove(self, network: NetworkConfig) -> None:
         """Remove the bridge and its rules; what is attached loses the network."""
+        from plugrun_network_bridge.detaching import detach
+
         with self._leases.locked():
             for lease in self._leases.of_network(network.id):
-                self._host.conceal(lease)
+                detach(self._leases, self._host, lease)
             self._leases.forget_network(network.id)
             self._host.remove(network)
 

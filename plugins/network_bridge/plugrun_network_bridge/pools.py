@@ -1,28 +1,17 @@
 """Which subnets a new network gets.
 
 Docker's pools, in Docker's order, but for those that anything on the host uses: a VPN's route, a
-bridge of another engine's, a network of another state folder's. Those of other state folders may
-have no bridge yet; they are claimed in a folder of the machine's, by links that lead to nothing
-when the network, or all of its state, is gone.
+bridge of another engine's, a network of another state folder's.
 """
 
 from __future__ import annotations
 
 import os
 
-from plugrun.api import (
-    AlreadyExists,
-    Conflict,
-    InvalidArgument,
-    NoAddress,
-    Subnet,
-    filesystem,
-    replace,
-)
+from plugrun.api import AlreadyExists, Conflict, InvalidArgument, NoAddress, Subnet, replace
 
 from plugrun_network_bridge import hostbridge
 from plugrun_network_bridge.addresses import Block, address_text, parse_address, parse_block
-from plugrun_network_bridge.leases import Held
 from plugrun_network_bridge.survey import used_blocks
 
 TYPE_CHECKING = False
@@ -31,15 +20,15 @@ if TYPE_CHECKING:
 
     from plugrun.api import NetworkConfig
 
-_CLAIMS = "/run/plugrun-subnets"
+_DOCKER, _DOCKERS_OWN = "/var/lib/docker", "172.17.0.0/16"
 _LOCAL_POOLS = (
     *(f"172.{second}.0.0/16" for second in range(17, 32)),
     *(f"192.168.{third}.0/20" for third in range(0, 256, 16)),
 )
 
 
-def complete(network: NetworkConfig, others: Sequence[NetworkConfig], place: str) -> NetworkConfig:
-    """Return the network with subnets and gateways; ``place`` exists as long as the network.
+def complete(network: NetworkConfig, others: Sequence[NetworkConfig]) -> NetworkConfig:
+    """Return the network with subnets and gateways.
 
     Conflict if a subnet that is asked for is another network's, NoAddress if none is free.
     """
@@ -48,52 +37,25 @@ def complete(network: NetworkConfig, others: Sequence[NetworkConfig], place: str
     for other in others:
         if other.driver == network.driver and hostbridge.bridge_name(other) == name:
             raise AlreadyExists(f'network "{other.name}" has the bridge {name} already')
-    with Held(f"{_CLAIMS}/lock"):
-        claimed = _claimed(place)
-        known = [parse_block(one.cidr) for other in others for one in other.subnets]
-        subnets = _subnets(network, known, claimed)
-        filesystem.make_private(place)
-        for subnet in subnets:
-            _claim(subnet.cidr, place)
-    return replace(network, subnets=subnets)
+    known = [parse_block(one.cidr) for other in others for one in other.subnets]
+    return replace(network, subnets=_subnets(network, known))
 
 
-def _claimed(place: str) -> list[Block]:
-    found = []
-    for name in os.listdir(_CLAIMS):
-        path = f"{_CLAIMS}/{name}"
-        if not os.path.islink(path):
-            continue
-        if os.readlink(path) == place or not os.path.exists(path):
-            os.unlink(path)
-        else:
-            found.append(parse_block(name.replace("_", "/")))
-    return found
-
-
-def _claim(cidr: str, place: str) -> None:
-    os.symlink(place, f"{_CLAIMS}/{cidr.replace('/', '_')}")
-
-
-def _subnets(
-    network: NetworkConfig, known: list[Block], claimed: list[Block]
-) -> tuple[Subnet, ...]:
+def _subnets(network: NetworkConfig, known: list[Block]) -> tuple[Subnet, ...]:
     asked = [_checked(subnet) for subnet in network.subnets]
     kinds = [":" in subnet.cidr for subnet in asked]
     if len(set(kinds)) != len(kinds):
         raise InvalidArgument("a bridge has one IPv4 and one IPv6 subnet at most")
     for subnet in asked:
-        if any(parse_block(subnet.cidr).overlaps(other) for other in known + claimed):
+        if any(parse_block(subnet.cidr).overlaps(other) for other in known):
             raise Conflict(
                 "invalid pool request: Pool overlaps with other one on this address space",
                 hint="see plugrun network ls, or leave --subnet out",
             )
-    used = None
+    used = known + used_blocks()
     if False not in kinds:
-        used = used_blocks() + known + claimed
-        asked.insert(0, _free(_LOCAL_POOLS, used, "IPv4"))
+        asked.insert(0, _free(_pools(), used, "IPv4"))
     if network.ipv6 and True not in kinds:
-        used = used_blocks() + known + claimed if used is None else used
         asked.append(_free(_unique_local(network), used, "IPv6"))
     return tuple([_with_gateway(subnet) for subnet in asked])
 
@@ -117,6 +79,13 @@ def _checked(subnet: Subnet) -> Subnet:
 
 def _lies_in(text: str, block: Block) -> bool:
     return (":" in text) == block.v6 and block.contains(parse_address(text))
+
+
+def _pools() -> tuple[str, ...]:
+    """Docker's own bridge has the first one from every boot on: it is left to Docker, if any."""
+    if not os.path.isdir(_DOCKER):
+        return _LOCAL_POOLS
+    return tuple([pool for pool in _LOCAL_POOLS if pool != _DOCKERS_OWN])
 
 
 def _free(pools: Iterable[str], used: list[Block], kind: str) -> Subnet:

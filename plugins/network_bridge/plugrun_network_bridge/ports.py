@@ -150,6 +150,12 @@ def refused(error: OSError, protocol: str, host: str, number: int) -> Conflict:
     return Conflict(f"listen {kind} {shown}: bind: {words}", hint=hint if number else "")
 
 
+def find_holder(asked: Iterable[Port], had: Iterable[Port]) -> Port | None:
+    """Return the first of the ports that containers have that is asked for, too, or None."""
+    wanted = {(port.protocol, port.host_port) for port in asked}
+    return next((port for port in had if (port.protocol, port.host_port) in wanted), None)
+
+
 def allocated(port: Port) -> Conflict:
     """Return what to say of a port that another container has, in Docker's words."""
     host = port.host_address

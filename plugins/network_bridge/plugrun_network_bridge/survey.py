@@ -12,18 +12,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def used_blocks(without: str = "") -> list[Block]:
-    """Return the blocks that addresses and routes of the host stand for.
-
-    Default routes do not count, and neither does the interface ``without``.
-    """
+def used_blocks() -> list[Block]:
+    """Return the blocks that addresses and routes of the host stand for, but for default routes."""
     with IPRoute() as host:
-        own = {link["index"] for link in host.get_links() if _get(link, "IFLA_IFNAME") == without}
-        found = [block for one in host.get_addr() if one["index"] not in own for block in _on(one)]
-        for route in host.get_routes():
-            if _get(route, "RTA_OIF") not in own:
-                found += _behind(route)
-    return found
+        found = [block for one in host.get_addr() for block in _on(one)]
+        return found + [block for route in host.get_routes() for block in _behind(route)]
 
 
 def _on(address: Any) -> Iterator[Block]:

@@ -1,0 +1,94 @@
+"""Attachments that are killed in the middle."""
+
+# ruff: noqa: D102  (the name of a test says what is promised)
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plugrun.interfaces.network import NETWORKS, PORTS
+from plugrun.model.network import Endpoint, NetworkConfig, Port
+from plugrun.testing.forked import killed_at
+from plugrun.testing.network.fixtures import NetworkFixtures, an_id, attached, let_go, made, needs
+from plugrun.testing.network.place import reaches, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plugrun.interfaces.network import Network
+    from plugrun.testing.network.place import Place
+
+_MOST_ACTS = 200
+
+
+class CrashContract(NetworkFixtures):
+    """A kill leaves what is found, and what the next one copes with."""
+
+    def test_attach_killed_at_any_moment(
+        self, network: Network, place: Callable[[], Place]
+    ) -> None:
+        needs(network, NETWORKS)
+        ports = (Port(80, host_port=8080),) if PORTS in network.capabilities else ()
+        config = made(network)
+        for count in range(_MOST_ACTS):
+            box = place()
+            endpoint = Endpoint(an_id(), config, ports=ports)
+            was_killed = killed_at(count, lambda e=endpoint, b=box: network.attach(e, b.path))  # type: ignore[misc]
+            box.close()
+            self._recover(network, config)
+            self._works(network, config, place())
+            if not was_killed:
+                return
+        raise AssertionError(f"more than {_MOST_ACTS} acts")
+
+    def test_detach_killed_at_any_moment(
+        self, network: Network, place: Callable[[], Place]
+    ) -> None:
+        needs(network, NETWORKS)
+        ports = (Port(80, host_port=8080),) if PORTS in network.capabilities else ()
+        config = made(network)
+        for count in range(_MOST_ACTS):
+            box, container = place(), an_id()
+            let_go(network.attach(Endpoint(container, config, ports=ports), box.path))
+            was_killed = killed_at(count, lambda c=container: network.detach(c))  # type: ignore[misc]
+            box.close()
+            self._recover(network, config)
+            self._works(network, config, place())
+            if not was_killed:
+                return
+        raise AssertionError(f"more than {_MOST_ACTS} acts")
+
+    def test_networks_that_are_gone_are_swept(
+        self, network: Network, place: Callable[[], Place]
+    ) -> None:
+        needs(network, NETWORKS)
+        kept, gone = made(network), made(network)
+        box = place()
+        attached(network, box, kept)
+        attached(network, place(), gone)
+        said = network.sweep(frozenset((kept.id,)), remove=False)
+        assert said
+        assert network.sweep(frozenset((kept.id,))) == said
+        assert network.sweep(frozenset((kept.id,))) == ()
+        assert {one for _, one in network.attached()} == {kept.id}
+        assert box.interfaces() == {"lo", "eth0"}
+
+    def _recover(self, network: Network, config: NetworkConfig) -> None:
+        """Do what core does after a crash: let go of what has ended, then sweep."""
+        for container, _ in list(network.attached()):
+            network.detach(container)
+        network.sweep(frozenset((config.id,)))
+        assert list(network.attached()) == []
+        assert network.sweep(frozenset((config.id,)), remove=False) == ()
+
+    def _works(self, network: Network, config: NetworkConfig, box: Place) -> None:
+        ports = (Port(80, host_port=8080),) if PORTS in network.capabilities else ()
+        container = an_id()
+        got = network.attach(Endpoint(container, config, ports=ports), box.path)
+        if ports:
+            with box.listen(80) as server:
+                assert reaches(server, "127.0.0.1", 8080)
+        let_go(got)
+        box.close()
+        network.detach(container)
+        assert "8080" not in run("nft list ruleset")
