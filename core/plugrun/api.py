@@ -4,9 +4,9 @@ Names are loaded when first used, so that a backend on the hot path pays for wha
 What is listed here keeps its meaning as long as API_VERSION stays the same; the entry-point
 groups (``plugrun.storage.v1`` …) carry that number.
 
-The modules ``attach``, ``beneath``, ``contents``, ``devpts``, ``filesystem``, ``innerpty``,
-``libc``, ``mountfd``, ``mounting``, ``mountinfo``, ``overlay``, ``process``, ``signalnames`` and
-``terminal`` of ``plugrun.linux`` are names here too.
+The modules ``attach``, ``beneath``, ``capabilities``, ``contents``, ``devpts``, ``filesystem``,
+``innerpty``, ``libc``, ``mountfd``, ``mounting``, ``mountinfo``, ``overlay``, ``process``,
+``signalnames`` and ``terminal`` of ``plugrun.linux`` are names here too, and ``cgroupfs``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ API_VERSION = 1
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from plugrun.cgroups import cgroupfs as cgroupfs
+    from plugrun.cgroups.cgroupfs import Hierarchy as Hierarchy
+    from plugrun.cgroups.cgroupfs import hierarchies as hierarchies
+    from plugrun.cgroups.stats import stats_v1 as stats_v1
+    from plugrun.cgroups.stats import stats_v2 as stats_v2
     from plugrun.errors import AlreadyExists as AlreadyExists
     from plugrun.errors import BackendUnavailable as BackendUnavailable
     from plugrun.errors import CannotAttach as CannotAttach
@@ -63,6 +68,7 @@ if TYPE_CHECKING:
     from plugrun.interfaces.isolation import PAUSE as PAUSE
     from plugrun.interfaces.isolation import PAUSED as PAUSED
     from plugrun.interfaces.isolation import RUNNING as RUNNING
+    from plugrun.interfaces.isolation import SHARED_MOUNTS as SHARED_MOUNTS
     from plugrun.interfaces.isolation import STATS as STATS
     from plugrun.interfaces.isolation import STOPPED as STOPPED
     from plugrun.interfaces.isolation import UPDATE as UPDATE
@@ -122,6 +128,7 @@ if TYPE_CHECKING:
     from plugrun.layers.unpacktree import unpack_layers as unpack_layers
     from plugrun.linux import attach as attach
     from plugrun.linux import beneath as beneath
+    from plugrun.linux import capabilities as capabilities
     from plugrun.linux import contents as contents
     from plugrun.linux import devpts as devpts
     from plugrun.linux import filesystem as filesystem
@@ -185,6 +192,15 @@ if TYPE_CHECKING:
     from plugrun.snapshots.trees import measure_tree as measure_tree
 
 _HOMES = {
+    "plugrun.cgroups": ("cgroupfs",),
+    "plugrun.cgroups.cgroupfs": (
+        "Hierarchy",
+        "hierarchies",
+    ),
+    "plugrun.cgroups.stats": (
+        "stats_v1",
+        "stats_v2",
+    ),
     "plugrun.errors": (
         "AlreadyExists",
         "BackendUnavailable",
@@ -260,6 +276,7 @@ _HOMES = {
         "PAUSE",
         "PAUSED",
         "RUNNING",
+        "SHARED_MOUNTS",
         "STATS",
         "STOPPED",
         "UPDATE",
@@ -371,6 +388,7 @@ _HOMES = {
     "plugrun.linux": (
         "attach",
         "beneath",
+        "capabilities",
         "contents",
         "devpts",
         "filesystem",

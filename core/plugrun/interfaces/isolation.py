@@ -57,6 +57,9 @@ Capabilities
     ``stats`` and ``processes`` work.
 ``host-network``
     A spec without a network namespace shares the host's.
+``shared-mounts``
+    What is mounted in the container reaches the host through a mount that is ``shared``, and
+    ``linux.rootfsPropagation`` may be. As with limits, a spec that asks for it is refused else.
 """
 
 from __future__ import annotations
@@ -85,6 +88,7 @@ PAUSE = "pause"
 UPDATE = "update"
 STATS = "stats"
 HOST_NETWORK = "host-network"
+SHARED_MOUNTS = "shared-mounts"
 
 CREATED = "created"
 RUNNING = "running"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Reads that empty a pipe of the usual size, which a writer may meanwhile fill again: pipe(7).
 _PIPEFULS = 4
+_LATE_MS = 100
 
 
 class Watcher:
@@ -171,8 +172,10 @@ class Watcher:
         for fd in list(self._streams):
             waiting = select.poll()
             waiting.register(fd, select.POLLIN)
+            # A terminal of the isolation's own may be a moment late.
+            patience = _LATE_MS if fd == self._input else 0
             for _ in range(_PIPEFULS):
-                if fd not in self._streams or not waiting.poll(0):
+                if fd not in self._streams or not waiting.poll(patience):
                     break
                 self._copy(fd)
             if fd in self._streams:

@@ -14,6 +14,7 @@ from plugrun.api import (
     LIMIT_MEMORY,
     LIMIT_PIDS,
     PAUSE,
+    SHARED_MOUNTS,
     STATS,
     UPDATE,
     BackendUnavailable,
@@ -61,7 +62,7 @@ class NamespaceIsolation:
     @property
     def capabilities(self) -> frozenset[str]:
         """What the cgroup controllers of this machine allow, and what always works."""
-        words = {EXEC, HOST_NETWORK}
+        words = {EXEC, HOST_NETWORK, SHARED_MOUNTS}
         try:
             version = choose(self._hierarchies(), self._wanted)
         except BackendUnavailable:

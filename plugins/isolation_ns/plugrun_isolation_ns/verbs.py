@@ -13,12 +13,12 @@ from plugrun.api import (
     Conflict,
     IsolationError,
     NoSuchContainer,
+    cgroupfs,
     libc,
     process,
 )
 
 from plugrun_isolation_ns.cgroups import Cgroup
-from plugrun_isolation_ns.cgroups.base import open_process
 from plugrun_isolation_ns.command import execution_error
 from plugrun_isolation_ns.state import Folder
 
@@ -117,7 +117,7 @@ def _read_to_end(fd: int) -> bytes:
 
 def open_task(facts: dict[str, Any]) -> int:
     """Return a pidfd of the task's first process, or -1 if it has ended or another has its PID."""
-    fd = open_process(facts["pid"]) if facts["pid"] else -1
+    fd = cgroupfs.open_process(facts["pid"]) if facts["pid"] else -1
     if fd < 0:
         return -1
     # The pidfd is of whoever has the PID now; if the start time fits, that is the one.

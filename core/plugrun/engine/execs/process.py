@@ -94,7 +94,7 @@ def _identity(container: Container, request: ExecRequest, pid: int) -> Identity:
 def _allowed(own: Process, request: ExecRequest) -> tuple[str, ...]:
     """Return what the command may have at most: the container's, or all with ``--privileged``."""
     if request.privileged:
-        from plugrun.engine.fence.capabilities import at_hand
+        from plugrun.linux.capabilities import at_hand
 
         return at_hand()
     held = own.get("capabilities")

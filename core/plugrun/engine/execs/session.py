@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.engine.plumbing import Plumbing
 
+_LATE_MS = 100
+
 
 class Session:
     """An attached command: its output to ours, our input to it, until it has ended."""
@@ -80,17 +82,19 @@ class Session:
 
     def _drain_and_reap(self) -> int:
         # What the command wrote is in the pipes by now; children it left behind may hold them
-        # open for as long as they live, so the end of file is not waited for.
+        # open for as long as they live, so the end of file is not waited for. A terminal of the
+        # isolation's own may be a moment late.
+        patience = _LATE_MS if self._terminal else 0
         for fd in list(self._targets):
-            while fd in self._targets and _has_data(fd):
+            while fd in self._targets and _has_data(fd, patience):
                 self._copy(fd)
         code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
         return 128 - code if code < 0 else code
 
 
-def _has_data(fd: int) -> bool:
+def _has_data(fd: int, patience: int) -> bool:
     import select
 
     poll = select.poll()
     poll.register(fd, select.POLLIN)
-    return any(event & select.POLLIN for _, event in poll.poll(0))
+    return any(event & select.POLLIN for _, event in poll.poll(patience))

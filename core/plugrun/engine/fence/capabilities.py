@@ -1,13 +1,13 @@
 """Capabilities of a container by Docker's rule for ``--cap-add`` and ``--cap-drop``.
 
-Loaded only for containers that ask for others than Docker's fourteen. Source of names and order:
-include/uapi/linux/capability.h.
+Loaded only for containers that ask for others than Docker's fourteen.
 """
 
 from __future__ import annotations
 
 from plugrun.engine.fence.spec import DEFAULT_CAPABILITIES
 from plugrun.errors import InvalidArgument, IsolationError
+from plugrun.linux.capabilities import KNOWN, at_hand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,14 +15,6 @@ if TYPE_CHECKING:
 
     from plugrun.model.fence import Security
 
-_NAMES = """
-CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
-NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO
-SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG
-MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM
-BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE
-"""
-KNOWN = tuple(f"CAP_{name}" for name in _NAMES.split())
 ALL = "ALL"
 
 
@@ -61,10 +53,3 @@ def allowed(security: Security) -> tuple[str, ...]:
             hint="root itself lacks it (CapBnd in /proc/self/status)",
         )
     return (*kept, *(name for name in add if name not in kept))
-
-
-def at_hand() -> tuple[str, ...]:
-    """Return the capabilities in this process's bounding set (capabilities(7))."""
-    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-        mask = next(int(line.split()[1], 16) for line in file if line.startswith("CapBnd:"))
-    return tuple(name for number, name in enumerate(KNOWN) if mask >> number & 1)

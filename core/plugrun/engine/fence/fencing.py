@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 
-from plugrun.engine.fence.capabilities import allowed, at_hand
+from plugrun.engine.fence.capabilities import allowed
 from plugrun.engine.fence.joining import joined
 from plugrun.engine.fence.seccomp import default_seccomp
 from plugrun.engine.fence.spec import capabilities
 from plugrun.errors import InvalidArgument, IsolationError
+from plugrun.linux.capabilities import at_hand
 from plugrun.model.container import DEFAULT_SHM_SIZE
 from plugrun.model.jsontext import loads
 

@@ -21,6 +21,7 @@ from plugrun.interfaces.isolation import (
     LIMIT_MEMORY,
     LIMIT_PIDS,
     PAUSE,
+    SHARED_MOUNTS,
     STATS,
     UPDATE,
     Stdio,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 WORDS = frozenset(
     (
         *(LIMIT_MEMORY, LIMIT_CPU, LIMIT_PIDS, LIMIT_CPUSET, LIMIT_IO, DEVICE_FENCE),
-        *(EXEC, HOST_NETWORK, PAUSE, UPDATE, STATS),
+        *(EXEC, HOST_NETWORK, PAUSE, UPDATE, STATS, SHARED_MOUNTS),
     )
 )
 CAPABILITIES = [

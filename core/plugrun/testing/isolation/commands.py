@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,9 @@ from plugrun.testing.isolation.bundle import (
 )
 from plugrun.testing.isolation.fixtures import IsolationFixtures
 
+# execve(2) answers EACCES; who looks first knows better.
+_FOLDER = "is a directory|permission denied"
+
 
 class CommandContract(IsolationFixtures):
     """Commands that cannot run, and those that exec adds."""
@@ -41,9 +45,9 @@ class CommandContract(IsolationFixtures):
     @pytest.mark.parametrize(
         ("command", "error", "text"),
         [
-            ("nothing-here", CommandNotFound, "executable file not found in $PATH"),
+            ("nothing-here", CommandNotFound, r"executable file not found in \$PATH"),
             ("/no/such", CommandNotFound, "no such file or directory"),
-            ("/etc", CommandNotExecutable, "is a directory"),
+            ("/etc", CommandNotExecutable, _FOLDER),
             ("/tmp/plain", CommandNotExecutable, "permission denied"),
             ("/tmp/garbage", CommandNotExecutable, "exec format error"),
             ("/tmp/lost", CommandNotFound, "no such file or directory"),
@@ -60,7 +64,7 @@ class CommandContract(IsolationFixtures):
             os.chmod(path, mode)
         with pytest.raises(error) as caught:
             bundle.launch(default_spec([command]))
-        assert text in caught.value.message
+        assert re.search(text, caught.value.message)
         assert type(caught.value) is error
 
     # exec
@@ -125,7 +129,7 @@ class CommandContract(IsolationFixtures):
         process = self._running(bundle)
         with pytest.raises(CommandNotFound, match="executable file not found"):
             self._exec(bundle, {**process, "args": ["nothing-here"]})
-        with pytest.raises(CommandNotExecutable, match="is a directory"):
+        with pytest.raises(CommandNotExecutable, match=_FOLDER):
             self._exec(bundle, {**process, "args": ["/etc"]})
         assert bundle.isolation.state(ID).status == RUNNING
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from plugrun.engine.fence.capabilities import KNOWN
-from plugrun.errors import IsolationError
-from plugrun.interfaces.isolation import RUNNING, STOPPED, Stdio
+from plugrun.errors import BackendUnavailable, IsolationError
+from plugrun.interfaces.isolation import RUNNING, SHARED_MOUNTS, STOPPED, Stdio
+from plugrun.linux.capabilities import KNOWN
 from plugrun.testing.isolation.bundle import ID, Bundle, default_spec, read_all, reap
 from plugrun.testing.isolation.fixtures import IsolationFixtures
 
@@ -209,6 +209,11 @@ class SharingContract(IsolationFixtures):
     def test_propagation_of_the_root(self, bundle: Bundle, word: str, *, shared: bool) -> None:
         spec = default_spec(["cat", "/proc/self/mountinfo"])
         spec["linux"]["rootfsPropagation"] = word
+        if shared and SHARED_MOUNTS not in bundle.isolation.capabilities:
+            with pytest.raises(BackendUnavailable):
+                bundle.create(spec)
+            assert list(bundle.isolation.tasks()) == []
+            return
         lines = bundle.run(spec)[1].splitlines()
         (root,) = [line for line in lines if line.split()[4] == "/"]
         assert (" shared:" in root) == shared

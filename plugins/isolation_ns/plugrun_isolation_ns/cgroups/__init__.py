@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from plugrun.api import BackendUnavailable
+from plugrun.api import BackendUnavailable, Hierarchy, hierarchies
 
-from plugrun_isolation_ns.cgroups.base import Cgroup, Hierarchy, hierarchies
+from plugrun_isolation_ns.cgroups.base import Cgroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,60 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import select
-import time
 
-from plugrun.api import BackendUnavailable, IsolationError, libc, record
+from plugrun.api import BackendUnavailable, IsolationError, cgroupfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from plugrun.api import Stats
-
-# Mount options of a v1 hierarchy that name no controller.
-_OPTIONS = frozenset(
-    ("rw", "ro", "xattr", "noprefix", "clone_children", "cpuset_v2_mode", "favordynmods")
-)
-_SIGKILL = 9
-_ROUNDS = 200
-
-
-@record
-class Hierarchy:
-    """One mounted hierarchy: v2 (``unified``), or v1 with the controllers mounted together."""
-
-    mountpoint: str
-    unified: bool
-    controllers: tuple[str, ...]
-
-
-def hierarchies() -> tuple[Hierarchy, ...]:
-    """Return the cgroup hierarchies that are mounted: proc_pid_mountinfo(5)."""
-    with open("/proc/self/mountinfo", "rb") as stream:
-        lines = stream.read().decode("utf-8", "surrogateescape").splitlines()
-    found: dict[tuple[bool, tuple[str, ...]], Hierarchy] = {}
-    for line in lines:
-        left, _, right = line.partition(" - cgroup")
-        if not right:
-            continue
-        mountpoint = left.split(" ")[4].replace("\\040", " ")
-        unified = right.startswith("2 ")
-        options = right.split(" ")[-1].split(",")
-        names = () if unified else _controllers(options)
-        found.setdefault((unified, names), Hierarchy(mountpoint, unified, names))
-    return tuple(found.values())
-
-
-def _controllers(options: Iterable[str]) -> tuple[str, ...]:
-    return tuple(
-        option
-        for option in options
-        if option not in _OPTIONS and not option.startswith("release_agent=")
-    )
 
 
 class Cgroup:
@@ -129,27 +85,11 @@ class Cgroup:
         self._remove(self.paths)
 
     def _remove(self, paths: Sequence[str]) -> None:
-        for path in paths:
-            if path in self.found:
-                self.kill()
-                _remove_tree(path, keep=True)
-            elif not _rmdir(path):
-                self.kill()
-                _remove_tree(path)
+        cgroupfs.remove(paths, self.kill, self.found)
 
     def kill(self) -> None:
         """Kill every process of the group and wait until they have ended."""
-        for _ in range(_ROUNDS):
-            pids = self.processes()
-            if not pids:
-                return
-            # All are signalled before any is waited for, the oldest first: a shell whose child
-            # was killed must not get to end by itself. Frozen ones end when they are woken.
-            killed = [_kill(pid) for pid in sorted(pids)]
-            self.thaw()
-            for fd in killed:
-                _wait(fd)
-        raise IsolationError(f"processes in cgroup {self.paths[0]} cannot be killed")
+        cgroupfs.kill(self.paths, self.thaw)
 
     def freeze(self) -> None:
         """Stop every process where it is; return when they have, or wake all and raise."""
@@ -165,87 +105,7 @@ class Cgroup:
 
     def processes(self) -> frozenset[int]:
         """Return the processes in the group and the groups beneath it."""
-        found: set[int] = set()
-        for path in self.paths:
-            for folder, _, _ in os.walk(path):
-                found.update(read_pids(folder))
-        return frozenset(found - {0})
-
-
-def read_pids(folder: str) -> list[int]:
-    """Return the processes of one folder; none if it is gone."""
-    try:
-        with open(os.path.join(folder, "cgroup.procs"), "rb") as stream:
-            return [int(pid) for pid in stream.read().split()]
-    except OSError:
-        return []
-
-
-def open_process(pid: int) -> int:
-    """Return a pidfd, or -1 if the process is no more.
-
-    A number that only a session or process group still bears is EINVAL or, since Linux 6.16,
-    ENOENT: its process has been reaped (pidfd_open(2)).
-    """
-    try:
-        return os.pidfd_open(pid)
-    except OSError as error:
-        if error.errno in (errno.ESRCH, errno.EINVAL, errno.ENOENT):
-            return -1
-        raise
-
-
-def _kill(pid: int) -> int:
-    """Kill a process; return a descriptor to wait for its end by, or -1 if it has gone."""
-    fd = open_process(pid)
-    if fd < 0:
-        return -1
-    try:
-        libc.syscall(libc.SYS_PIDFD_SEND_SIGNAL, fd, _SIGKILL, None, 0)
-    except ProcessLookupError:
-        os.close(fd)
-        return -1
-    return fd
-
-
-def _wait(fd: int) -> None:
-    """Wait for the end of a process that was killed, and close its descriptor."""
-    if fd < 0:
-        return
-    try:
-        poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        poll.poll(5000)
-    finally:
-        os.close(fd)
-
-
-def _rmdir(path: str) -> bool:
-    try:
-        os.rmdir(path)
-    except FileNotFoundError:
-        return True
-    except OSError as error:
-        if error.errno in (errno.EBUSY, errno.ENOTEMPTY):
-            return False
-        raise
-    return True
-
-
-def _remove_tree(path: str, *, keep: bool = False) -> None:
-    """Remove a group, or keep it, and those that the container made beneath it.
-
-    A group may be busy for a moment after its last process has ended: the kernel takes the
-    process out after it has told the waiters, and v1 has no file that tells when.
-    """
-    folders = [folder for folder, _, _ in os.walk(path, topdown=False)]
-    for folder in folders[: len(folders) - keep]:
-        for attempt in range(_ROUNDS):
-            if _rmdir(folder):
-                break
-            time.sleep(0.0005 * min(attempt + 1, 20))
-        else:
-            raise IsolationError(f"cgroup {folder} stays busy and cannot be removed")
+        return cgroupfs.processes(self.paths)
 
 
 def in_use(path: str) -> IsolationError:

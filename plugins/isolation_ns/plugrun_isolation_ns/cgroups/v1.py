@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 
-from plugrun.api import IsolationError
+from plugrun.api import Hierarchy, IsolationError
 
 from plugrun_isolation_ns.cgroups import base, limits, limits_v1
-from plugrun_isolation_ns.cgroups.base import Cgroup, Hierarchy
+from plugrun_isolation_ns.cgroups.base import Cgroup
 from plugrun_isolation_ns.cgroups.limits import Limit, unavailable
 
 TYPE_CHECKING = False
@@ -200,7 +200,7 @@ class CgroupV1(Cgroup):
 
     def stats(self) -> Stats:
         """Return what the group uses."""
-        from plugrun_isolation_ns.cgroups.stats import stats_v1
+        from plugrun.api import stats_v1
 
         return stats_v1(self._folder)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import select
 
-from plugrun.api import BackendUnavailable, IsolationError
+from plugrun.api import BackendUnavailable, Hierarchy, IsolationError
 
 from plugrun_isolation_ns.cgroups import base, limits, limits_v2
-from plugrun_isolation_ns.cgroups.base import Cgroup, Hierarchy
+from plugrun_isolation_ns.cgroups.base import Cgroup
 from plugrun_isolation_ns.cgroups.limits import Limit, unavailable
 
 TYPE_CHECKING = False
@@ -178,7 +178,7 @@ class CgroupV2(Cgroup):
 
     def stats(self) -> Stats:
         """Return what the group uses."""
-        from plugrun_isolation_ns.cgroups.stats import stats_v2
+        from plugrun.api import stats_v2
 
         return stats_v2(self._path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from plugrun.api import Stats
+from plugrun.interfaces.isolation import Stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Isolation by an OCI runtime that is installed: runc, crun, runsc."""

@@ -1,0 +1,97 @@
+"""The config.json that the runtime is given: the bundle's, in words that every runtime has."""
+
+from __future__ import annotations
+
+import os
+
+from plugrun.api import BackendUnavailable, IsolationError, capabilities, loads
+
+from plugrun_isolation_oci.group import refuse_impossible
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# A runtime may refuse a version that is newer than itself, though nothing in the document is.
+_VERSION = "1.0.2"
+_UNLIMITED = 2**64 - 1
+_SHARED = ("shared", "rshared")
+
+
+def read_spec(bundle: str) -> dict[str, Any]:
+    """Read a bundle's config.json."""
+    path = os.path.join(bundle, "config.json")
+    try:
+        with open(path, "rb", 0) as stream:
+            spec: Any = loads(stream.read())
+    except FileNotFoundError:
+        raise IsolationError(f"{path} does not exist") from None
+    except ValueError as error:
+        raise IsolationError(f"{path}: {error}") from None
+    if not isinstance(spec, dict) or not isinstance(spec.get("process"), dict):
+        raise IsolationError(f"{path} does not describe a process")
+    return spec
+
+
+def runtime_config(
+    spec: dict[str, Any], root: str, cgroup: str, *, terminal: bool
+) -> dict[str, Any]:
+    """Return a spec for a root that is mounted at ``root``; BackendUnavailable if it asks too much.
+
+    As with this project's own isolation, capabilities and limits that root itself lacks here are
+    left out, and -1 is no limit.
+    """
+    linux = dict(spec.get("linux") or {})
+    refuse_impossible(linux.get("resources") or {})
+    _refuse_shared(linux.get("rootfsPropagation") or "", spec.get("mounts") or [])
+    linux["cgroupsPath"] = cgroup
+    config = {**spec, "ociVersion": _VERSION, "linux": linux}
+    config["root"] = {**spec["root"], "path": root}
+    config["process"] = runtime_process(spec["process"], terminal=terminal)
+    name = config.pop("domainname", "")
+    if name:
+        # Newer than some runtimes, which would leave it out without a word.
+        linux["sysctl"] = {**(linux.get("sysctl") or {}), "kernel.domainname": name}
+    return config
+
+
+def runtime_process(given: dict[str, Any], *, terminal: bool) -> dict[str, Any]:
+    """Return a process as a runtime takes it."""
+    if "seccomp" in given:
+        raise BackendUnavailable(
+            "an OCI runtime has no seccomp filter of a single process", hint="use isolation ns"
+        )
+    made = {**given, "terminal": terminal}
+    made.pop("consoleSize", None)
+    held = given.get("capabilities")
+    if held:
+        known = frozenset(capabilities.at_hand())
+        made["capabilities"] = {
+            kind: [name for name in names or [] if name in known] for kind, names in held.items()
+        }
+    if given.get("rlimits"):
+        made["rlimits"] = [_possible(limit) for limit in given["rlimits"]]
+    return made
+
+
+def _possible(limit: dict[str, Any]) -> dict[str, Any]:
+    """Keep a limit within what this process may set: setrlimit(2)."""
+    import resource
+
+    soft, hard = (limit[key] % 2**64 for key in ("soft", "hard"))
+    number = getattr(resource, limit["type"], None)
+    if number is not None and "CAP_SYS_RESOURCE" not in capabilities.at_hand():
+        own = resource.getrlimit(number)[1] % 2**64
+        hard = min(hard, own)
+        soft = min(soft, hard)
+    return {**limit, "soft": soft, "hard": hard}
+
+
+def _refuse_shared(root: str, mounts: list[dict[str, Any]]) -> None:
+    shared = [m["destination"] for m in mounts if set(_SHARED).intersection(m.get("options") or ())]
+    for place in ("/", *shared) if root in _SHARED else shared:
+        raise BackendUnavailable(
+            f"mount {place}: what is mounted in a container cannot reach the host with an OCI "
+            "runtime, which works in a mount namespace of its own",
+            hint="use the propagation rslave or rprivate, or isolation ns",
+        )

@@ -1,0 +1,66 @@
+"""What a runtime says when it fails, as errors of this project with Docker's words and codes."""
+
+from __future__ import annotations
+
+from plugrun.api import BackendUnavailable, CommandNotExecutable, CommandNotFound, IsolationError
+
+# What runtimes put before the reason, each of them naming itself.
+_LEADS = (
+    "container_linux.go:",
+    "unable to start container process: ",
+    "exec failed: ",
+    "error executing setns process: ",
+)
+_MISSING = ("executable file not found", "executable file `", "no such file or directory")
+_REFUSED = ("permission denied", "is a directory", "exec format error", "not a directory")
+
+
+def failure(reason: str, name: str, command: str) -> IsolationError:
+    """Return the error for a runtime's ``reason`` not to run ``command``, or for something else."""
+    text = _plain(reason)
+    if not _is_of_command(text, command):
+        return IsolationError(f"{name}: {text}", hint=_hint(text))
+    low = text.lower()
+    if "not found in $path" in low:
+        return CommandNotFound(f'exec: "{command}": executable file not found in $PATH')
+    if any(words in low for words in _MISSING):
+        return CommandNotFound(text)
+    if any(words in low for words in _REFUSED):
+        return CommandNotExecutable(text)
+    return CommandNotExecutable(f"exec {command}: {text}")
+
+
+def unusable(reason: str, name: str) -> BackendUnavailable:
+    """Return the error for a runtime that makes no container on this machine."""
+    text = _plain(reason)
+    return BackendUnavailable(
+        f"the OCI runtime {name} makes no container here: {text}",
+        hint=_hint(text) or "name another one: options.isolation.oci.runtime of the profile",
+    )
+
+
+def _is_of_command(text: str, command: str) -> bool:
+    """Whether it is the command that cannot be executed, and not, say, a mount that is missing."""
+    leads = ("exec: ", f"exec {command}:", f"executable file `{command}`", f"open `{command}`")
+    return bool(command) and text.startswith(leads)
+
+
+def _plain(reason: str) -> str:
+    """Take away what says only who failed at which verb: the message names that already."""
+    text = reason.strip()
+    for _ in range(4):
+        before = text
+        _, lead, rest = text.partition(" failed: ")
+        if lead and len(_.split()) == 2:  # "runc create failed: "
+            text = rest
+        for words in _LEADS:
+            text = text.removeprefix(words)
+        if text == before:
+            return text
+    return text
+
+
+def _hint(text: str) -> str:
+    if "cgroup" in text:
+        return "see whether the runtime knows this machine's kind of cgroups (`mount -t cgroup`)"
+    return ""
