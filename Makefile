@@ -16,7 +16,7 @@ demo:
 
 ## make test    set up, lint, then unit, contract and end-to-end tests
 test:
-	@tools/setup packages registry debootstrap busybox tini skopeo umoci shells openssl objdump headers engines bindfs btrfs xfs machine nftables iptables iproute2
+	@tools/setup packages registry debootstrap busybox tini skopeo umoci shells openssl objdump headers engines runc bindfs btrfs xfs machine nftables iptables iproute2
 	@tools/setup cells test-venvs debian-root
 	@tools/lint
 	@tools/run-tests

@@ -33,6 +33,7 @@ def test_run(warm):
     found = loaded(warm, "run", "--rm", "--network", "none", "-e", "A=1", HOST_IMAGE, "true")
     assert "plugrun.engine.run" in found
     assert found & FORBIDDEN == set()
+    assert not any(name.startswith("plugrun_isolation_oci") for name in found)
 
 
 def test_mounts(warm, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from plugrun.api import Hierarchy, IsolationError
+from plugrun.api import Hierarchy, IsolationError, cgroupfs
 
 from plugrun_isolation_ns.cgroups import base, limits, limits_v1
 from plugrun_isolation_ns.cgroups.base import Cgroup
@@ -83,7 +83,7 @@ class CgroupV1(Cgroup):
             if path not in own and os.path.isdir(path):
                 raise base.in_use(path)
         for path in self.found:
-            if base.read_pids(path) or next(os.walk(path))[1]:
+            if cgroupfs.read_pids(path) or next(os.walk(path))[1]:
                 raise base.in_use(path)
         if os.path.dirname(self.freezer) in self.found and limits.read(self.freezer) != "THAWED":
             raise base.in_use(os.path.dirname(self.freezer))
