@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -16,7 +17,9 @@ from plugrun.linux.devpts import open_own_pty
 from plugrun.model.mount import Mount
 from plugrun.testing.isolation import Bundle, default_spec
 from plugrun.testing.isolation import IsolationSuite as Contract
+from plugrun_isolation_ns import child
 from plugrun_isolation_ns.cgroups import choose, hierarchies
+from plugrun_isolation_ns.isolation import NamespaceIsolation
 from plugrun_isolation_ns.plugin import plugrun_options
 
 from tests.contract.isolation_ns import PARENT, cgroup_folders, opened
@@ -280,3 +283,28 @@ class TestNamespaces(Contract):
         with open("/proc/self/mountinfo", encoding="utf-8") as stream:
             peers = any(" shared:" in host for host in stream if host.split()[4] == "/")
         assert ("master:" in line) == peers
+
+    def test_a_pid_that_is_told_late(self, bundle: Bundle, tmp_path, monkeypatch):
+        """Stage 1 names the process it has cloned, which may have come to its end of the work."""
+        say, told = child.say, tmp_path / "told"
+
+        def late(report: int, message: str) -> None:
+            if message.startswith("P"):
+                time.sleep(0.2)
+            say(report, message)
+
+        monkeypatch.setattr(child, "say", late)
+        spec = default_spec(["true"])
+        hook = {"path": "/bin/sh", "args": ["sh", "-c", f"cat > {told}"]}
+        spec["hooks"] = {"createRuntime": [hook]}
+        bundle.write(spec)
+        state = str(tmp_path / "late")
+        isolation = NamespaceIsolation(state, {"cgroup_parent": PARENT}, outlives=True)
+        task = isolation.create("late", bundle.path, Stdio(0, 1, 2))
+        try:
+            assert (task.status, isolation.state("late").pid) == ("created", task.pid)
+            assert json.loads(told.read_text())["pid"] == task.pid > 0
+            isolation.start("late")
+            assert os.waitpid(task.pid, 0)[1] == 0
+        finally:
+            isolation.delete("late", force=True)

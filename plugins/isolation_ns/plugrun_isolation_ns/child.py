@@ -13,6 +13,9 @@ stage 1 can end. Both report to the caller through one pipe, a line a message::
 cgroups are there; to H the PID, four bytes, when the hooks have run; to R of a container that is
 to outlive its creator one byte, when its state is written. Its end of file means: give up.
 
+The two write without waiting for each other, so P may come after what the other has to say
+(``pid_first``).
+
 The end of file without R or E means that it died, or for ``exec`` that it was executed.
 """
 
@@ -240,6 +243,24 @@ def reap(pid: int) -> None:
         os.waitpid(pid, 0)
     except ChildProcessError:
         return
+
+
+def pid_first(lines: Iterator[str]) -> Iterator[str]:
+    """Yield the lines with the PID before all others.
+
+    The process may have come far before stage 1, which has cloned it, gets to name it; and what
+    it asks for (H, R) is done with its PID.
+    """
+    held: list[str] = []
+    for line in lines:
+        if not line.startswith("P"):
+            held.append(line)
+            continue
+        yield line
+        yield from held
+        yield from lines
+        return
+    yield from held
 
 
 def read_lines(report: int) -> list[str]:

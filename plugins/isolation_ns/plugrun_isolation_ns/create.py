@@ -133,7 +133,7 @@ class Creation:
         try:
             self._cgroup.create(devices.with_defaults(linux.get("resources") or {}))
             _send(starter, seccomp.program(linux.get("seccomp"), cache))
-            for line in child.lines(reader):
+            for line in child.pid_first(child.lines(reader)):
                 self._hear(line, starter)
         finally:
             # The end of file makes the new processes give up.
