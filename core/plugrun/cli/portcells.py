@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from plugrun.engine.inspect.network import published_ports
-from plugrun.engine.networks.attach import exposed
 from plugrun.engine.networks.attached import read_attached
+from plugrun.engine.networks.ports import exposed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ _MAPS = frozenset(
         *(("*", name) for name in ("Labels", "Annotations", "Networks", "Ports", "PortBindings")),
         *(("*", name) for name in ("ExposedPorts", "Volumes", "Sysctls", "Tmpfs", "Metadata")),
         *(("*", name) for name in ("DriverOpts", "StorageOpt", "Options")),
+        *(("*", name) for name in ("Containers", "AuxiliaryAddresses")),
         ("LogConfig", "Config"),
         ("GraphDriver", "Data"),
     )
@@ -28,7 +29,7 @@ _SLICES = frozenset(
         *("Binds", "VolumesFrom", "CapAdd", "CapDrop", "ExtraHosts", "GroupAdd", "Links"),
         *("SecurityOpt", "DeviceCgroupRules", "DeviceRequests", "MaskedPaths", "ReadonlyPaths"),
         *("Env", "Cmd", "Entrypoint", "OnBuild", "ExecIDs", "Aliases", "Dns", "Ulimits"),
-        *("SecondaryIPAddresses", "SecondaryIPv6Addresses"),
+        *("SecondaryIPAddresses", "SecondaryIPv6Addresses", "DNSNames"),
     )
 )
 _POINTERS = frozenset(("MemorySwappiness", "PidsLimit", "IPAMConfig"))

@@ -344,6 +344,10 @@ def container_spec(engine: Engine, container: Container, image: Image, folder: s
         from plugrun.engine.networks.shared import leader_folder
 
         folder = leader_folder(engine, container)
+    if any(one.links for one in container.endpoints):
+        from plugrun.engine.networks.links import with_link_environment
+
+        container = with_link_environment(engine, container)
     spec = runtime_spec(container, identity, folder, init)
     if engine.backends.profile.hooks:
         engine.backends.adjust_spec(container, spec)

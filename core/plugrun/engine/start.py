@@ -57,7 +57,7 @@ def _start_with(
 ) -> tuple[Container, int]:
     """Start a container with whoever is attached; return it and its PID, 0 if it was running."""
     engine.close_metadata()
-    starter = Starter(engine, Stopwatch(), guest=guest)
+    starter = Starter(engine, Stopwatch(), guest=guest, networked=True)
     try:
         container = find_container(engine, text)
         while True:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from plugrun.engine.check.blobs import check_blobs, check_images
 from plugrun.engine.check.findings import Finding, found
 from plugrun.engine.check.leftovers import check_leftovers
+from plugrun.engine.check.networks import check_networks
 from plugrun.engine.check.storages import check_storages
 from plugrun.errors import Corrupt, PlugrunError
 from plugrun.model.record import record, replace
@@ -50,6 +51,7 @@ def check(engine: Engine, *, quick: bool, repair: bool) -> Iterator[Checked]:
             lambda: check_images(engine),
             lambda: check_storages(engine),
             lambda: check_leftovers(engine),
+            lambda: check_networks(engine),
         ):
             yield from _attended(part, repair=repair)
 

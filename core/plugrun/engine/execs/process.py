@@ -29,6 +29,10 @@ def exec_process(engine: Engine, container: Container, request: ExecRequest, pid
 
     Raise CommandNotExecutable, as Docker has it, for a user or folder that cannot be.
     """
+    if any(one.links for one in container.endpoints):
+        from plugrun.engine.networks.links import with_link_environment
+
+        container = with_link_environment(engine, container)
     own = bundled_process(engine.container_folder(container.id))
     identity = _identity(container, request, pid)
     cwd = request.workdir or container.working_dir or "/"

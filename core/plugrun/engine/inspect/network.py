@@ -6,9 +6,10 @@ keys are those of client 28).
 
 from __future__ import annotations
 
-from plugrun.engine.networks.attach import endpoint_names, exposed
+from plugrun.engine.networks.attach import endpoint_names
 from plugrun.engine.networks.attached import read_attached
 from plugrun.engine.networks.find import fixed_id
+from plugrun.engine.networks.ports import exposed
 from plugrun.linux.addresses import prefix_length
 from plugrun.model.network import BRIDGE, HOST, NONE, OF_CONTAINER, Attachment, NetworkConfig
 

@@ -8,8 +8,9 @@ import sys
 from plugrun.engine.networks.attached import AttachedEndpoint, AttachedTask, write_attached
 from plugrun.engine.networks.etcfiles import own_resolvers, write_names
 from plugrun.engine.networks.find import is_kept, sole_network
+from plugrun.engine.networks.ports import published
 from plugrun.errors import Conflict, NoAddress
-from plugrun.model.network import BRIDGE, Endpoint, Port
+from plugrun.model.network import BRIDGE, Endpoint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from plugrun.engine.engine import Engine
     from plugrun.model.container import Container
-    from plugrun.model.network import Attachment, EndpointConfig, NetworkConfig
+    from plugrun.model.network import Attachment, EndpointConfig, NetworkConfig, Port
 
 
 def claim_networks(engine: Engine, container: Container) -> tuple[NetworkConfig, ...]:
@@ -121,29 +122,6 @@ def endpoint_names(
 def gateway_network(networks: list[NetworkConfig]) -> str:
     """Return the ID of the network that leads everywhere else: the first that is not internal."""
     return next((one.id for one in networks if not one.internal), "")
-
-
-def published(container: Container) -> tuple[Port, ...]:
-    """Return the ports to publish; with ``-P`` also those exposed, each at any that is free."""
-    if not container.publish_all:
-        return container.ports
-    given = {(port.port, port.protocol) for port in container.ports}
-    more = []
-    for text in container.exposed_ports:
-        for port, protocol in exposed(text):
-            if (port, protocol) not in given:
-                more.append(Port(port, protocol))
-    return (*container.ports, *more)
-
-
-def exposed(text: str) -> list[tuple[int, str]]:
-    """Return the ports of EXPOSE's ``80``, ``80/udp`` or ``80-90/tcp``; none if it is no port."""
-    span, _, protocol = text.partition("/")
-    first, dash, last = span.partition("-")
-    if not (first.isascii() and first.isdigit()) or (dash and not last.isdigit()):
-        return []
-    ports = range(int(first), int(last if dash else first) + 1)
-    return [(port, protocol.lower() or "tcp") for port in ports if 0 < port < 1 << 16]
 
 
 def detach_all(engine: Engine, container: Container) -> None:

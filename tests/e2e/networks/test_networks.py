@@ -1,0 +1,206 @@
+"""Networks of one's own: made, listed, joined, left and removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+
+import pytest
+
+from tests.e2e.networks.conftest import IMAGE, asked, serving
+from tests.e2e.test_hot_path import FORBIDDEN, loaded
+
+SLEEP = ("run", "-d", "--name")
+
+
+def test_the_default_network_gives_an_address_and_files(net):
+    net(*SLEEP, "web", "--hostname", "box", IMAGE, "sleep", "100")
+    address = net.address("web")
+    assert address
+    hosts = net.inside("web", "cat", "/etc/hosts").splitlines()
+    assert hosts[-1] == f"{address}\tbox"
+    settings = net.inspect("web")["NetworkSettings"]
+    assert settings["IPAddress"] == address
+    assert f"inet {address}/{settings['IPPrefixLen']}" in net.inside("web", "ip", "addr")
+    assert f"default via {settings['Gateway']} dev eth0" in net.inside("web", "ip", "route")
+    assert settings["MacAddress"] in net.inside("web", "ip", "link")
+
+
+def test_create_ls_inspect_rm(net):
+    words = ("--subnet", "10.89.1.0/24", "--ip-range", "10.89.1.128/25", "--label", "a=b")
+    gateway = ("--gateway", "10.89.1.1")
+    id = net.out("network", "create", *words, "--aux-address", "x=10.89.1.129", *gateway, "mine")
+    assert len(id) == 64
+    listed = net.out("network", "ls").splitlines()
+    assert listed[0] == "NETWORK ID     NAME      DRIVER    SCOPE"
+    assert f"{id[:12]}   mine      bridge    local" in listed
+    assert [line.split()[1] for line in listed[1:]] == ["bridge", "host", "mine", "none"]
+    (found,) = json.loads(net.out("network", "inspect", "mine"))
+    assert found["IPAM"]["Config"] == [
+        {
+            "Subnet": "10.89.1.0/24",
+            "IPRange": "10.89.1.128/25",
+            "Gateway": "10.89.1.1",
+            "AuxiliaryAddresses": {"x": "10.89.1.129"},
+        }
+    ]
+    assert json.loads(net.out("inspect", "mine")) == [found]
+    assert net.out("network", "ls", "-qf", "type=custom", "--no-trunc") == id
+    assert net.out("network", "ls", "-f", "label=a", "--format", "{{.Name}}") == "mine"
+    assert net("network", "create", "mine", code=1).stderr == (
+        "Error: network with name mine already exists\n"
+    )
+    overlaps = net("network", "create", "--subnet", "10.89.1.0/25", "two", code=1)
+    assert "Pool overlaps with other one on this address space" in overlaps.stderr
+    assert net.out("network", "rm", id[:12]) == id[:12]
+    done = net("network", "rm", "mine", code=1)
+    assert done.stderr.startswith("Error: network mine not found\n")
+    assert net.out("network", "rm", "-f", "mine") == ""
+
+
+def test_an_address_and_a_hardware_address_of_choice(net):
+    net("network", "create", "--subnet", "10.89.2.0/24", "mine")
+    options = ("--ip", "10.89.2.77", "--mac-address", "02:42:0a:63:00:99")
+    net(*SLEEP, "web", "--network", "mine", *options, IMAGE, "sleep", "100")
+    shown = net.inside("web", "ip", "addr", "show", "eth0")
+    assert "10.89.2.77/24" in shown
+    assert "02:42:0a:63:00:99" in shown
+    again = net("run", "--rm", "--network", "mine", *options[:2], IMAGE, "ls", code=125)
+    assert "ddress already in use" in again.stderr
+    other = ("--network", "name=mine,ip=10.89.2.78,alias=x")
+    net("run", "--rm", *other, IMAGE, "ip", "addr")
+    outside = net("run", "--rm", "--network", "mine", "--ip", "10.9.9.9", IMAGE, "ls", code=125)
+    assert "It does not belong to any of this network's subnets" in outside.stderr
+
+
+def test_several_networks_connected_and_left_while_it_runs(net):
+    for name in ("one", "two"):
+        net("network", "create", name)
+    net(*SLEEP, "web", "--network", "one", "--network", "two", IMAGE, "sleep", "100")
+    assert {"eth0", "eth1"} <= interfaces(net, "web")
+    assert net.out("ps", "--format", "{{.Networks}}") == "one,two"
+    done = net("network", "rm", "two", code=1)
+    assert "network two id" in done.stderr
+    assert "has active endpoints" in done.stderr
+    net("network", "disconnect", "two", "web")
+    assert "eth1" not in interfaces(net, "web")
+    net("network", "rm", "two")
+    net("network", "create", "three")
+    net("network", "connect", "--alias", "x", "three", "web")
+    assert "eth1" in interfaces(net, "web")
+    address = net.address("web", "three")
+    assert f"{address}\t" in net.inside("web", "cat", "/etc/hosts")
+    (found,) = json.loads(net.out("network", "inspect", "three"))
+    (endpoint,) = found["Containers"].values()
+    assert (endpoint["Name"], endpoint["IPv4Address"].partition("/")[0]) == ("web", address)
+    again = net("network", "connect", "three", "web", code=1)
+    assert again.stderr == "Error: endpoint with name web already exists in network three\n"
+    net("restart", "-t", "0", "web")
+    assert {"eth0", "eth1"} <= interfaces(net, "web")
+
+
+def interfaces(net, name):
+    lines = net.inside(name, "ip", "-o", "link").splitlines()
+    return {line.split(": ")[1].partition("@")[0] for line in lines}
+
+
+def test_a_network_that_went_meanwhile(net):
+    id = net.out("network", "create", "mine")
+    net("create", "--name", "web", "--network", "mine", IMAGE, "sleep", "100")
+    net("network", "rm", "mine")
+    done = net("start", "web", code=1)
+    assert done.stderr == f"Error: network {id} not found\nError: failed to start containers: web\n"
+    net("network", "disconnect", "mine", "web")
+    net("network", "connect", "bridge", "web")
+    net("start", "web")
+    assert net.address("web")
+
+
+def test_legacy_links(net):
+    net(*SLEEP, "db", "--expose", "70", "-e", "A=1", IMAGE, "sleep", "100")
+    address = net.address("db")
+    words = ("--rm", "--name", "web", "--link", "db:data", IMAGE, "sh", "-c")
+    found = net.out("run", *words, "cat /etc/hosts; echo $DATA_PORT $DATA_NAME $DATA_ENV_A")
+    assert f"{address}\tdata " in found
+    assert found.splitlines()[-1] == f"tcp://{address}:70 /web/data 1"
+    assert net.inspect("db")["HostConfig"]["Links"] is None
+    net("stop", "-t", "0", "db")
+    done = net("run", "--rm", "--name", "web", "--link", "db", IMAGE, "ls", code=125)
+    assert "Cannot link to" in done.stderr
+
+
+def test_the_network_of_another_container(net):
+    net(*SLEEP, "web", "--hostname", "box", IMAGE, "sleep", "100")
+    words = ("run", "--rm", "--network", "container:web", IMAGE, "sh", "-c")
+    found = net.out(*words, "ip -o -4 addr; cat /etc/hosts /etc/hostname")
+    assert net.address("web") in found
+    assert found.splitlines()[-1] == "box"
+    net(*SLEEP, "second", "--network", "container:web", IMAGE, "sleep", "100")
+    shown = net.inspect("second")
+    assert shown["HostConfig"]["NetworkMode"] == f"container:{net.inspect('web')['Id']}"
+    assert shown["NetworkSettings"]["Networks"] == {}
+    assert shown["HostsPath"] == net.inspect("web")["HostsPath"]
+    refused = net("network", "connect", "bridge", "second", code=1)
+    assert "container sharing network namespace with another container" in refused.stderr
+    net("rm", "-f", "second")
+    net("stop", "-t", "0", "web")
+    stopped = net(*words, "ls", code=125)
+    assert "cannot join network of a non running container" in stopped.stderr
+
+
+def test_events(net):
+    id = net.out("network", "create", "mine")
+    net("run", "--rm", "--name", "web", "--network", "mine", IMAGE, "ls")
+    net("network", "rm", "mine")
+    words = ("--since", "1h", "--until", "0s", "--format", "{{.Type}} {{.Action}} {{.Actor.ID}}")
+    lines = net.out("events", *words, "-f", f"network={id}").splitlines()
+    assert lines == [
+        f"network {act} {id}" for act in ("create", "connect", "disconnect", "destroy")
+    ]
+
+
+def test_prune_leaves_what_is_used(net):
+    for name in ("used", "idle"):
+        net("network", "create", name)
+    net(*SLEEP, "web", "--network", "used", IMAGE, "sleep", "100")
+    assert net.out("network", "prune", "-f") == "Deleted Networks:\nidle\n"
+    net("network", "create", "idle")
+    assert "Deleted Networks:\nidle\n" in net.out("system", "prune", "-f")
+    assert net.out("network", "ls", "-qf", "dangling=true") == ""
+
+
+@pytest.mark.parametrize("policy", ["no", "always"])
+def test_a_killed_monitor_leaves_nothing_that_stays(net, policy):
+    """The next command detaches what has ended with its monitor."""
+    words = ("--restart", policy, "-p", "8099:80")
+    net(*SLEEP, "web", *words, IMAGE, "sleep", "100")
+    pid = net.inspect("web")["State"]["Pid"]
+    with open(f"{net.run_root_of_root}/containers/{net.inspect('web')['Id']}/task") as file:
+        monitor = json.load(file)["monitor"]
+    os.kill(monitor, signal.SIGKILL)
+    fd = os.pidfd_open(pid)
+    os.kill(pid, signal.SIGKILL)
+    assert select.select([fd], [], [], 20)[0]
+    os.close(fd)
+    assert net.out("ps", "-q") == ""
+    assert net.out("system", "check", "--quick") == "Nothing is wrong."
+    net(*SLEEP, "next", "-p", "8099:80", IMAGE, "sleep", "100")
+    assert net.out("port", "next") == "80/tcp -> 0.0.0.0:8099"
+
+
+def test_a_start_on_the_bridge_loads_no_more_than_it_needs(net):
+    found = loaded(net, "run", "--rm", "-p", "80", IMAGE, "ls")
+    assert "plugrun.engine.networks.attach" in found
+    assert found & (FORBIDDEN | {"ipaddress"}) == set()
+    found = loaded(net, "run", "--rm", "--network", "none", IMAGE, "ls")
+    assert not any(
+        name.startswith(("plugrun.engine.networks", "plugrun_network")) for name in found
+    )
+
+
+def test_a_container_is_reached_by_its_address(net, host):
+    net(*SLEEP, "web", IMAGE, "sleep", "100")
+    with serving(net, "web", 80):
+        assert asked(host, net.address("web"), 80).startswith("hello ")
