@@ -53,9 +53,9 @@ def parse_network(text: str) -> EndpointConfig:
         key = key.strip().lower()
         if not equals or not key:
             raise InvalidArgument(f"invalid field {field}")
-        if key in ("link-local-ip", "gw-priority"):
+        if key in ("driver-opt", "link-local-ip", "gw-priority"):
             raise InvalidArgument(f"{key} is not supported")
-        if key not in ("name", "alias", "driver-opt", "ip", "ip6", "mac-address"):
+        if key not in ("name", "alias", "ip", "ip6", "mac-address"):
             raise InvalidArgument(f"invalid field key {key}")
         found.setdefault(key, []).append(value.strip())
     if not found.get("name", [""])[-1]:
@@ -67,7 +67,6 @@ def parse_network(text: str) -> EndpointConfig:
         ipv6=last.get("ip6", ""),
         mac=parse_mac(last["mac-address"]) if "mac-address" in last else "",
         aliases=tuple(found.get("alias", ())),
-        options=tuple(pair(value) for value in found.get("driver-opt", ())),
     )
 
 

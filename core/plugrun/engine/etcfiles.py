@@ -33,20 +33,22 @@ def write_etc_files(container: Container, folder: str) -> None:
     resolv = _host_file(_RESOLV) if host else without_loopback(usual_resolv())
     if container.dns or container.dns_search or container.dns_options:
         resolv = resolv_conf(resolv, container)
-    write_file(f"{folder}/hosts", hosts_file(container, "127.0.0.1" if host else ""))
+    gateway = "127.0.0.1" if host else ""
+    hosts = hosts_file(container, gateway, later=bool(container.endpoints))
+    write_file(f"{folder}/hosts", hosts)
     write_file(f"{folder}/hostname", container.hostname + "\n")
     write_file(f"{folder}/resolv.conf", resolv)
 
 
-def hosts_file(container: Container, gateway: str) -> str:
+def hosts_file(container: Container, gateway: str, *, later: bool) -> str:
     """Return hosts(5): loopback, or on the host's network the host's; and ``--add-host``.
 
-    ``gateway`` is the address that stands for the host. One that is on networks has it only when
-    it starts; for others InvalidArgument if there is none.
+    ``gateway`` is the address that stands for the host. If it is known only ``later`` its lines
+    are left out; else InvalidArgument if there is none.
     """
     text = (_host_file("/etc/hosts") if container.network == HOST else "") or _HOSTS
     if container.extra_hosts:
-        text += extra_hosts(container.extra_hosts, gateway, later=bool(container.endpoints))
+        text += extra_hosts(container.extra_hosts, gateway, later=later)
     return text
 
 

@@ -133,7 +133,6 @@ class EndpointConfig:
     mac: str = ""
     aliases: tuple[str, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
-    options: tuple[tuple[str, str], ...] = ()
 
 
 def network_to_json(network: NetworkConfig) -> dict[str, Any]:

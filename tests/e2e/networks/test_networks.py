@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
+import shutil
 import signal
+import sqlite3
 
 import pytest
 
-from tests.e2e.networks.conftest import IMAGE, asked, serving
+from tests.e2e.networks.conftest import IMAGE, asked, inside_of, serving
 from tests.e2e.test_hot_path import FORBIDDEN, loaded
 
 SLEEP = ("run", "-d", "--name")
@@ -188,6 +191,31 @@ def test_a_killed_monitor_leaves_nothing_that_stays(net, policy):
     assert net.out("system", "check", "--quick") == "Nothing is wrong."
     net(*SLEEP, "next", "-p", "8099:80", IMAGE, "sleep", "100")
     assert net.out("port", "next") == "80/tcp -> 0.0.0.0:8099"
+
+
+def test_system_check_finds_and_removes_what_nobody_else_would(net, host):
+    net("network", "create", "mine")
+    net(*SLEEP, "web", "--network", "mine", "-p", "8098:80", IMAGE, "sleep", "100")
+    shown = net.inspect("web")
+    folder = f"{net.run_root_of_root}/containers/{shown['Id']}"
+    with open(f"{folder}/task") as file:
+        monitor = json.load(file)["monitor"]
+    fd = os.pidfd_open(shown["State"]["Pid"])
+    for pid in (monitor, shown["State"]["Pid"]):
+        os.kill(pid, signal.SIGKILL)
+    assert select.select([fd], [], [], 20)[0]
+    os.close(fd)
+    # Somebody tidied up by hand: no task file tells of it, and the network has no record.
+    shutil.rmtree(folder)
+    with contextlib.closing(sqlite3.connect(f"{net.root}/plugrun.db")) as database, database:
+        database.execute("DELETE FROM networks WHERE name='mine'")
+    found = net("system", "check", "--quick", code=1).stdout
+    assert f"network: container {shown['Id'][:12]}: it is on a network, and does not run" in found
+    assert "a killed command left it on this machine" in found
+    net("system", "check", "--quick", "--repair")
+    assert net.out("system", "check", "--quick") == "Nothing is wrong."
+    links = inside_of(host, "ip", "-o", "link").stdout
+    assert shown["NetworkSettings"]["Networks"]["mine"]["NetworkID"][:12] not in links
 
 
 def test_a_start_on_the_bridge_loads_no_more_than_it_needs(net):

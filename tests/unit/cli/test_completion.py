@@ -27,6 +27,7 @@ def here(monkeypatch):
     monkeypatch.setattr(module, "containers", containers)
     monkeypatch.setattr(module, "images", lambda options: ["debian:12", "busybox:latest"])
     monkeypatch.setattr(module, "volumes", lambda options: ["data"])
+    monkeypatch.setattr(module, "networks", lambda options: ["bridge", "shop"])
     return asked
 
 
@@ -51,6 +52,9 @@ def complete(*words, shell="zsh"):
         (["--root", "/x", "ps", "--n"], {"--no-trunc"}, {"--all"}),
         (["ps", "--he"], {"--help"}, set()),
         (["--r"], {"--root", "--run-root"}, {"--profile"}),
+        (["run", "--network", "s"], {"shop"}, {"bridge"}),
+        (["network", "rm", ""], {"bridge", "shop"}, {"db"}),
+        (["network", "connect", "shop", ""], {"db"}, {"bridge"}),
         (["run", "--pull", "a"], {"always"}, {"never"}),
         (["run", "--pull=n"], {"--pull=never"}, {"--pull=always", "never"}),
         (["run", "-it", "deb"], {"debian:12"}, {"busybox:latest"}),

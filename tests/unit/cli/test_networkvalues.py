@@ -72,14 +72,13 @@ def test_the_same_port_twice_is_one():
 
 
 def test_a_networks_long_form():
-    text = "name=n,alias=a,alias=b,ip=1.2.3.4,ip6=::5,mac-address=02-42-0A-63-00-99,driver-opt=k=v"
+    text = "name=n,alias=a,alias=b,ip=1.2.3.4,ip6=::5,mac-address=02-42-0A-63-00-99"
     assert parse_network(text) == EndpointConfig(
         "n",
         ipv4="1.2.3.4",
         ipv6="::5",
         mac="02:42:0a:63:00:99",
         aliases=("a", "b"),
-        options=(("k", "v"),),
     )
     assert parse_network("n") == EndpointConfig("n")
 
@@ -92,6 +91,7 @@ def test_a_networks_long_form():
         ("alias=a", "network name/id is not specified"),
         ("name=n,mac-address=x", "x is not a valid mac address"),
         ("name=n,gw-priority=1", "gw-priority is not supported"),
+        ("name=n,driver-opt=a=b", "driver-opt is not supported"),
     ],
 )
 def test_what_is_no_network(text, message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from plugrun.engine.engine import Engine
+from plugrun.engine.etcfiles import write_etc_files
 from plugrun.engine.networks.attach import (
     attach,
     claim_networks,
@@ -304,6 +305,17 @@ def test_attaching_writes_down_what_came_of_it(engine, wire):
     assert [event[1] for event in engine.told][-2:] == ["connect", "connect"]
     detach_all(engine, made)
     assert wire.said[-1] == ("detach", made.id, "")
+
+
+def test_host_gateway_is_the_way_out_and_must_be_there(engine, monkeypatch):
+    made = on(engine, extra_hosts=("here:host-gateway", "a:1.2.3.4"))
+    write_etc_files(made, engine.container_folder(made.id))
+    assert told_files(engine, made)[0] == ["1.2.3.4\ta"]
+    start(engine, made)
+    assert told_files(engine, made)[0][:2] == ["10.9.0.1\there", "1.2.3.4\ta"]
+    monkeypatch.setattr(Wire, "attach", lambda *_: Attachment())
+    with pytest.raises(InvalidArgument, match="unable to derive the IP value for host-gateway"):
+        start(engine, made)
 
 
 def test_nobody_has_a_name_on_the_default_network(engine):

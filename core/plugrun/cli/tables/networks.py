@@ -11,7 +11,6 @@ CONNECT = Command(
     "Put a container on one more network",
     (
         Option("alias", LIST, "Name others on the network may call it by", metavar="strings"),
-        Option("driver-opt", LIST, "Option of the network's driver", metavar="strings"),
         Option("ip", STRING, "IPv4 address it is to have", default=""),
         Option("ip6", STRING, "IPv6 address it is to have", default=""),
         Option("link", LINK, "Know another container by a name of its own: NAME[:ALIAS]"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from plugrun.cli.networkvalue import pair
 from plugrun.cli.options import Parsed
 from plugrun.engine.heal import open_healed
 from plugrun.engine.networks.connect import connect
@@ -19,7 +18,6 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
         ipv6=v["ip6"],
         aliases=v["alias"],
         links=v["link"],
-        options=tuple(pair(text) for text in v["driver_opt"]),
     )
     connect(open_healed(options), container, asked)
     return 0

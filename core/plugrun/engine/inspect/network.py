@@ -117,7 +117,6 @@ def _networks(
             "Links": (links or None) if asked.name != BRIDGE else None,
             "Aliases": list(asked.aliases) or None,
             "MacAddress": one.attachment.mac if one else asked.mac,
-            "DriverOpts": dict(asked.options) or None,
             "NetworkID": asked.network,
             "DNSNames": list(endpoint_names(container, asked, network)) or None,
         }

@@ -40,7 +40,8 @@ def write_names(engine: Engine, container: Container, attached: AttachedTask) ->
     """Write both files for a container that is about to start; return what to remember."""
     folder = engine.container_folder(container.id)
     gateways = [way for one in attached.endpoints for way in one.attachment.gateways]
-    hosts = hosts_file(container, next((way for way in gateways if ":" not in way), ""))
+    gateway = next((way for way in gateways if ":" not in way), "")
+    hosts = hosts_file(container, gateway, later=False)
     hosts += legacy_links(engine, container, attached)
     write_file(f"{folder}/hosts", hosts + own_lines(container, attached.addresses))
     text = resolv_text(container, attached)
