@@ -9,6 +9,8 @@ from plugrun_network_none.plugin import plugrun_open_network, plugrun_options
 
 
 class TestNone(Contract):
+    capabilities = frozenset()
+
     @pytest.fixture
     def network(self, tmp_path):
         return plugrun_open_network(str(tmp_path), {})

@@ -5,6 +5,8 @@ To use it, subclass and provide a fixture::
     from plugrun.testing.network import NetworkSuite as Contract
 
     class TestMyNetwork(Contract):
+        capabilities = frozenset((OUTBOUND, ADDRESSES))  # all of them, if left out
+
         @pytest.fixture
         def network(self, tmp_path):  # opened with an empty state folder
             return plugrun_open_network(str(tmp_path), {})

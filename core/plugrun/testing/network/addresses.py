@@ -35,19 +35,17 @@ _RACERS = 12
 class AddressContract(NetworkFixtures):
     """Addresses have one holder each, and subnets overlap nothing."""
 
+    @needs(OUTBOUND)
     def test_everybody_has_an_own_one(self, network: Network, place: Callable[[], Place]) -> None:
-        if OUTBOUND not in network.capabilities:
-            pytest.skip("it gives no addresses")
         config = made(network)
         got = [attached(network, place(), config) for _ in range(5)]
         assert len({one.addresses for one in got}) == 5
         assert len({one.mac for one in got}) == 5
 
+    @needs(OUTBOUND)
     def test_of_those_that_race_everybody_has_an_own_one(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        if OUTBOUND not in network.capabilities:
-            pytest.skip("it gives no addresses")
         config = made(network)
         boxes = [place() for _ in range(_RACERS)]
 
@@ -59,18 +57,18 @@ class AddressContract(NetworkFixtures):
         assert len(set(shown)) == _RACERS
         assert len(list(network.attached())) == _RACERS
 
+    @needs(ADDRESSES)
     def test_what_is_asked_for_is_given(self, network: Network, place: Callable[[], Place]) -> None:
-        needs(network, ADDRESSES)
         config = made(network, subnets=(Subnet("10.77.0.0/24"),))
         asked = {"ipv4": "10.77.0.99", "mac": "02:00:00:00:00:99"}
         got = attached(network, place(), config, **asked)
         assert got.addresses == ("10.77.0.99/24",)
         assert got.mac == "02:00:00:00:00:99"
 
+    @needs(ADDRESSES)
     def test_what_somebody_has_is_refused(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        needs(network, ADDRESSES)
         config = made(network, subnets=(Subnet("10.77.0.0/24", gateway="10.77.0.7"),))
         taken = address_of(attached(network, place(), config))
         box = place()
@@ -82,8 +80,8 @@ class AddressContract(NetworkFixtures):
         assert box.interfaces() == {"lo"}
         assert len(list(network.attached())) == 1
 
+    @needs(ADDRESSES)
     def test_one_address_has_one_winner(self, network: Network, place: Callable[[], Place]) -> None:
-        needs(network, ADDRESSES)
         config = made(network, subnets=(Subnet("10.77.0.0/24"),))
         boxes = [place() for _ in range(6)]
 
@@ -93,10 +91,10 @@ class AddressContract(NetworkFixtures):
         results = race([racer(box) for box in boxes], Conflict)
         assert sorted(results) == [""] + ["Conflict"] * 5
 
+    @needs(ADDRESSES)
     def test_a_full_subnet_is_no_address(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        needs(network, ADDRESSES)
         subnet = Subnet("10.77.0.0/29", reserved=(("printer", "10.77.0.4"),))
         config = made(network, subnets=(subnet,))
         got = [attached(network, place(), config) for _ in range(4)]
@@ -109,18 +107,18 @@ class AddressContract(NetworkFixtures):
         network.detach(container)
         assert len(attached(network, box, config).addresses) == 1
 
+    @needs(NETWORKS)
     def test_containers_get_theirs_from_the_range(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        needs(network, NETWORKS)
         config = made(network, subnets=(Subnet("10.77.0.0/16", range="10.77.9.0/28"),))
         got = attached(network, place(), config)
         within = ipaddress.ip_network("10.77.9.0/28")
         assert ipaddress.ip_address(address_of(got)) in within
         assert got.addresses[0].endswith("/16")
 
+    @needs(NETWORKS)
     def test_subnets_overlap_nothing_of_the_host(self, network: Network) -> None:
-        needs(network, NETWORKS)
         run(
             "ip link add vpn type bridge",
             "ip link set vpn up",
@@ -137,8 +135,8 @@ class AddressContract(NetworkFixtures):
         for number, block in enumerate(blocks):
             assert not any(block.overlaps(other) for other in blocks[:number])
 
+    @needs(NETWORKS)
     def test_no_subnet_left_is_no_address(self, network: Network) -> None:
-        needs(network, NETWORKS)
         run(
             "ip link add vpn type bridge",
             "ip link set vpn up",
@@ -160,21 +158,21 @@ class AddressContract(NetworkFixtures):
             (Subnet("10.77.0.0/24", reserved=(("a", "::1"),)), "no matching subnet for aux"),
         ],
     )
+    @needs(NETWORKS)
     def test_a_subnet_that_cannot_be_is_refused(
         self, network: Network, subnet: Subnet, words: str
     ) -> None:
-        needs(network, NETWORKS)
         with pytest.raises(InvalidArgument, match=words):
             made(network, subnets=(subnet,))
 
+    @needs(NETWORKS)
     def test_a_subnet_is_one_networks(self, network: Network) -> None:
-        needs(network, NETWORKS)
         config = made(network, subnets=(Subnet("10.77.0.0/24"),))
         with pytest.raises(Conflict, match="Pool overlaps"):
             network.create(_fresh(subnets=(Subnet("10.77.0.128/25"),)), (config,))
 
+    @needs(NETWORKS)
     def test_ipv6_beside_ipv4(self, network: Network, place: Callable[[], Place]) -> None:
-        needs(network, NETWORKS)
         config = made(network, ipv6=True)
         one, other = place(), place()
         attached(network, one, config)

@@ -24,10 +24,10 @@ _MOST_ACTS = 200
 class CrashContract(NetworkFixtures):
     """A kill leaves what is found, and what the next one copes with."""
 
+    @needs(NETWORKS)
     def test_attach_killed_at_any_moment(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        needs(network, NETWORKS)
         ports = (Port(80, host_port=8080),) if PORTS in network.capabilities else ()
         config = made(network)
         for count in range(_MOST_ACTS):
@@ -41,10 +41,10 @@ class CrashContract(NetworkFixtures):
                 return
         raise AssertionError(f"more than {_MOST_ACTS} acts")
 
+    @needs(NETWORKS)
     def test_detach_killed_at_any_moment(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        needs(network, NETWORKS)
         ports = (Port(80, host_port=8080),) if PORTS in network.capabilities else ()
         config = made(network)
         for count in range(_MOST_ACTS):
@@ -58,10 +58,10 @@ class CrashContract(NetworkFixtures):
                 return
         raise AssertionError(f"more than {_MOST_ACTS} acts")
 
+    @needs(NETWORKS)
     def test_networks_that_are_gone_are_swept(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        needs(network, NETWORKS)
         kept, gone = made(network), made(network)
         box = place()
         attached(network, box, kept)

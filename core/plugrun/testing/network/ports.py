@@ -38,10 +38,10 @@ _EVERY = "0.0.0.0"  # noqa: S104
 class PortContract(NetworkFixtures):
     """Ports lead where they should, and have one holder."""
 
+    @needs(PORTS)
     def test_reached_from_everywhere(
         self, network: Network, place: Callable[[], Place], world: Place
     ) -> None:
-        needs(network, PORTS)
         config, box, other = made(network), place(), place()
         got = attached(network, box, config, ports=(Port(80, host_port=8080),))
         attached(network, other, config)
@@ -56,19 +56,18 @@ class PortContract(NetworkFixtures):
         assert box.reaches(server, HOST, 8080)
         let_go(got)
 
+    @needs(PORTS, NETWORKS)
     def test_reached_from_other_networks(
         self, network: Network, place: Callable[[], Place], world: Place
     ) -> None:
-        needs(network, PORTS)
-        needs(network, NETWORKS)
         box, other = place(), place()
         got = attached(network, box, made(network), ports=(Port(80, host_port=8080),))
         attached(network, other, made(network))
         assert other.reaches(box.listen(80), HOST, 8080)
         let_go(got)
 
+    @needs(PORTS)
     def test_datagrams(self, network: Network, place: Callable[[], Place], world: Place) -> None:
-        needs(network, PORTS)
         config, box, other = made(network), place(), place()
         got = attached(network, box, config, ports=(Port(53, "udp", host_port=5353),))
         attached(network, other, config)
@@ -79,9 +78,8 @@ class PortContract(NetworkFixtures):
         assert world.inside(lambda: is_refused(HOST, 5353))
         let_go(got)
 
+    @needs(PORTS, NETWORKS)
     def test_over_ipv6(self, network: Network, place: Callable[[], Place], world: Place) -> None:
-        needs(network, PORTS)
-        needs(network, NETWORKS)
         box = place()
         ports = (Port(80, host_port=8080), Port(81, host_address="::1", host_port=8081))
         got = attached(network, box, made(network, ipv6=True), ports=ports)
@@ -96,10 +94,10 @@ class PortContract(NetworkFixtures):
         assert world.inside(lambda: is_refused(HOST6, 8081))
         let_go(got)
 
+    @needs(PORTS)
     def test_only_at_the_address_that_was_asked_for(
         self, network: Network, place: Callable[[], Place], world: Place
     ) -> None:
-        needs(network, PORTS)
         box = place()
         ports = (
             Port(80, host_address="127.0.0.1", host_port=8080),
@@ -113,10 +111,10 @@ class PortContract(NetworkFixtures):
         assert is_refused("127.0.0.1", 8081)
         let_go(got)
 
+    @needs(PORTS)
     def test_neighbours_do_not_reach_what_is_published_on_loopback(
         self, network: Network, place: Callable[[], Place], world: Place
     ) -> None:
-        needs(network, PORTS)
         box = place()
         asked = (Port(53, "udp", host_address="127.0.0.1", host_port=5353),)
         got = attached(network, box, made(network), ports=asked)
@@ -127,8 +125,8 @@ class PortContract(NetworkFixtures):
             assert not world.asks(server, "127.0.0.1", 5353)
         let_go(got)
 
+    @needs(PORTS)
     def test_any_free_port(self, network: Network, place: Callable[[], Place]) -> None:
-        needs(network, PORTS)
         box = place()
         got = attached(network, box, made(network), ports=(Port(80), Port(81), Port(80, "udp")))
         assert [one.port for one in got.ports] == [80, 81, 80]
@@ -139,8 +137,8 @@ class PortContract(NetworkFixtures):
         assert asks(box.receive(80), "127.0.0.1", got.ports[2].host_port)
         let_go(got)
 
+    @needs(PORTS)
     def test_one_of_a_range(self, network: Network, place: Callable[[], Place]) -> None:
-        needs(network, PORTS)
         config, asked = made(network), (Port(80, host_port=8080, host_port_end=8082),)
         with listen(8081):
             first, second = (attached(network, place(), config, ports=asked) for _ in range(2))
@@ -150,10 +148,10 @@ class PortContract(NetworkFixtures):
         let_go(first)
         let_go(second)
 
+    @needs(PORTS)
     def test_what_a_program_has_is_refused_and_nothing_left(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        needs(network, PORTS)
         config, box = made(network), place()
         descriptors = os.listdir("/proc/self/fd")
         with listen(8080, "127.0.0.1"), receive(5353, _EVERY):
@@ -165,10 +163,10 @@ class PortContract(NetworkFixtures):
         assert len(os.listdir("/proc/self/fd")) == len(descriptors)
         let_go(attached(network, box, config, ports=(Port(80, host_port=8080),)))
 
+    @needs(PORTS)
     def test_what_a_container_has_is_refused(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        needs(network, PORTS)
         config, asked = made(network), (Port(80, host_port=8080),)
         got = attached(network, place(), config, ports=asked)
         with pytest.raises(Conflict, match=r"0\.0\.0\.0:8080.*already allocated"):
@@ -181,8 +179,8 @@ class PortContract(NetworkFixtures):
             attached(network, place(), config, ports=asked)
         assert len(list(network.attached())) == 1
 
+    @needs(PORTS)
     def test_one_winner(self, network: Network, place: Callable[[], Place]) -> None:
-        needs(network, PORTS)
         config, boxes = made(network), [place() for _ in range(8)]
 
         def racer(box: Place) -> Callable[[], object]:
@@ -193,8 +191,8 @@ class PortContract(NetworkFixtures):
         [winner] = [box for box, result in zip(boxes, results, strict=True) if not result]
         assert reaches(winner.listen(80), "127.0.0.1", 8080)
 
+    @needs(PORTS)
     def test_the_end_gives_it_back(self, network: Network, place: Callable[[], Place]) -> None:
-        needs(network, PORTS)
         config, container, box = made(network), an_id(), place()
         asked = (Port(80, host_port=8080), Port(81, "udp", host_port=8081))
         got = network.attach(Endpoint(container, config, ports=asked), box.path)
@@ -206,10 +204,10 @@ class PortContract(NetworkFixtures):
             pass
         let_go(attached(network, place(), config, ports=asked))
 
+    @needs(PORTS)
     def test_a_server_that_has_just_ended_is_not_in_the_way(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        needs(network, PORTS)
         with listen(8080) as server:
             client = socket.create_connection(("127.0.0.1", 8080))
             connection, _ = server.accept()
@@ -217,10 +215,10 @@ class PortContract(NetworkFixtures):
             client.close()
         let_go(attached(network, place(), made(network), ports=(Port(80, host_port=8080),)))
 
+    @needs(PORTS)
     def test_a_port_that_cannot_be_is_refused(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        needs(network, PORTS)
         config, box = made(network), place()
         for port in (
             Port(80, "icmp"),
@@ -233,10 +231,10 @@ class PortContract(NetworkFixtures):
             attached(network, box, config, ports=(Port(80, host_address="192.0.2.77"),))
         assert list(network.attached()) == []
 
+    @needs(PORTS)
     def test_a_thousand_connections_at_once(
         self, network: Network, place: Callable[[], Place], world: Place
     ) -> None:
-        needs(network, PORTS)
         box = place()
         got: Attachment = attached(network, box, made(network), ports=(Port(80, host_port=8080),))
         with box.listen(80) as server:

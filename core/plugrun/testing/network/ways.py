@@ -31,27 +31,27 @@ if TYPE_CHECKING:
 class WayContract(NetworkFixtures):
     """Out, to each other, and no further."""
 
+    @needs(OUTBOUND)
     def test_out_to_other_hosts(
         self, network: Network, place: Callable[[], Place], world: Place
     ) -> None:
-        needs(network, OUTBOUND)
         box = place()
         attached(network, box, made(network))
         assert box.reaches(world.listen(80), WORLD, 80)
         assert box.asks(world.receive(53), WORLD, 53)
 
+    @needs(NETWORKS)
     def test_out_over_ipv6(
         self, network: Network, place: Callable[[], Place], world: Place
     ) -> None:
-        needs(network, NETWORKS)
         box = place()
         attached(network, box, made(network, ipv6=True))
         assert box.reaches(world.listen(80), WORLD6, 80)
 
+    @needs(OUTBOUND)
     def test_to_each_other_and_to_the_host(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        needs(network, OUTBOUND)
         config, one, other = made(network), place(), place()
         got, second = attached(network, one, config), attached(network, other, config)
         address = address_of(second)
@@ -60,10 +60,10 @@ class WayContract(NetworkFixtures):
         with listen(81) as server:
             assert one.reaches(server, got.gateways[0], 81)
 
+    @needs(NETWORKS)
     def test_other_hosts_do_not_reach_what_is_not_published(
         self, network: Network, place: Callable[[], Place], world: Place
     ) -> None:
-        needs(network, NETWORKS)
         config, box = made(network), place()
         address = address_of(attached(network, box, config))
         world.run(f"ip route add {config.subnets[0].cidr} via {HOST}")
@@ -71,20 +71,20 @@ class WayContract(NetworkFixtures):
             assert world.inside(lambda: is_refused(address, 80))
             assert not is_refused(address, 80)
 
+    @needs(NETWORKS)
     def test_networks_are_fenced_off_from_each_other(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        needs(network, NETWORKS)
         one, other = place(), place()
         attached(network, one, made(network))
         address = address_of(attached(network, other, made(network)))
         with other.listen(80):
             assert one.inside(lambda: is_refused(address, 80))
 
+    @needs(CONNECT)
     def test_who_is_on_both_reaches_both(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        needs(network, CONNECT)
         first, second, container, both = made(network), made(network), an_id(), place()
         network.attach(Endpoint(container, first), both.path)
         network.attach(Endpoint(container, second, interface="eth1", gateway=False), both.path)
@@ -93,10 +93,10 @@ class WayContract(NetworkFixtures):
             address = address_of(attached(network, other, config))
             assert both.reaches(other.listen(80), address, 80)
 
+    @needs(NETWORKS)
     def test_an_internal_network_leads_nowhere(
         self, network: Network, place: Callable[[], Place], world: Place
     ) -> None:
-        needs(network, NETWORKS)
         config, one, other = made(network, internal=True), place(), place()
         attached(network, one, config)
         got = attached(network, other, config)
@@ -109,10 +109,10 @@ class WayContract(NetworkFixtures):
             asked.settimeout(0.2)
             assert not one.asks(asked, WORLD, 53)
 
+    @needs(OUTBOUND)
     def test_containers_do_not_reach_the_hosts_loopback(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        needs(network, OUTBOUND)
         config, box = made(network), place()
         got = attached(network, box, config)
         with listen(80, "127.0.0.1"), receive(53, "127.0.0.1") as server:
