@@ -137,6 +137,7 @@ if TYPE_CHECKING:
     from plugrun.linux import mountfd as mountfd
     from plugrun.linux import mountinfo as mountinfo
     from plugrun.linux import mounting as mounting
+    from plugrun.linux import orphan as orphan
     from plugrun.linux import overlay as overlay
     from plugrun.linux import process as process
     from plugrun.linux import signalnames as signalnames
@@ -397,6 +398,7 @@ _HOMES = {
         "mountfd",
         "mounting",
         "mountinfo",
+        "orphan",
         "overlay",
         "process",
         "signalnames",

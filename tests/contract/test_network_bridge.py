@@ -8,8 +8,6 @@ from plugrun_network_bridge.plugin import plugrun_open_network, plugrun_options
 
 
 class TestBridge(Contract):
-    capabilities = Contract.capabilities - {"names"}
-
     @pytest.fixture
     def network(self, tmp_path):
         return plugrun_open_network(str(tmp_path), {})

@@ -21,8 +21,9 @@ import errno
 import os
 
 from plugrun.errors import BackendUnavailable, CannotMount, Corrupt, NoSpace, PlugrunError
-from plugrun.linux import mountfd, mounting, process
+from plugrun.linux import mountfd, mounting
 from plugrun.linux.fscontext import FsContext
+from plugrun.linux.orphan import above, spawn_orphan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ _TOLD = (CannotMount, Corrupt, NoSpace)
 _HINT = "hint: "
 _LOG_SIZE = 16384  # bytes of what the program says on stderr that are kept
 _F_ADD_SEALS, _F_SEAL_GROW = 1033, 0x4
-_LAST_SIGNAL = 64
 # What the kernel reads ahead at most, in KiB. By itself it stays at 128 for FUSE, and each piece
 # is a request.
 _READ_AHEAD = 512
@@ -108,7 +108,7 @@ def connect(mount: Mount) -> Connection:
         fd = _detached_mount(mount, device)
         try:
             log = _make_log()
-            _start(mount.helper, device, log)
+            spawn_orphan(mount.helper, (device, log, log))
         except BaseException:
             os.close(fd)
             raise
@@ -154,7 +154,7 @@ def _detached_mount(mount: Mount, device: int) -> int:
             made = context.mount(mountfd.attributes(flags))
         except OSError as error:
             raise _refused(error, context.said()) from None
-    [fd] = _above(2, made)
+    [fd] = above(2, made)
     os.close(made)
     _read_ahead(fd)
     return fd
@@ -214,61 +214,3 @@ def _make_log() -> int:
     os.ftruncate(fd, _LOG_SIZE)
     fcntl.fcntl(fd, _F_ADD_SEALS, _F_SEAL_GROW)
     return fd
-
-
-def _start(argv: tuple[str, ...], device: int, log: int) -> None:
-    """Start the program as an orphan, by a process between that ends at once.
-
-    An orphan goes to the nearest subreaper; this process may be one, and would have to reap it.
-    """
-    reaping = ctypes.c_int()
-    process.prctl(process.PR_GET_CHILD_SUBREAPER, ctypes.addressof(reaping))
-    if reaping.value:
-        process.prctl(process.PR_SET_CHILD_SUBREAPER, 0)
-    try:
-        between = os.fork()
-        if between == 0:
-            code = errno.EIO
-            try:
-                code = _spawn(argv, device, log)
-            finally:
-                os._exit(code)
-        code = _exit_code(between)
-    finally:
-        if reaping.value:
-            process.prctl(process.PR_SET_CHILD_SUBREAPER, 1)
-    if code:
-        why = os.strerror(code).lower() if code > 0 else f"signal {-code}"
-        raise PlugrunError(f"{argv[0]} cannot be executed: {why}")
-
-
-def _exit_code(child: int) -> int:
-    try:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    except ChildProcessError:
-        return 0  # the caller ignores SIGCHLD, or has a handler that reaped it
-
-
-def _spawn(argv: tuple[str, ...], device: int, log: int) -> int:
-    """Execute the program with three descriptors; return an errno, or 0."""
-    os.setsid()
-    os.chdir("/")
-    for target, fd in enumerate(_above(2, device, log)):
-        os.dup2(fd, target)
-    os.dup2(1, 2)
-    process.close_range(3)
-    environment = {"PATH": os.environ.get("PATH", os.defpath)}
-    signals = range(1, _LAST_SIGNAL + 1)
-    usual = [number for number in signals if number not in (9, 19, 32, 33)]
-    try:
-        os.posix_spawn(argv[0], argv, environment, setsigmask=(), setsigdef=usual)
-    except OSError as error:
-        return error.errno or errno.EIO
-    return 0
-
-
-def _above(lowest: int, *fds: int) -> tuple[int, ...]:
-    """Return descriptors that lie above those they are about to become."""
-    import fcntl
-
-    return tuple(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest + 1) for fd in fds)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from plugrun_network_bridge.leases import Leases
     from plugrun_network_bridge.links import Link
 
+_RESOLVER = "127.0.0.11"
 _BINDING = "com.docker.network.bridge.host_binding_ipv4"
 
 
@@ -59,6 +60,8 @@ def _attach(
             raise
     try:
         _connect(endpoint, lease, bridge, namespace)
+        if lease.names:
+            warnings += _introduce(leases, lease)
     except BaseException:
         with leases.locked():
             _undo(leases, host, lease, held)
@@ -70,6 +73,16 @@ def _undo(leases: Leases, host: Host, lease: Lease, held: tuple[int, ...]) -> No
     for fd in held:
         os.close(fd)
     detach(leases, host, lease)
+
+
+def _introduce(leases: Leases, lease: Lease) -> tuple[str, ...]:
+    from plugrun_network_bridge.naming import introduce
+
+    with leases.locked():
+        others = any(one.names and one.container_id != lease.container_id for one in leases.all())
+        if introduce(leases.state, lease) and others:
+            return ("the DNS server for containers was gone: started it again",)
+    return ()
 
 
 def _drop_older(leases: Leases, host: Host, lease: Lease) -> None:
@@ -200,4 +213,5 @@ def _attachment(endpoint: Endpoint, lease: Lease) -> Attachment:
         addresses=_cidrs(network, lease),
         gateways=_gateways(network),
         ports=lease.ports,
+        resolvers=(_RESOLVER,) if lease.names else (),
     )

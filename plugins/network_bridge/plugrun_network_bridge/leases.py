@@ -3,6 +3,7 @@
 ::
 
     lock                              flock(2): whoever changes anything holds it
+    dns                               the door of the DNS server, while there is one
     networks/<id>/network             the network, as JSON
     networks/<id>/endpoints/<cid>     a ``Lease``, as JSON
     networks/<id>/addresses/<ip>      a symbolic link to whose it is
@@ -23,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import ClassVar
+
+DOOR = "dns"  # the name, beside `lock`, of the socket by which the DNS server is told of changes
 
 
 @record
@@ -69,6 +72,11 @@ class Leases:
         """Return the networks that have been in use since the machine started."""
         found = (_read(f"{self._networks}/{name}/network") for name in _names(self._networks))
         return tuple([from_json(NetworkConfig, data) for data in found if data is not None])
+
+    def network(self, network_id: str) -> NetworkConfig | None:
+        """Return a network that is in use, or None."""
+        data = _read(f"{self._networks}/{network_id}/network")
+        return None if data is None else from_json(NetworkConfig, data)
 
     def keep_network(self, network: NetworkConfig) -> None:
         """Remember a network; what was remembered of it is replaced."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from plugrun.api import (
     ADDRESSES,
     CONNECT,
+    NAMES,
     NETWORKS,
     OUTBOUND,
     PORTS,
@@ -28,7 +29,7 @@ _CHOOSING = "/run/plugrun-networks.lock"
 class BridgeNetwork:
     """The networks of one state folder."""
 
-    capabilities = frozenset((OUTBOUND, PORTS, NETWORKS, ADDRESSES, CONNECT))
+    capabilities = frozenset((OUTBOUND, PORTS, NAMES, NETWORKS, ADDRESSES, CONNECT))
 
     def __init__(self, state: str) -> None:
         self._leases = Leases(state)
@@ -79,11 +80,14 @@ class BridgeNetwork:
                     detach(self._leases, self._host, lease)
 
     def rename(self, endpoint: Endpoint) -> None:
-        """Write the new names where those who are asked for them look."""
+        """Write the new names down, and tell those who are asked for them."""
+        from plugrun_network_bridge.naming import announce
+
         with self._leases.locked():
             lease = self._leases.find(endpoint.container_id, endpoint.network.id)
             if lease is not None:
                 self._leases.write(replace(lease, names=endpoint.names, links=endpoint.links))
+                announce(self._leases.state, lease.network_id)
 
     def attached(self) -> Iterator[tuple[str, str]]:
         """Yield the container and the network ID of every lease."""

@@ -211,6 +211,11 @@ def looked_up(name: str, register: int = R0) -> bytes:
     return expression("lookup", text(1, name), *both)
 
 
+def load(value: bytes, register: int) -> bytes:
+    """Put a value into registers."""
+    return expression("immediate", attribute(1, be32(register)), nested(2, attribute(1, value)))
+
+
 def destination_nat(family: int, address: int, port: int) -> bytes:
     """Send the connection to the address and the port in two registers."""
     kind = attribute(1, be32(1)), attribute(2, be32(family))
