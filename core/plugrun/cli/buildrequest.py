@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from plugrun.cli.rarevalues import parse_host, parse_ulimit
 from plugrun.cli.requests import platform
 from plugrun.cli.values import check_memory
-from plugrun.engine.build.request import BuildRequest
+from plugrun.engine.build.request import BuildRequest, Secret
 from plugrun.errors import InvalidArgument, PlugrunError, UsageError
 from plugrun.model.container import DEFAULT_SHM_SIZE
 from plugrun.model.fence import Limits
@@ -44,6 +45,8 @@ def build_request(parsed: Parsed) -> BuildRequest:
         shm_size=v["shm_size"] or DEFAULT_SHM_SIZE,
         limits=_limits(v),
         cgroup_parent=v["cgroup_parent"],
+        secrets=_secrets(v["secret"]),
+        sockets=_sockets(v["ssh"]),
         keep_failed=v["keep_failed"],
         epoch=_epoch(dict(arguments)),
     )
@@ -103,3 +106,56 @@ def _converted(name: str, text: str, convert: Callable[[str], T]) -> T:
 def _pair(text: str) -> tuple[str, str]:
     key, _, value = text.partition("=")
     return key, value
+
+
+def _secrets(texts: tuple[str, ...]) -> tuple[Secret, ...]:
+    """Return ``id=NAME[,src=FILE|,env=VARIABLE]``; without either the ID is the variable's name
+    if there is one of it, else the file's.
+    """
+    found = []
+    for text in texts:
+        fields = _fields("secret", text)
+        unknown = set(fields) - {"id", "src", "source", "env", "type"}
+        if unknown or not fields.get("id"):
+            raise UsageError(
+                f'invalid argument "{text}" for "--secret" flag: write it as id=NAME,src=FILE'
+            )
+        id = fields["id"]
+        path, variable = fields.get("src") or fields.get("source", ""), fields.get("env", "")
+        if fields.get("type") == "env" and not variable:
+            path, variable = "", path or id
+        if not path and not variable:
+            path, variable = ("", id) if id in os.environ else (id, "")
+        found.append(Secret(id, os.path.abspath(path) if path else "", variable))
+    return tuple(found)
+
+
+def _sockets(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the agents of ``--ssh``: ``default`` or ``ID=SOCKET``."""
+    found = []
+    for text in texts:
+        id, _, path = text.partition("=")
+        path = path or os.environ.get("SSH_AUTH_SOCK", "")
+        if not path:
+            raise InvalidArgument(
+                "invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set"
+            )
+        if not os.path.exists(path) or not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise InvalidArgument(
+                f"--ssh {text}: {path} is no agent's socket", hint="give a key to ssh-agent first"
+            )
+        found.append((id or "default", os.path.abspath(path)))
+    return tuple(found)
+
+
+def _fields(name: str, text: str) -> dict[str, str]:
+    found = {}
+    for field in text.split(","):
+        key, equals, value = field.partition("=")
+        if not equals:
+            raise UsageError(
+                f'invalid argument "{text}" for "--{name}" flag: invalid field {field!r} must be '
+                "a key=value pair"
+            )
+        found[key.lower()] = value
+    return found

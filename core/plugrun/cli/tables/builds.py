@@ -36,6 +36,8 @@ BUILD = Command(
         PROGRESS,
         Option("pull", FLAG, "Ask the registry for newer base images"),
         Option("quiet", FLAG, "Print the image's ID only", "q"),
+        Option("secret", LIST, "Give RUN a secret: id=NAME,src=FILE or id=NAME,env=VARIABLE"),
+        Option("ssh", LIST, "Give RUN an SSH agent: default or ID=SOCKET"),
         Option("tag", LIST, "Name the image: NAME[:TAG]", "t"),
         Option("target", STRING, "Build up to this stage", default=""),
     ),

@@ -23,6 +23,7 @@ from plugrun.engine.stopwatch import Stopwatch
 from plugrun.engine.taskfile import write_task_file
 from plugrun.engine.tidy import release
 from plugrun.linux.filesystem import make_private, write_whole
+from plugrun.linux.mounting import MNT_DETACH, mount, umount
 from plugrun.linux.signals import raw as signals
 from plugrun.model.jsontext import dumps
 from plugrun.model.record import record, replace
@@ -42,7 +43,10 @@ _HOSTNAME = "buildkitsandbox"
 
 @record
 class Command:
-    """What is executed: who as, where, all of its environment, what is mounted for it alone."""
+    """What is executed: who as, where, all of its environment, what is mounted for it alone.
+
+    ``secret`` says that the environment must not come to a disk.
+    """
 
     args: tuple[str, ...]
     user: str
@@ -50,6 +54,7 @@ class Command:
     env: tuple[str, ...]
     network: str
     mounts: tuple[MountPoint, ...] = ()
+    secret: bool = False
 
 
 def run_in_container(
@@ -63,6 +68,11 @@ def run_in_container(
     container = _container(engine, request, command, key)
     # SQLite's locks do not survive the fork of the monitor.
     engine.close_metadata()
+    folder = engine.container_folder(key)
+    make_private(folder)
+    if command.secret:
+        # Seen in this mount namespace alone, which the monitor and the container come from.
+        mount("tmpfs", folder, "tmpfs", 0, "mode=0700")
     plumbing = lay(terminal=False, interactive=False)
     wishes = Wishes(("stdout", "stderr"), proxy=False)
     starter = Starter(engine, Stopwatch(), plumbing, wishes=wishes)
@@ -80,7 +90,9 @@ def run_in_container(
         release(engine, container)
         raise
     finally:
-        remove_folder(engine.container_folder(key))
+        if command.secret:
+            umount(folder, MNT_DETACH)
+        remove_folder(folder)
         remove_folder(engine.task_folder(key))
         forget_locks(engine, key)
 

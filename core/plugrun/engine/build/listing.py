@@ -27,11 +27,13 @@ class Listing:
     """What lies at a source: ``facts`` by path within it (empty for itself), and their digest.
 
     ``facts`` are what is looked at again when it is copied: what has other facts has changed.
+    ``left_out`` are the paths within it that are there and no part of it.
     """
 
     source: Source
     facts: dict[str, str]
     digest: str
+    left_out: tuple[str, ...]
 
 
 def list_source(
@@ -60,7 +62,7 @@ def list_source(
             walk.one(fd, name, "", os.stat(name, dir_fd=fd, follow_symlinks=False))
         finally:
             os.close(fd)
-    return Listing(source, walk.facts, walk.hash.hexdigest())
+    return Listing(source, walk.facts, walk.hash.hexdigest(), tuple(walk.left_out))
 
 
 def watched(state: os.stat_result, *, is_fixed: bool = False) -> str:
@@ -85,6 +87,7 @@ class _Walk:
         self._digests = digests
         self.hash = hash
         self.facts: dict[str, str] = {}
+        self.left_out: list[str] = []
 
     def folder_itself(self, state: os.stat_result) -> None:
         self._note("", state, b"")
@@ -99,6 +102,7 @@ class _Walk:
             except FileNotFoundError:
                 raise self.changed(inner) from None
             if self._is_out(inner, stat.S_ISDIR(state.st_mode)):
+                self.left_out.append(inner)
                 continue
             self.one(fd, entry.name, inner, state)
 
@@ -129,7 +133,9 @@ class _Walk:
             self._note(path, state, os.fsencode(os.readlink(name, dir_fd=parent)))
         elif stat.S_ISFIFO(mode):
             self._note(path, state, b"")
-        elif not stat.S_ISSOCK(mode):
+        elif stat.S_ISSOCK(mode):
+            self.left_out.append(path)
+        else:
             self._device(path, state)
 
     def _device(self, path: str, state: os.stat_result) -> None:

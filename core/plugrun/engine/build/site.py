@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from plugrun.engine.build.unpacked import have_unpacked
-from plugrun.errors import InvalidArgument
+from plugrun.errors import InvalidArgument, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,10 +13,12 @@ if TYPE_CHECKING:
 
     from plugrun.dockerfile.patterns import Matcher
     from plugrun.dockerfile.planning import Plan
-    from plugrun.engine.build.request import BuildRequest
+    from plugrun.engine.build.request import BuildRequest, Secret
     from plugrun.engine.build.sources import Tree
     from plugrun.engine.build.state import StageState
     from plugrun.engine.engine import Engine
+
+_LARGEST_SECRET = 500 << 10  # BuildKit's
 
 
 class Site:
@@ -48,6 +52,13 @@ class Site:
         found = self.plan.origin(origin)
         return self.images[found] if isinstance(found, str) else self.states[found]
 
+    def secret(self, id: str) -> bytes | None:
+        """Return what a secret is; None if nobody gave it. Raise NotFound if its file is gone."""
+        for one in self.request.secrets:
+            if one.id == id:
+                return _secret(one)
+        return None
+
     def matcher(self, patterns: Sequence[str]) -> Matcher:
         """Return what ``--exclude`` keeps out."""
         from plugrun.dockerfile.patterns import Matcher
@@ -57,3 +68,19 @@ class Site:
     def have_unpacked(self, state: StageState) -> None:
         """Have a state's layers in the storage in force."""
         have_unpacked(self.engine, state)
+
+
+def _secret(wanted: Secret) -> bytes:
+    if wanted.variable:
+        value = os.environ.get(wanted.variable)
+        if value is None:
+            raise NotFound(f"secret {wanted.id}: there is no variable {wanted.variable}")
+        return value.encode("utf-8", "surrogateescape")
+    try:
+        with open(wanted.path, "rb") as file:
+            data = file.read(_LARGEST_SECRET + 1)
+    except FileNotFoundError:
+        raise NotFound(f"secret {wanted.id}: there is no file {wanted.path}") from None
+    if len(data) > _LARGEST_SECRET:
+        raise InvalidArgument(f"secret {wanted.id} has more than {_LARGEST_SECRET} bytes")
+    return data

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from plugrun.dockerfile.commandline import run_command
+from plugrun.dockerfile.commandline import run_command, run_script
 from plugrun.dockerfile.instructions import Run, Workdir
 from plugrun.engine.build.container import Command, run_in_container
 from plugrun.engine.build.copying import make_folders
@@ -17,10 +17,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from plugrun.engine.build.runmounts import RunMounts
     from plugrun.engine.build.site import Site
     from plugrun.engine.build.stage import Pending
     from plugrun.engine.build.state import Outcome, StageState
     from plugrun.engine.build.steptree import StepTree
+    from plugrun.model.mountpoint import MountPoint
 
     class Doing(Protocol):
         """One step: ``keys`` are those of its cache entries, the quickest to find first."""
@@ -95,6 +97,7 @@ class RunStep:
         self._user = scope.config.get("User") or ""
         self._workdir = scope.config.get("WorkingDir") or ""
         self._network = _network(instruction.network, site.request.network)
+        self._mounts = _mounts(site, instruction, self._workdir)
 
     def keys(self) -> tuple[str, ...]:
         """Return the keys that need nothing but what is at hand."""
@@ -109,7 +112,7 @@ class RunStep:
                 self._workdir,
                 self._network,
                 list(self._site.request.extra_hosts),
-                self._mounts(),
+                self._mounts.key() if self._mounts is not None else [],
             ),
         )
 
@@ -117,19 +120,43 @@ class RunStep:
         """Return those for which trees of stages are read."""
         return ()
 
-    def _mounts(self) -> list[object]:
-        return []
-
     def do(self, tree: StepTree) -> None:
         """Change the tree."""
-        stubs = missing_places(tree.layer_tree(), ALWAYS)
-        command = Command(self._args, self._user, self._workdir, self._env, self._network)
+        if self._mounts is None:
+            self._run_in(tree, (), ())
+            return
+        with self._mounts.mounted() as mounted:
+            self._run_in(tree, mounted.points, mounted.env)
+
+    def _run_in(
+        self, tree: StepTree, points: tuple[MountPoint, ...], env: tuple[str, ...]
+    ) -> None:
+        targets = (point.target for point in points if not point.target.startswith("/dev/"))
+        stubs = missing_places(tree.layer_tree(), (*ALWAYS, *targets))
+        command = Command(
+            self._args,
+            self._user,
+            self._workdir,
+            (*self._env, *env),
+            self._network,
+            points,
+            secret=self._mounts is not None and self._mounts.keeps_secrets,
+        )
         site = self._site
         code = run_in_container(site.engine, site.request, self._state, command, tree.key)
         remove_stubs(tree.layer_tree(), stubs)
         if code:
             shown = " ".join(self._args)
             raise CommandFailed(f"The command '{shown}' returned a non-zero code: {code}")
+
+
+def _mounts(site: Site, run: Run, workdir: str) -> RunMounts | None:
+    script = run_script(run) if run.heredocs else None
+    if not run.mounts and script is None:
+        return None
+    from plugrun.engine.build.runmounts import RunMounts
+
+    return RunMounts(site, run.mounts, script, workdir)
 
 
 def _network(own: str, given: str) -> str:
