@@ -140,7 +140,7 @@ class Copier:
         """Copy one source; raise Conflict if it changed, or if files and folders collide."""
         source = listing.source
         if source.is_folder:
-            like = _state_of(tree, source.path)
+            like = state_of(tree, source.path)
             self._put(tree, listing, destination.for_contents(like))
         else:
             self._put(tree, listing, destination.for_file(source.name))
@@ -232,7 +232,8 @@ def put_data(root: int, place: Place, data: bytes, attributes: Attributes, mode:
         os.close(place.fd)
 
 
-def _state_of(tree: Tree, path: str) -> os.stat_result:
+def state_of(tree: Tree, path: str) -> os.stat_result:
+    """Return the state of a folder of a tree."""
     fd = open_beneath(tree.fd, path, os.O_PATH | os.O_DIRECTORY)
     try:
         state = os.fstat(fd)

@@ -1,19 +1,22 @@
-"""``COPY`` and ``ADD``: from the context, from a stage, from an image, from the web."""
+"""``COPY``: from the context, from a stage, from an image, or out of the Dockerfile itself."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 
-from plugrun.dockerfile.destination import check_sources, destination
-from plugrun.dockerfile.instructions import Add, Copy, Transfer
-from plugrun.engine.build.copying import Attributes, Copier, Destination, put_data
+from plugrun.dockerfile.destination import check_sources, destination, parents
+from plugrun.dockerfile.instructions import Copy, Transfer
+from plugrun.engine.build.copying import Attributes, Copier, Destination, put_data, state_of
 from plugrun.engine.build.digests import Digests
 from plugrun.engine.build.keys import step_key
 from plugrun.engine.build.listing import list_source
 from plugrun.engine.build.owners import owner_of
 from plugrun.engine.build.sources import Tree, find_sources
+from plugrun.engine.build.steps import Step
 from plugrun.engine.fence.accountcache import image_accounts
 from plugrun.engine.files.rootfs import snapshot_tree
+from plugrun.errors import NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,32 +31,36 @@ if TYPE_CHECKING:
 _INLINE_MODE = 0o644
 
 
-class CopyStep:
-    """One COPY or ADD. What it takes from a stage is known by the stage's ChainID at first, and
-    by its contents once that stage was made anew.
+class CopyStep(Step):
+    """One COPY. What it takes from a stage is known by the stage's ChainID at first, and by its
+    contents once that stage was made anew.
     """
 
     def __init__(self, site: Site, state: StageState, pending: Pending) -> None:
         instruction = pending.instruction
         assert isinstance(instruction, Transfer)
-        self._site = site
-        self._state = state
-        self._wanted = instruction
+        self.site = site
+        self.wanted = instruction
         self.kind = instruction.KEYWORD.lower()
+        self._state = state
         folder = pending.before.config.get("WorkingDir") or "/"
         place = destination(folder, instruction.destination)
         self._path, self._is_folder = place.path, place.is_folder
         check_sources(instruction, len(instruction.sources) + len(instruction.contents))
-        origin = instruction.origin if isinstance(instruction, Copy) else ""
-        self._origin = site.state_of(origin) if origin else None
-        self._listings: list[Listing] | None = None
+        self._from = instruction.origin if isinstance(instruction, Copy) else ""
+        self._origin = site.state_of(self._from) if self._from else None
+        self._keeps_parents = isinstance(instruction, Copy) and instruction.parents
+        # Each with where it goes beneath the destination.
+        self._listings: list[tuple[str, Listing]] | None = None
+
+    # -- what it depends on ---------------------------------------------------------------
 
     def keys(self) -> tuple[str, ...]:
         """Return the keys that need nothing but what is at hand."""
         if self._origin is not None:
-            sources = list(self._wanted.sources)
-            return (self._key("tree", self._origin.top, sources),)
-        self._list(self._site.context_tree())
+            return (self.key("tree", self._origin.top, list(self.wanted.sources)),)
+        if self.wanted.sources:
+            self._list(self.site.context_tree())
         return (self._content_key(),)
 
     def late_keys(self) -> tuple[str, ...]:
@@ -65,14 +72,13 @@ class CopyStep:
         return (self._content_key(),)
 
     def _content_key(self) -> str:
-        assert self._listings is not None
-        found = [[one.source.name, one.source.is_folder, one.digest] for one in self._listings]
-        return self._key("contents", found)
+        return self.key("contents", *(_told(*one) for one in self._listings or ()))
 
-    def _key(self, how: str, *parts: object) -> str:
-        wanted, epoch = self._wanted, self._site.request.epoch
+    def key(self, how: str, *parts: object) -> str:
+        """Return the key of what depends on these parts, and on where and how they are put."""
+        wanted, epoch = self.wanted, self.site.request.epoch
         inline = [[one.name, one.data] for one in wanted.contents]
-        place = [self._path, self._is_folder, wanted.chown, wanted.chmod]
+        place = [self._path, self._is_folder, wanted.chown, wanted.chmod, self._keeps_parents]
         flags = [list(wanted.excludes)]
         return step_key(self.kind, self._state, epoch, how, place, inline, flags, *parts)
 
@@ -80,46 +86,86 @@ class CopyStep:
     def _tree(self) -> Iterator[Tree]:
         origin = self._origin
         if origin is None:
-            yield self._site.context_tree()
+            yield self.site.context_tree()
             return
-        engine = self._site.engine
-        called = self._wanted.origin if isinstance(self._wanted, Copy) else ""
-        self._site.have_unpacked(origin)
+        if not origin.top:
+            raise NotFound(f"{self._from} has no files")
+        engine = self.site.engine
+        self.site.have_unpacked(origin)
         with snapshot_tree(engine, engine.storage(), origin.top) as root:
-            yield Tree(root, called, keeps_owners=True)
+            yield Tree(root, self._from, keeps_owners=True)
 
     def _list(self, tree: Tree) -> None:
-        if self._listings is not None:
-            return
-        excludes = self._site.matcher(self._wanted.excludes) if self._wanted.excludes else None
-        with Digests(self._site.engine.root) as digests:
+        if self._listings is None:
             self._listings = [
-                list_source(tree, source, excludes, digests)
-                for pattern in self._wanted.sources
-                for source in find_sources(tree, pattern)
+                one for pattern in self.wanted.sources for one in self.listed(tree, pattern)
             ]
-        check_sources(self._wanted, len(self._listings) + len(self._wanted.contents))
+            check_sources(self.wanted, len(self._listings) + len(self.wanted.contents))
+
+    def listed(self, tree: Tree, pattern: str) -> Iterator[tuple[str, Listing]]:
+        """Yield what a pattern stands for, each with its folder beneath the destination."""
+        excludes = self.site.matcher(self.wanted.excludes) if self.wanted.excludes else None
+        pivot = parents(pattern) if self._keeps_parents else None
+        wanted = pattern if pivot is None else f"{pivot.root}/{pivot.pattern}"
+        with Digests(self.site.engine.root) as digests:
+            for source in find_sources(tree, wanted):
+                above = ""
+                if pivot is not None:
+                    inner = source.called.removeprefix(pivot.root).strip("/")
+                    above = inner if source.is_folder else os.path.dirname(inner)
+                yield above, list_source(tree, source, excludes, digests)
+
+    # -- how it is done -------------------------------------------------------------------
 
     def do(self, tree: StepTree) -> None:
         """Change the tree."""
-        attributes = self._attributes()
-        with tree.mounted() as root, self._tree() as source:
-            self._list(source)
-            assert self._listings is not None
-            place = Destination(root, self._path, attributes, is_folder=self._is_folder)
-            copier = Copier(root, attributes)
-            for listing in self._listings:
-                copier.copy(source, listing, place)
-            for one in self._wanted.contents:
-                target = place.for_file(one.name)
-                put_data(root, target, one.data.encode(), attributes, _INLINE_MODE)
+        attributes = self.attributes()
+        with tree.mounted() as root, contextlib.ExitStack() as stack:
+            if self.wanted.sources:
+                self._copy(stack.enter_context(self._tree()), root, attributes)
+            self.put_contents(root, attributes)
 
-    def _attributes(self) -> Attributes:
-        wanted = self._wanted
+    def put_contents(self, root: int, attributes: Attributes) -> None:
+        """Put the files that stand in the Dockerfile."""
+        for one in self.wanted.contents:
+            target = self.place(root, attributes).for_file(one.name)
+            put_data(root, target, one.data.encode(), attributes, _INLINE_MODE)
+
+    def _copy(self, source: Tree, root: int, attributes: Attributes) -> None:
+        self._list(source)
+        copier = Copier(root, attributes)
+        for above, listing in self._listings or ():
+            if above:
+                self._make_parents(source, listing, above, root, attributes)
+            place = self.place(root, attributes, above)
+            copier.copy(source, listing, place)
+
+    def place(self, root: int, attributes: Attributes, above: str = "") -> Destination:
+        """Return where files go."""
+        path = f"{self._path.rstrip('/')}/{above}" if above else self._path
+        is_folder = self._is_folder or self._keeps_parents
+        return Destination(root, path, attributes, is_folder=is_folder)
+
+    def _make_parents(
+        self, source: Tree, listing: Listing, above: str, root: int, attributes: Attributes
+    ) -> None:
+        """Make the folders above a file as they are in the source."""
+        called = listing.source.called
+        last = called if listing.source.is_folder else os.path.dirname(called)
+        base = last[: len(last) - len(above)]
+        parts = above.split("/")
+        for count in range(1, len(parts) + 1):
+            inner = "/".join(parts[:count])
+            like = state_of(source, f"{base}{inner}")
+            os.close(self.place(root, attributes, inner).for_contents(like).fd)
+
+    def attributes(self) -> Attributes:
+        """Return whose the files become, and their modes."""
+        wanted = self.wanted
         owner: tuple[int, int] | None = None if self._origin is not None else (0, 0)
         if wanted.chown:
-            engine = self._site.engine
-            top = self._state.top
+            engine, top = self.site.engine, self._state.top
+            self.site.have_unpacked(self._state)
             owner = owner_of(wanted.chown, lambda: image_accounts(engine, engine.storage(), top))
         mode = None
         if wanted.chmod:
@@ -129,6 +175,6 @@ class CopyStep:
         return Attributes(owner, mode)
 
 
-def is_remote(instruction: Transfer, source: str) -> bool:
-    """Whether ADD fetches a source from the web."""
-    return isinstance(instruction, Add) and source.startswith(("http://", "https://"))
+def _told(above: str, listing: Listing) -> list[object]:
+    source = listing.source
+    return [above, source.name, source.is_folder, listing.digest]

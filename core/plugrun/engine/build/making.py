@@ -47,14 +47,15 @@ class Attempt:
 
         Raise what the step raises. This process has no other threads.
         """
-        if not self._keys:
-            self._keys = self._step.keys()
-        late = self._step.late_keys()
-        outcome = self._find(late)
-        if outcome is None:
-            outcome = self._do()
-        self._keep((*self._keys, *late), outcome)
-        return outcome
+        with self._step:
+            if not self._keys:
+                self._keys = self._step.keys()
+            late = self._step.late_keys()
+            outcome = self._find(late)
+            if outcome is None:
+                outcome = self._do()
+            self._keep((*self._keys, *late), outcome)
+            return outcome
 
     def _find(self, keys: Iterable[str]) -> Outcome | None:
         if not self._may_find:

@@ -39,15 +39,17 @@ def fetch_context(wanted: Context, temporary: str) -> Fetched:
     Raise Unreachable, TransportError, NotFound for a branch or folder that is not there.
     """
     if wanted.kind == GIT:
-        return Fetched(None, _clone(wanted, temporary))
+        return Fetched(None, clone(wanted, f"{temporary}/files"))
     from plugrun.engine.images.webfile import web_pieces
 
     return Fetched(web_pieces(wanted.address))
 
 
-def _clone(wanted: Context, temporary: str) -> str:
-    """Check out one commit, without history; return the folder, a real one within it."""
-    folder = f"{temporary}/files"
+def clone(wanted: Context, folder: str, *, keep_git: bool = False) -> str:
+    """Check out one commit into a new folder; return the folder that is wanted of it.
+
+    Nothing of Git's stays, but for ``.git`` with ``keep_git``. Raise Unreachable, NotFound.
+    """
     os.mkdir(folder, 0o700)
     _git(folder, "init", "-q")
     ref = wanted.ref or _DEFAULT
@@ -60,7 +62,8 @@ def _clone(wanted: Context, temporary: str) -> str:
         _git(folder, "checkout", "-q", "--detach", ref)
     if os.path.exists(f"{folder}/.gitmodules"):
         _git(folder, "submodule", "-q", "update", "--init", "--recursive", "--depth=1")
-    _remove_git(folder)
+    if not keep_git:
+        _remove_git(folder)
     return _within(folder, wanted.folder) if wanted.folder else folder
 
 

@@ -56,12 +56,17 @@ class Source:
     """One file or folder that a pattern stands for.
 
     ``path`` is relative to the tree, without symlinks on the way, empty for the tree itself;
-    ``name`` is what it was called.
+    ``called`` is the same as it was asked for.
     """
 
     path: str
-    name: str
+    called: str
     is_folder: bool
+
+    @property
+    def name(self) -> str:
+        """What it is called in its folder."""
+        return self.called.rpartition("/")[2]
 
 
 def find_sources(tree: Tree, pattern: str) -> list[Source]:
@@ -130,7 +135,7 @@ def _source(tree: Tree, name: str) -> Source | None:
         os.close(fd)
     if path and tree.hides(path) and not (is_folder and not _is_skippable(tree, path)):
         return None
-    return Source(path, name.rpartition("/")[2], is_folder)
+    return Source(path, name, is_folder)
 
 
 def _is_skippable(tree: Tree, path: str) -> bool:

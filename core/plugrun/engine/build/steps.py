@@ -6,7 +6,7 @@ import os
 import time
 
 from plugrun.dockerfile.commandline import run_command, run_script
-from plugrun.dockerfile.instructions import Run, Workdir
+from plugrun.dockerfile.instructions import Add, Run, Workdir
 from plugrun.engine.build.container import Command, run_in_container
 from plugrun.engine.build.copying import make_folders
 from plugrun.engine.build.keys import step_key
@@ -25,9 +25,15 @@ if TYPE_CHECKING:
     from plugrun.model.mountpoint import MountPoint
 
     class Doing(Protocol):
-        """One step: ``keys`` are those of its cache entries, the quickest to find first."""
+        """One step. ``with`` it: what it fetched to be done goes then."""
 
         kind: str
+
+        def __enter__(self) -> object:
+            """Begin."""
+
+        def __exit__(self, *_: object) -> None:
+            """Remove what was fetched."""
 
         def keys(self) -> tuple[str, ...]:
             """Return the keys that need nothing but what is at hand."""
@@ -51,12 +57,30 @@ def step_of(site: Site, state: StageState, pending: Pending) -> Doing:
         return RunStep(site, state, pending)
     if isinstance(pending.instruction, Workdir):
         return WorkdirStep(site, state, pending)
+    if isinstance(pending.instruction, Add):
+        from plugrun.engine.build.addsteps import AddStep
+
+        return AddStep(site, state, pending)
     from plugrun.engine.build.copysteps import CopyStep
 
     return CopyStep(site, state, pending)
 
 
-class WorkdirStep:
+class Step:
+    """A step that fetches nothing."""
+
+    def __enter__(self) -> Step:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """There is nothing to remove."""
+
+    def late_keys(self) -> tuple[str, ...]:
+        """Return no keys: all is known without reading a stage."""
+        return ()
+
+
+class WorkdirStep(Step):
     """``WORKDIR``: a folder that is made if it is missing, root's as with Docker."""
 
     kind = "workdir"
@@ -69,17 +93,13 @@ class WorkdirStep:
         """Return the keys that need nothing but what is at hand."""
         return (self._key,)
 
-    def late_keys(self) -> tuple[str, ...]:
-        """Return those for which trees of stages are read."""
-        return ()
-
     def do(self, tree: StepTree) -> None:
         """Change the tree."""
         with tree.mounted() as root:
             os.close(make_folders(root, self._path, (0, 0)))
 
 
-class RunStep:
+class RunStep(Step):
     """``RUN``: a command in a container of the engine's own."""
 
     kind = "run"
@@ -115,10 +135,6 @@ class RunStep:
                 self._mounts.key() if self._mounts is not None else [],
             ),
         )
-
-    def late_keys(self) -> tuple[str, ...]:
-        """Return those for which trees of stages are read."""
-        return ()
 
     def do(self, tree: StepTree) -> None:
         """Change the tree."""

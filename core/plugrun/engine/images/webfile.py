@@ -8,7 +8,7 @@ from plugrun.errors import ConfigError, TransportError, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _PIECE = 1 << 20
 _VARIABLE = "PLUGRUN_HTTP_STALL_TIMEOUT"
@@ -20,10 +20,13 @@ def is_url(text: str) -> bool:
     return text.startswith(("http://", "https://"))
 
 
-def web_pieces(url: str) -> Iterator[bytes]:
+def web_pieces(
+    url: str, heard: Callable[[Mapping[str, str]], None] | None = None
+) -> Iterator[bytes]:
     """Yield a file's bytes as the server has them; raise TransportError, Unreachable.
 
-    Certificates are verified, and proxies are those of the environment.
+    Certificates are verified, and proxies are those of the environment. ``heard`` gets the
+    answer's headers before the first byte.
     """
     import requests
 
@@ -31,6 +34,8 @@ def web_pieces(url: str) -> Iterator[bytes]:
         with requests.get(url, stream=True, timeout=_patience(os.environ)) as answer:
             if answer.status_code >= 400:
                 raise TransportError(f"{_shown(url)}: {answer.status_code} {answer.reason}")
+            if heard is not None:
+                heard(answer.headers)
             length = answer.headers.get("Content-Length", "")
             yield from _whole(answer.raw.stream(_PIECE, decode_content=False), length, url)
     except requests.RequestException as error:
