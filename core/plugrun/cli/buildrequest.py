@@ -137,9 +137,7 @@ def _sockets(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         id, _, path = text.partition("=")
         path = path or os.environ.get("SSH_AUTH_SOCK", "")
         if not path:
-            raise InvalidArgument(
-                "invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set"
-            )
+            raise InvalidArgument("invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set")
         if not os.path.exists(path) or not stat.S_ISSOCK(os.stat(path).st_mode):
             raise InvalidArgument(
                 f"--ssh {text}: {path} is no agent's socket", hint="give a key to ssh-agent first"

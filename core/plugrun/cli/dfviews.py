@@ -7,7 +7,7 @@ import time
 from plugrun.cli.psimages import ImageNames
 from plugrun.cli.storageviews import storage_row
 from plugrun.cli.table import table
-from plugrun.cli.units import human_size
+from plugrun.cli.units import ago, human_size
 from plugrun.cli.views import container_row, image_row
 from plugrun.model.reference import parse_reference
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from plugrun.engine.build.kept import Kept
     from plugrun.engine.diskusage import DiskUsage, ImageUsage, VolumeUsage
     from plugrun.engine.engine import Engine
 
@@ -57,7 +58,15 @@ _STORAGES = {
     "Snapshots": "SNAPSHOTS",
     "Size": "SIZE",
 }
-_CACHE = ("CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED")
+_CACHE = {
+    "ID": "CACHE ID",
+    "CacheType": "CACHE TYPE",
+    "Size": "SIZE",
+    "CreatedSince": "CREATED",
+    "LastUsedSince": "LAST USED",
+    "UsageCount": "USAGE",
+    "Shared": "SHARED",
+}
 
 
 def summary(usage: DiskUsage) -> list[Row]:
@@ -84,8 +93,14 @@ def summary(usage: DiskUsage) -> list[Row]:
             kept,
             kept - sum(one.size for one in linked),
         ),
-        _row("Build Cache", 0, 0, 0, 0),
+        _cache_row(usage.builds),
     ]
+
+
+def _cache_row(builds: Sequence[Kept]) -> Row:
+    size = sum(one.size for one in builds)
+    free = sum(one.size for one in builds if not one.in_use)
+    return _row("Build Cache", len(builds), sum(one.in_use for one in builds), size, free)
 
 
 def _row(kind: str, total: int, active: int, size: int, reclaimable: int) -> Row:
@@ -110,7 +125,9 @@ def details(engine: Engine, usage: DiskUsage) -> str:
     for heading, columns, rows in parts:
         cells = [[str(row[field]) for field in columns] for row in rows]
         text += f"{heading}\n\n{table(list(columns.values()), cells)}\n"
-    text += f"Build cache usage: 0B\n\n{table(_CACHE, [])}"
+    size = human_size(sum(one.size for one in usage.builds), 4)
+    rows = [[str(row[field]) for field in _CACHE] for row in _cache_rows(usage.builds, full=False)]
+    text += f"Build cache usage: {size}\n\n{table(list(_CACHE.values()), rows)}"
     if usage.storages:
         text += f"\nStorages space usage:\n\n{storages(usage)}"
     return text
@@ -132,7 +149,7 @@ def detailed_document(engine: Engine, usage: DiskUsage) -> dict[str, Any]:
             for row in _container_rows(engine, usage, full=True)
         ],
         "Volumes": _volume_rows(usage.volumes),
-        "BuildCache": [],
+        "BuildCache": _cache_rows(usage.builds, full=True),
         **own,
     }
 
@@ -172,4 +189,22 @@ def _volume_rows(volumes: Sequence[VolumeUsage]) -> list[Row]:
     return [
         {"Links": str(one.links), "Name": one.name, "Size": human_size(one.size, 4)}
         for one in volumes
+    ]
+
+
+def _cache_rows(builds: Sequence[Kept], *, full: bool) -> list[Row]:
+    now = time.time_ns()
+    return [
+        {
+            "CacheType": one.kind,
+            "CreatedSince": ago(one.created_ns, now),
+            "Description": one.description,
+            "ID": one.id if full else one.id[:12],
+            "InUse": "false",
+            "LastUsedSince": ago(one.used_ns, now),
+            "Shared": "true" if one.in_use else "false",
+            "Size": human_size(one.size, 4),
+            "UsageCount": str(one.uses),
+        }
+        for one in builds
     ]

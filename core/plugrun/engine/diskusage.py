@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plugrun.engine.build.kept import Kept, kept_by_builds
 from plugrun.engine.containers import status
 from plugrun.engine.images.layersizes import layer_size
 from plugrun.engine.sizes import container_size
@@ -61,6 +62,7 @@ class DiskUsage:
     layers: int
     containers: tuple[ContainerUsage, ...]
     volumes: tuple[VolumeUsage, ...] = ()
+    builds: tuple[Kept, ...] = ()
     storages: tuple[StorageState, ...] = ()
 
 
@@ -90,7 +92,8 @@ def disk_usage(engine: Engine) -> DiskUsage:
         for one in images
     )
     layers = sum(sizes.values())
-    return DiskUsage(listed, layers, containers, _volumes(engine), several(engine))
+    builds = tuple(kept_by_builds(engine))
+    return DiskUsage(listed, layers, containers, _volumes(engine), builds, several(engine))
 
 
 def _volumes(engine: Engine) -> tuple[VolumeUsage, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from plugrun.cli.options import BYTES, FLAG, INT, LABEL, LIST, STRING, Command, Option
-from plugrun.cli.tables.shared import COMMON, PROGRESS
+from plugrun.cli.options import BYTES, FILTER, FLAG, INT, LABEL, LIST, STRING, Command, Option
+from plugrun.cli.tables.shared import COMMON, FORCE_PRUNE, PROGRESS
 
 _STEPS = (
     Option("add-host", LIST, "Add a line to /etc/hosts of RUN: NAME:ADDRESS"),
@@ -48,4 +48,30 @@ BUILD = Command(
     also=("image build", "builder build", "buildx build"),
 )
 
-TABLES = (BUILD,)
+BUILDER_PRUNE = Command(
+    "builder prune",
+    "[OPTIONS]",
+    "Remove what builds keep for the next one",
+    (
+        Option("all", FLAG, "Remove what images still have, too", "a"),
+        Option(
+            "filter",
+            FILTER,
+            "Remove only what fits KEY=VALUE (until, type, id, description)",
+            metavar="filter",
+        ),
+        FORCE_PRUNE,
+        Option(
+            "keep-storage",
+            BYTES,
+            "Keep the newest up to this size",
+            default=0,
+            aliases=("reserved-space", "max-used-space"),
+        ),
+    ),
+    most=0,
+    verb="builder_prune",
+    also=("buildx prune",),
+)
+
+TABLES = (BUILD, BUILDER_PRUNE)

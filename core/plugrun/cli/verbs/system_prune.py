@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from plugrun.cli.failure import SaidError
+from plugrun.cli.filters import read_until
 from plugrun.cli.networkfilter import wanted_networks
 from plugrun.cli.options import Parsed
 from plugrun.cli.pruning import (
@@ -13,6 +14,7 @@ from plugrun.cli.pruning import (
     wanted_images,
 )
 from plugrun.cli.volumefilter import prune_filter
+from plugrun.engine.build.kept import Kept, prune_builds
 from plugrun.engine.heal import heal_storage, open_healed
 from plugrun.engine.networks.remove import prune_networks
 from plugrun.engine.prune import prune_containers, prune_images
@@ -36,15 +38,19 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     if v["volumes"]:
         anonymous = prune_filter(v["filter"], all_volumes=False)
         gone.append(("Volumes", prune_volumes(engine, anonymous)))
-    report(
-        *gone,
-        ("Images", prune_images(engine, v["all"], images)),
-    )
+    gone.append(("Images", prune_images(engine, v["all"], images)))
+    until = read_until(filters)
+    builds = prune_builds(engine, v["all"], lambda one: _is_wanted(one, until))
+    report(*gone, ("build cache objects", builds))
     return 0
 
 
+def _is_wanted(one: Kept, until: int | None) -> bool:
+    return until is None or one.used_ns <= until
+
+
 def _warning(everything: bool, volumes: bool, filters: tuple[str, ...]) -> str:
-    """Return Docker's text; there is no build cache as yet."""
+    """Return Docker's text."""
     items = ["all stopped containers", "all networks not used by at least one container"]
     if volumes:
         items.append("all anonymous volumes not used by at least one container")

@@ -162,9 +162,7 @@ class _Bench:
         return Mounted(tuple(self._points), tuple(self._env))
 
     def _add(self, source: str, target: str, *, read_only: bool) -> None:
-        self._points.append(
-            MountPoint(BIND, target, source, read_only=read_only, given=BY_MOUNT)
-        )
+        self._points.append(MountPoint(BIND, target, source, read_only=read_only, given=BY_MOUNT))
 
     def _file(self, name: str, data: bytes, mode: int, owner: tuple[int, int] = (0, 0)) -> str:
         path = f"{self._place}/{name}"
@@ -195,7 +193,9 @@ class _Bench:
         data = self._site.secret(id)
         if data is None:
             if one.required:
-                raise NotFound(f"secret {id}: not found", hint=f"give it: --secret id={id},src=FILE")
+                raise NotFound(
+                    f"secret {id}: not found", hint=f"give it: --secret id={id},src=FILE"
+                )
             return
         if one.env is not None:
             self._env.append(f"{one.env or id}={data.decode('utf-8', 'surrogateescape')}")

@@ -144,9 +144,7 @@ class RunStep(Step):
         with self._mounts.mounted() as mounted:
             self._run_in(tree, mounted.points, mounted.env)
 
-    def _run_in(
-        self, tree: StepTree, points: tuple[MountPoint, ...], env: tuple[str, ...]
-    ) -> None:
+    def _run_in(self, tree: StepTree, points: tuple[MountPoint, ...], env: tuple[str, ...]) -> None:
         targets = (point.target for point in points if not point.target.startswith("/dev/"))
         stubs = missing_places(tree.layer_tree(), (*ALWAYS, *targets))
         command = Command(
