@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 
 from plugrun.cli.rarevalues import parse_host, parse_ulimit
 from plugrun.cli.requests import platform
 from plugrun.cli.values import check_memory
-from plugrun.engine.build.request import BuildRequest, Secret
+from plugrun.engine.build.request import (
+    DOCKER,
+    IMAGE,
+    LOCAL,
+    OCI,
+    TAR,
+    BuildRequest,
+    Output,
+    Secret,
+)
 from plugrun.errors import InvalidArgument, PlugrunError, UsageError
 from plugrun.model.container import DEFAULT_SHM_SIZE
 from plugrun.model.fence import Limits
@@ -47,6 +57,9 @@ def build_request(parsed: Parsed) -> BuildRequest:
         cgroup_parent=v["cgroup_parent"],
         secrets=_secrets(v["secret"]),
         sockets=_sockets(v["ssh"]),
+        squash=v["squash"],
+        outputs=tuple(_output(text) for text in v["output"]),
+        annotations=tuple(_annotation(text) for text in v["annotation"]),
         keep_failed=v["keep_failed"],
         epoch=_epoch(dict(arguments)),
     )
@@ -144,6 +157,38 @@ def _sockets(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
             )
         found.append((id or "default", os.path.abspath(path)))
     return tuple(found)
+
+
+def _output(text: str) -> Output:
+    """Return ``type=KIND,dest=PATH``; a path alone is a folder, ``-`` a tar on standard output."""
+    if "=" not in text:
+        return Output(TAR, "-") if text == "-" else Output(LOCAL, os.path.abspath(text))
+    fields = _fields("output", text)
+    kind, place = fields.get("type", ""), fields.get("dest", "")
+    if kind not in (IMAGE, LOCAL, TAR, DOCKER, OCI):
+        raise UsageError(
+            f'invalid argument "{text}" for "--output" flag: type is one of image, local, tar, '
+            "docker and oci"
+        )
+    if kind == LOCAL and place in ("", "-"):
+        raise UsageError('invalid argument for "--output" flag: dest is required for local output')
+    if kind in (TAR, OCI) and not place:
+        place = "-"
+    if place == "-" and sys.stdout is not None and sys.stdout.isatty():
+        raise UsageError("dest file is required for this exporter: this is a terminal")
+    return Output(kind, place if place in ("", "-") else os.path.abspath(place))
+
+
+def _annotation(text: str) -> tuple[str, str]:
+    """Return ``[manifest:]KEY=VALUE``; there is nothing else here that could bear one."""
+    key, equals, value = text.partition("=")
+    level, colon, name = key.partition(":")
+    if colon and level in ("index", "index-descriptor", "manifest-descriptor"):
+        raise InvalidArgument(f"--annotation {text}: an image of one platform has no {level}")
+    key = name if colon and level == "manifest" else key
+    if not equals or not key:
+        raise InvalidArgument(f"invalid annotation {text!r}: write it as KEY=VALUE")
+    return key, value
 
 
 def _fields(name: str, text: str) -> dict[str, str]:

@@ -126,8 +126,9 @@ def details(engine: Engine, usage: DiskUsage) -> str:
         cells = [[str(row[field]) for field in columns] for row in rows]
         text += f"{heading}\n\n{table(list(columns.values()), cells)}\n"
     size = human_size(sum(one.size for one in usage.builds), 4)
-    rows = [[str(row[field]) for field in _CACHE] for row in _cache_rows(usage.builds, full=False)]
-    text += f"Build cache usage: {size}\n\n{table(list(_CACHE.values()), rows)}"
+    found = _cache_rows(usage.builds, full=False)
+    cells = [[str(row[field]) for field in _CACHE] for row in found]
+    text += f"Build cache usage: {size}\n\n{table(list(_CACHE.values()), cells)}"
     if usage.storages:
         text += f"\nStorages space usage:\n\n{storages(usage)}"
     return text

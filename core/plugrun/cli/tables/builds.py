@@ -19,24 +19,40 @@ _STEPS = (
     Option("ulimit", LIST, "Set a limit of setrlimit(2): NAME=SOFT[:HARD]", metavar="ulimit"),
 )
 
+
+def _accepted(name: str, kind: str = FLAG) -> Option:
+    """Return an option of Docker's that changes nothing here, and that scripts have."""
+    default = True if name == "rm" else None
+    return Option(name, kind, "Accepted for Docker's sake", default=default, hidden=True)
+
+
 BUILD = Command(
     "build",
     "[OPTIONS] PATH | URL | -",
     "Build an image from a Dockerfile",
     (
         *_STEPS,
+        Option("annotation", LIST, "Add an annotation to the image's manifest: KEY=VALUE"),
         Option("build-arg", LIST, "Set a variable that the Dockerfile declares with ARG"),
+        _accepted("cache-from", LIST),
+        _accepted("compress"),
         Option("file", STRING, "The Dockerfile (default: PATH/Dockerfile)", "f", ""),
+        _accepted("force-rm"),
         Option("iidfile", STRING, "Write the image's ID to this file", default=""),
         Option("keep-failed", FLAG, "Keep the files of a RUN that fails, as an image to look into"),
         Option("label", LABEL, "Attach a label to the image"),
+        _accepted("load"),
+        Option("metadata-file", STRING, "Write ID, digest and names to this file", default=""),
         Option("no-cache", FLAG, "Do every step again"),
         Option("no-cache-filter", LIST, "Do every step of these stages again"),
+        Option("output", LIST, "Where to: type=image|local|tar|docker|oci,dest=PATH", "o"),
         Option("platform", STRING, "Build for this platform", default=""),
         PROGRESS,
         Option("pull", FLAG, "Ask the registry for newer base images"),
         Option("quiet", FLAG, "Print the image's ID only", "q"),
+        _accepted("rm"),
         Option("secret", LIST, "Give RUN a secret: id=NAME,src=FILE or id=NAME,env=VARIABLE"),
+        Option("squash", FLAG, "Make one layer of all that is built"),
         Option("ssh", LIST, "Give RUN an SSH agent: default or ID=SOCKET"),
         Option("tag", LIST, "Name the image: NAME[:TAG]", "t"),
         Option("target", STRING, "Build up to this stage", default=""),

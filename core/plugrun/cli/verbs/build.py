@@ -11,12 +11,17 @@ from plugrun.cli.failure import SaidError
 from plugrun.cli.options import Parsed
 from plugrun.cli.progress import check_kind
 from plugrun.cli.pulling import run_observer
-from plugrun.engine.build.build import BuildFailed, build
+from plugrun.engine.build.build import BuildFailed, Built, build
 from plugrun.engine.build.progress import BuildObserver
 from plugrun.engine.heal import heal_storage, open_healed
 from plugrun.engine.images.arrival import PullObserver
 from plugrun.engine.request import GlobalOptions, RunRequest
 from plugrun.errors import DockerfileError
+from plugrun.model.jsontext import dumps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.engine.engine import Engine
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
@@ -34,12 +39,27 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
         raise _located(error) from error
     except BuildFailed as failed:
         raise _failed(failed) from failed
-    if v["iidfile"]:
-        with open(v["iidfile"], "w", encoding="utf-8") as file:
-            file.write(built.image)
-    if quiet:
+    if v["iidfile"] and built.image:
+        _write(v["iidfile"], built.image)
+    if v["metadata_file"]:
+        _write(v["metadata_file"], dumps(_metadata(engine, built)) + "\n")
+    if quiet and built.image:
         output.line(built.image)
     return 0
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _metadata(engine: Engine, built: Built) -> dict[str, str]:
+    """Return what BuildKit tells of an image."""
+    image = engine.metadata.image(built.image) if built.image else None
+    if image is None:
+        return {}
+    found = {"containerimage.config.digest": image.id, "containerimage.digest": image.manifest}
+    return {**found, "image.name": ",".join(built.names)} if built.names else found
 
 
 def _pulls(quiet: bool) -> PullObserver:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from plugrun.dockerfile.checks import shown
 from plugrun.dockerfile.file import parse_dockerfile
 from plugrun.dockerfile.planning import SCRATCH, plan_build
 from plugrun.dockerfile.scope import not_consumed
 from plugrun.engine.build.bases import base_image, scratch
 from plugrun.engine.build.context import OpenContext
+from plugrun.engine.build.request import DOCKER, IMAGE, LOCAL, OCI, TAR, Output
 from plugrun.engine.build.result import make_result
 from plugrun.engine.build.scheduling import Failure, Numbers, Schedule
 from plugrun.engine.build.site import Site
 from plugrun.engine.images.events import emit_image
+from plugrun.errors import InvalidArgument
 from plugrun.model.descriptor import host_platform
 from plugrun.model.image import ImageName
 from plugrun.model.record import record
@@ -20,6 +24,7 @@ from plugrun.model.reference import parse_reference
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import BinaryIO
 
     from plugrun.dockerfile.planning import Plan
     from plugrun.engine.build.bases import Base
@@ -30,10 +35,20 @@ if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
     from plugrun.engine.images.arrival import PullObserver
 
+_FILES = (LOCAL, TAR)
+_KINDS = {
+    IMAGE: "image",
+    DOCKER: "docker image format",
+    OCI: "oci image format",
+    LOCAL: "client directory",
+    TAR: "client tarball",
+}
+_ARCHIVES = {DOCKER: "docker-archive", OCI: "oci-archive"}
+
 
 @record
 class Built:
-    """An image's ID and the names it was given; ``kept`` is that of a failed step's files."""
+    """An image's ID, and the names it was given; both are empty if only files were asked for."""
 
     image: str
     names: tuple[str, ...]
@@ -77,7 +92,7 @@ def build(
         for line in filter(None, (not_consumed(plan),)):
             observer.warning(line)
         image = _export(site, run, names, observer, numbers)
-    return Built(image, tuple(name.name for name in names))
+    return Built(image, tuple(name.name for name in names) if image else ())
 
 
 def _planned(
@@ -141,17 +156,66 @@ def _base(
 def _export(
     site: Site, run: StageRun, names: list[ImageName], observer: BuildObserver, numbers: Numbers
 ) -> str:
-    number = numbers.next()
-    observer.begin(number, "exporting to image")
+    """Make what was asked for; return the image's ID, or nothing if there is no image."""
+    outputs = site.request.outputs or (Output(IMAGE),)
     site.have_unpacked(run.state)
-    image = make_result(site.engine, site.request, run.state, run.scope, names)
+    image = ""
+    for output in outputs:
+        number = numbers.next()
+        observer.begin(number, f"exporting to {_KINDS[output.kind]}")
+        since = monotonic()
+        if output.kind in _FILES:
+            _export_files(site, run, output)
+        else:
+            image = image or _image(site, run, names)
+            _tell_image(image, names, number, observer)
+            if output.place:
+                _save(site, image, names, output)
+        observer.done(number, monotonic() - since)
+    return image
+
+
+def _export_files(site: Site, run: StageRun, output: Output) -> None:
+    from plugrun.engine.build.exporting import export_folder, export_tar
+
+    if output.kind == LOCAL:
+        export_folder(site, run.state, output.place)
+        return
+    with _opened(output.place) as file:
+        export_tar(site, run.state, file.fileno())
+
+
+def _opened(place: str) -> BinaryIO:
+    """Open what an archive is written to; ``-`` is standard output."""
+    return open(1 if place == "-" else place, "wb", buffering=0, closefd=place != "-")
+
+
+def _save(site: Site, image: str, names: list[ImageName], output: Output) -> None:
+    from plugrun.engine.images.save import save
+
+    wanted = [name.name for name in names] or [image]
+    if ":" in output.place:
+        raise InvalidArgument(f"{output.place} has a colon in it, which an archive's name may not")
+    save(site.engine, wanted, f"{_ARCHIVES[output.kind]}:{output.place}")
+
+
+def _image(site: Site, run: StageRun, names: list[ImageName]) -> str:
+    state = run.state
+    if site.request.squash:
+        from plugrun.engine.build.exporting import squashed
+
+        state = squashed(site, state, site.base_of(state))
+        site.have_unpacked(state)
+    image = make_result(site.engine, site.request, state, run.scope, names)
+    for name in names:
+        emit_image(site.engine, "tag", image, parse_reference(name.name).familiar)
+    return image
+
+
+def _tell_image(image: str, names: list[ImageName], number: int, observer: BuildObserver) -> None:
     observer.output(number, f"writing image {image}\n".encode())
     for name in names:
-        familiar = parse_reference(name.name).familiar
         observer.output(number, f"naming to {name.name}\n".encode())
-        emit_image(site.engine, "tag", image, familiar)
-    observer.done(number, 0.0)
-    return image
 
 
 def _keep(site: Site, failure: Failure) -> str:

@@ -10,6 +10,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.model.descriptor import Platform
 
+# What ``--output`` makes.
+IMAGE = "image"
+LOCAL = "local"
+TAR = "tar"
+DOCKER = "docker"
+OCI = "oci"
+
 
 @record
 class Secret:

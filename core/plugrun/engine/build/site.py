@@ -6,6 +6,7 @@ import os
 
 from plugrun.engine.build.unpacked import have_unpacked
 from plugrun.errors import InvalidArgument, NotFound
+from plugrun.model.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +52,18 @@ class Site:
         """Return what COPY's ``--from`` takes from."""
         found = self.plan.origin(origin)
         return self.images[found] if isinstance(found, str) else self.states[found]
+
+    def base_of(self, state: StageState) -> StageState:
+        """Return what a state began with: the layers of its image."""
+        image = self.engine.metadata.image(state.base) if state.base else None
+        count = len(image.chain) if image is not None else 0
+        return replace(
+            state,
+            chain=state.chain[:count],
+            diff_ids=state.diff_ids[:count],
+            blobs=state.blobs[:count],
+            history=(),
+        )
 
     def secret(self, id: str) -> bytes | None:
         """Return what a secret is; None if nobody gave it. Raise NotFound if its file is gone."""

@@ -82,11 +82,11 @@ class StepTree:
         fd, path = content.begin()
         try:
             try:
-                writer = _Writer(fd, latest_ns)
+                writer = Writer(fd, latest_ns)
                 self._write(writer)
             finally:
                 os.close(fd)
-            if writer.written == _NOTHING:
+            if writer.is_empty:
                 unlink(path)
                 return Outcome("", 0, created_ns)
             content.received_as(writer.digest, path)
@@ -122,7 +122,7 @@ class StepTree:
         except OSError:
             return  # not known below either, or known already
 
-    def _write(self, writer: _Writer) -> None:
+    def _write(self, writer: Writer) -> None:
         if INDEPENDENT_LAYERS in self._storage.capabilities:
             tree = self._storage.layer_tree(self.key)
             if are_kept_apart(tree.whiteouts):
@@ -138,10 +138,13 @@ class StepTree:
                 writer.write(tree_changes(before, now, since))
 
 
-class _Writer:
-    """Writes changes as a layer's tar, and notes what matters besides."""
+class Writer:
+    """Writes changes as a layer's tar, and notes what matters besides.
 
-    def __init__(self, fd: int, latest_ns: int) -> None:
+    ``size`` is the sum of the layer's files, ``has_accounts`` whether passwd or group changed.
+    """
+
+    def __init__(self, fd: int, latest_ns: int = NEVER) -> None:
         self._sink = TarSink(fd, hashed=True)
         self._latest = latest_ns
         self.has_accounts = False
@@ -149,13 +152,16 @@ class _Writer:
 
     @property
     def digest(self) -> str:
+        """The tar's digest, which is the layer's DiffID."""
         return self._sink.digest
 
     @property
-    def written(self) -> int:
-        return self._sink.written
+    def is_empty(self) -> bool:
+        """Whether there were no changes."""
+        return self._sink.written == _NOTHING
 
     def write(self, changes: Iterator[Change]) -> None:
+        """Write all of them, and the end of the archive."""
         self.size = write_layer(self._noted(changes), self._sink)
 
     def _noted(self, changes: Iterator[Change]) -> Iterator[Change]:
