@@ -50,8 +50,15 @@ def test_a_failing_stage_ends_the_others(workshop: Workshop) -> None:
     assert workshop.plugrun.out("ps", "-aq") == ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("whom", ["builder", "all"])
+@pytest.mark.parametrize(
+    ("number", "whom"),
+    [
+        (signal.SIGINT, "all"),
+        (signal.SIGTERM, "builder"),
+        (signal.SIGKILL, "builder"),
+        (signal.SIGKILL, "all"),
+    ],
+)
 def test_interrupted_in_a_step(lone_workshop: Workshop, number: int, whom: str) -> None:
     plugrun = lone_workshop.plugrun
     dockerfile = f"FROM {BASE}\nRUN echo begun; sleep 1000\n"
