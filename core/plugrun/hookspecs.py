@@ -70,7 +70,9 @@ def plugrun_options() -> tuple[Option, ...]:  # type: ignore[empty-body]
 
 
 @hookspec
-def plugrun_adjust_spec(container: Container, spec: RuntimeSpec) -> None:
+def plugrun_adjust_spec(
+    container: Container, spec: RuntimeSpec, options: Mapping[str, Any]
+) -> None:
     """Change the runtime spec in place before the container is made.
 
     Called in the order of the profile's ``hooks:`` list; an exception aborts the start.
@@ -78,5 +80,5 @@ def plugrun_adjust_spec(container: Container, spec: RuntimeSpec) -> None:
 
 
 @hookspec
-def plugrun_event(event: Event) -> None:
+def plugrun_event(event: Event, options: Mapping[str, Any]) -> None:
     """Observe; an exception is logged and harms nothing."""

@@ -170,7 +170,8 @@ class Backends:
         """Let each hook plugin change the spec, in order; a failure is a PluginError naming it."""
         for plugin in self.hooks():
             try:
-                plugin.call("plugrun_adjust_spec", {"container": container, "spec": spec})
+                values = {"container": container, "spec": spec, "options": plugin.options}
+                plugin.call("plugrun_adjust_spec", values)
             except Exception as error:
                 from plugrun.errors import PluginError
 
@@ -183,7 +184,7 @@ class Backends:
         """Tell each hook plugin; a failure is told on stderr, once a plugin, and harms nothing."""
         for plugin in self.hooks():
             try:
-                plugin.call("plugrun_event", {"event": event})
+                plugin.call("plugrun_event", {"event": event, "options": plugin.options})
             except Exception as error:  # noqa: BLE001  (a third party's code must not stop ours)
                 if plugin.name not in self._loud:
                     self._loud.add(plugin.name)

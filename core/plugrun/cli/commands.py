@@ -10,6 +10,7 @@ from plugrun.cli.tables import (
     images,
     matrix,
     networks,
+    plugin,
     registries,
     storage,
     system,
@@ -23,6 +24,7 @@ GROUPS = {
     "container": "Work with containers",
     "image": "Work with images",
     "network": "Work with networks",
+    "plugin": "Write plugins and hold them against their contract",
     "registry": "Work with the images of a registry's repository",
     "storage": "Work with storages: where images and containers keep their files",
     "system": "Work with this installation",
@@ -45,6 +47,7 @@ COMMANDS = (
     *registries.TABLES,
     *system.TABLES,
     *matrix.TABLES,
+    *plugin.TABLES,
 )
 
 # Names that work and are not listed in their group.

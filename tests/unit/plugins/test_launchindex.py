@@ -211,8 +211,9 @@ def test_the_index_and_pluggy_give_the_same(bench):
         [plugin] = load("hooks", [hook.name])
         assert dict(hook.hooks) == plugin.hooks
         mine, theirs = {"seen": []}, {"seen": []}
-        hook.call("plugrun_adjust_spec", {"container": "c", "spec": mine})
-        plugin.manager.hook.plugrun_adjust_spec(container="c", spec=theirs)
+        said = {"container": "c", "options": {}}
+        hook.call("plugrun_adjust_spec", {**said, "spec": mine})
+        plugin.manager.hook.plugrun_adjust_spec(**said, spec=theirs)
         assert mine == theirs
 
 

@@ -1,0 +1,3 @@
+"""The projects' own tests run where the projects are installed, not here."""
+
+collect_ignore_glob = ["plugrun-*"]
