@@ -6,8 +6,8 @@ from plugrun.cli.options import LIST, STRING, Command, Option
 
 PLUGIN_NEW = Command(
     "plugin new",
-    "[OPTIONS] storage|isolation|transport|network|hooks NAME",
-    "Make a project for a plugin of one's own, which keeps its contract from the first minute",
+    "[OPTIONS] KIND NAME",
+    "Make the project of a storage, isolation, transport, network or hooks",
     (Option("to", STRING, "Folder to make (default: plugrun-NAME)", default=""),),
     least=2,
     most=2,
