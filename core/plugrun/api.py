@@ -5,8 +5,9 @@ What is listed here keeps its meaning as long as API_VERSION stays the same; the
 groups (``plugrun.storage.v1`` …) carry that number.
 
 The modules ``attach``, ``beneath``, ``capabilities``, ``contents``, ``devpts``, ``filesystem``,
-``innerpty``, ``libc``, ``mountfd``, ``mounting``, ``mountinfo``, ``overlay``, ``process``,
-``signalnames`` and ``terminal`` of ``plugrun.linux`` are names here too, and ``cgroupfs``.
+``fscontext``, ``idmap``, ``innerpty``, ``libc``, ``mountfd``, ``mounting``, ``mountinfo``,
+``overlay``, ``process``, ``signalnames`` and ``terminal`` of ``plugrun.linux`` are names here too,
+and ``cgroupfs``.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from plugrun.interfaces.isolation import STATS as STATS
     from plugrun.interfaces.isolation import STOPPED as STOPPED
     from plugrun.interfaces.isolation import UPDATE as UPDATE
+    from plugrun.interfaces.isolation import USER_NAMESPACES as USER_NAMESPACES
     from plugrun.interfaces.isolation import Isolation as Isolation
     from plugrun.interfaces.isolation import Stats as Stats
     from plugrun.interfaces.isolation import Stdio as Stdio
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
     from plugrun.interfaces.storage import CHANGE_TIMES as CHANGE_TIMES
     from plugrun.interfaces.storage import COMMITTED as COMMITTED
     from plugrun.interfaces.storage import DAMAGED as DAMAGED
+    from plugrun.interfaces.storage import IDMAPPED as IDMAPPED
     from plugrun.interfaces.storage import INDEPENDENT_LAYERS as INDEPENDENT_LAYERS
     from plugrun.interfaces.storage import MISSING as MISSING
     from plugrun.interfaces.storage import MOUNTLESS as MOUNTLESS
@@ -132,6 +135,8 @@ if TYPE_CHECKING:
     from plugrun.linux import contents as contents
     from plugrun.linux import devpts as devpts
     from plugrun.linux import filesystem as filesystem
+    from plugrun.linux import fscontext as fscontext
+    from plugrun.linux import idmap as idmap
     from plugrun.linux import innerpty as innerpty
     from plugrun.linux import libc as libc
     from plugrun.linux import mountfd as mountfd
@@ -142,6 +147,7 @@ if TYPE_CHECKING:
     from plugrun.linux import process as process
     from plugrun.linux import signalnames as signalnames
     from plugrun.linux import terminal as terminal
+    from plugrun.linux.idmap import MountIds as MountIds
     from plugrun.linux.serving import Connection as Connection
     from plugrun.linux.serving import connect as connect
     from plugrun.model.container import Container as Container
@@ -153,6 +159,10 @@ if TYPE_CHECKING:
     from plugrun.model.descriptor import parse_platform as parse_platform
     from plugrun.model.descriptor import platform_order as platform_order
     from plugrun.model.event import Event as Event
+    from plugrun.model.idmap import IdMap as IdMap
+    from plugrun.model.idmap import IdRange as IdRange
+    from plugrun.model.idmap import outside as outside
+    from plugrun.model.idmap import ranges_of_spec as ranges_of_spec
     from plugrun.model.image import CONFIG_DOCKER as CONFIG_DOCKER
     from plugrun.model.image import CONFIG_OCI as CONFIG_OCI
     from plugrun.model.image import INDEX_DOCKER as INDEX_DOCKER
@@ -248,6 +258,7 @@ _HOMES = {
         "CHANGE_TIMES",
         "COMMITTED",
         "DAMAGED",
+        "IDMAPPED",
         "INDEPENDENT_LAYERS",
         "MISSING",
         "MOUNTLESS",
@@ -281,6 +292,7 @@ _HOMES = {
         "STATS",
         "STOPPED",
         "UPDATE",
+        "USER_NAMESPACES",
         "Isolation",
         "Stats",
         "Stdio",
@@ -347,6 +359,12 @@ _HOMES = {
         "MANIFEST_DOCKER",
         "MANIFEST_OCI",
     ),
+    "plugrun.model.idmap": (
+        "IdMap",
+        "IdRange",
+        "outside",
+        "ranges_of_spec",
+    ),
     "plugrun.model.jsontext": (
         "dumps",
         "loads",
@@ -382,6 +400,7 @@ _HOMES = {
         "delete_tree",
         "measure_tree",
     ),
+    "plugrun.linux.idmap": ("MountIds",),
     "plugrun.linux.serving": (
         "Connection",
         "connect",
@@ -393,6 +412,8 @@ _HOMES = {
         "contents",
         "devpts",
         "filesystem",
+        "fscontext",
+        "idmap",
         "innerpty",
         "libc",
         "mountfd",

@@ -73,7 +73,7 @@ _SECURITY = (
     Option("privileged", FLAG, "Give it all capabilities and devices, and no masks"),
     Option("security-opt", LIST, "Set a security option, as seccomp=FILE"),
     Option("sysctl", SYSCTL, "Set a kernel parameter of its namespaces", metavar="map"),
-    Option("userns", STRING, "User namespace: host", default=""),
+    Option("userns", STRING, "User namespace: host, remap[:USER[:GROUP]], auto", default=""),
     Option("uts", STRING, "UTS namespace: host", default=""),
 )
 

@@ -21,10 +21,10 @@ def namespaces(v: Mapping[str, Any]) -> Namespaces:
         raise UsageError("--pid: invalid PID mode")
     if v["uts"] not in ("", "host"):
         raise UsageError("--uts: invalid UTS mode")
-    if v["userns"] not in ("", "host"):
+    if v["userns"].partition(":")[0] not in ("", "host", "remap", "auto"):
         raise UsageError(
             "--userns: invalid USER mode",
-            hint="choose host; mapping root to another user comes with a later version of plugrun",
+            hint="there are host, remap, remap:USER[:GROUP], auto and auto:size=NUMBER",
         )
     if v["cgroupns"] not in ("", "host", "private"):
         raise UsageError("--cgroupns: invalid CGROUP mode")

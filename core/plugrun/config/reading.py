@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 
 from plugrun.errors import ConfigError
-from plugrun.model.profile import HOOKS, KINDS
+from plugrun.model.profile import HOOKS, KINDS, USERNS
 from plugrun.model.record import record
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_PROFILE_KEYS = ("extends", *KINDS, HOOKS, "options")
+_PROFILE_KEYS = ("extends", *KINDS, HOOKS, USERNS, "options")
 _DEPTH = 12
 
 
@@ -140,8 +140,8 @@ def _check_profile(name: str, body: Marked) -> None:
     of = f' of profile "{name}"'
     _known_keys(_expect(body, dict, f'profile "{name}"'), _PROFILE_KEYS, of)
     for key, value in body.value.items():
-        if key == "extends":
-            _expect(value, str, f'"extends"{of}')
+        if key in ("extends", USERNS):
+            _expect(value, str, f'"{key}"{of}')
         elif key == "options":
             _check_options(value, of)
         else:

@@ -9,7 +9,7 @@ from typing import Any
 from plugrun.config import Candidate, Settings, candidates, check_explicit
 from plugrun.config.reading import Document, Marked, nearest, read
 from plugrun.errors import ConfigError
-from plugrun.model.profile import HOOKS, KINDS, Profile
+from plugrun.model.profile import HOOKS, KINDS, USERNS, Profile
 
 BUILT_IN = "built-in"
 _DEFAULT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "default.yaml")
@@ -127,7 +127,10 @@ def _extend(name: str, profiles: dict[str, _Flat]) -> _Flat:
 def _build(name: str, flat: _Flat) -> Profile:
     chosen: dict[str, tuple[str, ...]] = {HOOKS: ()}
     options: dict[str, dict[str, dict[str, Any]]] = {}
+    userns = flat.get((USERNS,))
     for key, marked in flat.items():
+        if marked is userns:
+            continue
         if len(key) == 1:
             items = marked.value if isinstance(marked.value, list) else [marked]
             chosen[key[0]] = tuple(item.value for item in items)
@@ -140,7 +143,7 @@ def _build(name: str, flat: _Flat) -> Profile:
                 f'profile "{name}" names no {kind}',
                 hint='add "extends: default" to it, or the key itself',
             )
-    return Profile(name=name, **chosen, options=options)
+    return Profile(name=name, **chosen, options=options, userns=str(userns.value) if userns else "")
 
 
 def plain(marked: Marked) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from plugrun.config import Settings
-from plugrun.model.profile import HOOKS, KINDS
+from plugrun.model.profile import HOOKS, KINDS, USERNS
 
 
 def show(settings: Settings, origin: bool) -> str:
@@ -17,6 +17,9 @@ def show(settings: Settings, origin: bool) -> str:
     for key in (*KINDS, HOOKS):
         names = _text(list(settings.profile.names(key)))
         lines.append((f"    {key}: {names}", settings.origins.get(key, "built-in")))
+    if settings.profile.userns:
+        value = _text(settings.profile.userns)
+        lines.append((f"    {USERNS}: {value}", settings.origins.get(USERNS, "built-in")))
     lines += _options(settings)
     if not origin:
         return "".join(f"{line}\n" for line, _ in lines)

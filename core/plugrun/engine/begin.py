@@ -63,6 +63,10 @@ def begin(
     isolation = engine.isolation_named(container.isolation.name)
     folder = engine.container_folder(container.id)
     mounts = engine.storage_of(container).mounts(container.id)
+    if container.uid_map:
+        from plugrun.engine.userns.mounts import seen_inside
+
+        mounts = seen_inside(container, mounts)
     task_file = _following(served_by(os.getpid()), life_before)
     before = read_exit_file(folder)
     watching = engine.locks.exclusive(watch_lock(container.id))

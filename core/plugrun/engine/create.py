@@ -94,7 +94,7 @@ def assemble_from(
     joined = networks_of(engine, request)
     attached = attached_streams(request)
     timeout = request.stop_timeout
-    return Container(
+    container = Container(
         id=id,
         name=request.name or random_name(),
         created_ns=time.time_ns(),
@@ -147,6 +147,12 @@ def assemble_from(
         isolation_mode=request.isolation,
         cgroup_parent=request.cgroup_parent,
     )
+    shares = container.namespaces != Namespaces() or container.network.startswith(OF_CONTAINER)
+    if not shares and not engine.backends.profile.userns:
+        return container
+    from plugrun.engine.userns.deciding import with_ids
+
+    return with_ids(engine, container)
 
 
 def attached_streams(request: RunRequest) -> tuple[str, ...]:
@@ -279,6 +285,14 @@ def _hostname(engine: Engine, request: RunRequest, mode: str, id: str) -> str:
 
 
 def _reserve(engine: Engine, container: Container, *, given: bool) -> Container:
+    if not container.uid_map:
+        return _take_name(engine, container, given=given)
+    from plugrun.engine.userns.deciding import reserve_ids
+
+    return reserve_ids(engine, container, lambda one: _take_name(engine, one, given=given))
+
+
+def _take_name(engine: Engine, container: Container, *, given: bool) -> Container:
     for _ in range(_NAME_TRIES):
         try:
             engine.metadata.add_container(container)
@@ -316,6 +330,10 @@ def _prepare(engine: Engine, container: Container, image: Image) -> None:
 
         provide(engine, container)
     write_etc_files(container, folder)
+    if container.uid_map:
+        from plugrun.engine.userns.mounts import give_etc_files
+
+        give_etc_files(container, folder)
     # There from the start, so that whoever follows it need not wait for it to appear.
     if log := log_path(engine, container):
         write_whole(log, b"")

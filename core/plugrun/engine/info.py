@@ -80,7 +80,7 @@ def _services(engine: Engine) -> dict[str, Any]:
         "CgroupVersion": details.get("cgroup", "").removeprefix("v"),
         "Runtimes": {name: {"path": name} for name in engine.backends.profile.isolation},
         "DefaultRuntime": isolation.name,
-        "SecurityOptions": ["name=seccomp,profile=default"],
+        "SecurityOptions": _security(engine),
         "LiveRestoreEnabled": True,  # no container depends on a daemon
         "Isolation": details,
     }
@@ -90,6 +90,11 @@ def _network_drivers(engine: Engine) -> list[str]:
     """Return the backends of the profile, and Docker's two that need none."""
     drivers = {*engine.backends.profile.network, "host", "null"}
     return sorted(drivers - {"none"})
+
+
+def _security(engine: Engine) -> list[str]:
+    remapped = engine.backends.profile.userns not in ("", "host")
+    return ["name=seccomp,profile=default", *(["name=userns"] if remapped else [])]
 
 
 def _machine(engine: Engine) -> dict[str, Any]:

@@ -55,6 +55,11 @@ Capabilities
     ``update`` works, for the limits that are among the capabilities.
 ``stats``
     ``stats`` and ``processes`` work.
+``userns``
+    ``linux.uidMappings`` and ``gidMappings`` with a user namespace of the container's own, or one
+    by its path; ``Mount.ids`` of the root's mounts and ``uidMappings`` of the spec's bind mounts.
+    What needs the host's rights and a user namespace lacks works all the same: bind mounts from
+    folders closed to the container's root, devices, cgroups.
 ``host-network``
     A spec without a network namespace shares the host's.
 ``shared-mounts``
@@ -89,6 +94,7 @@ UPDATE = "update"
 STATS = "stats"
 HOST_NETWORK = "host-network"
 SHARED_MOUNTS = "shared-mounts"
+USER_NAMESPACES = "userns"
 
 CREATED = "created"
 RUNNING = "running"

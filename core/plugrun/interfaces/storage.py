@@ -57,6 +57,11 @@ Capabilities
     lie elsewhere only if it is in a folder that was moved, whose own ctime is after then, as is
     that of the folder it was moved into. So what is not new need not be read. The clock may have
     been set back since: a file that differs in size, mode or mtime has changed all the same.
+``idmapped``
+    Every mount of ``mounts`` may get ``Mount.ids``: it then shows an active snapshot, and takes
+    what is written to it, with other owners than those on disk, which ``layer_tree`` and any
+    mount without ``ids`` go on to show. Where this machine's kernel or file system cannot do so,
+    performing it raises BackendUnavailable.
 ``whole-images``
     A snapshot of a parent costs a copy of it. The core then unpacks all layers that an image lacks
     into one active snapshot, and commits that under the image's top ChainID alone: chains in
@@ -82,6 +87,7 @@ MOUNTLESS = "mountless"
 POSIX_UNION = "posix-union"
 CHANGE_TIMES = "change-times"
 WHOLE_IMAGES = "whole-images"
+IDMAPPED = "idmapped"
 
 ACTIVE = "active"
 VIEW = "view"

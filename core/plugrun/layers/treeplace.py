@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plugrun.layers.entry import Entry
+    from plugrun.model.idmap import IdMap
 
     Write = Callable[[int], None]
 
@@ -38,16 +39,23 @@ class Placer:
     """Puts entries into the folder ``base``, which lies at ``path`` beneath ``root``.
 
     ``owner`` takes the place of every entry's own; None keeps them. ``path`` is for messages, and
-    to follow symlinks from; without a ``root`` none are followed.
+    to follow symlinks from; without a ``root`` none are followed. With ``ids`` the tree belongs to
+    a user namespace, and owners are as they are inside of it; what it has no place for is refused.
     """
 
     def __init__(
-        self, base: int, path: bytes, root: int = -1, owner: tuple[int, int] | None = None
+        self,
+        base: int,
+        path: bytes,
+        root: int = -1,
+        owner: tuple[int, int] | None = None,
+        ids: IdMap | None = None,
     ) -> None:
         self._base = base
         self._path = path.rstrip(b"/")
         self._root = root
         self._owner = owner
+        self._ids = ids
         self._open: dict[bytes, int] = {}
         self._times: dict[bytes, int] = {}
         allow_depth()
@@ -75,6 +83,8 @@ class Placer:
         parent = self._folder(above)
         if self._owner is not None:
             entry.uid, entry.gid = self._owner
+        if self._ids is not None:
+            self._put_outside(entry, self._ids)
         is_there = self._make_way(parent, name, parts, entry)
         if entry.type == tar.FOLDER:
             self._put_folder(parent, name, b"/".join(parts), entry, is_there)
@@ -84,6 +94,15 @@ class Placer:
             self._put_link(parent, name, entry)
         else:
             self._put_named(parent, name, entry)
+
+    def _put_outside(self, entry: Entry, ids: IdMap) -> None:
+        from plugrun.layers.owners import put_outside
+
+        if not put_outside(entry, ids):
+            raise Conflict(
+                f"{shown(entry.name)} belongs to {entry.uid}:{entry.gid}, who has no place in the "
+                "container's user namespace"
+            )
 
     def _make_way(self, parent: int, name: bytes, parts: list[bytes], entry: Entry) -> bool:
         """Remove what an entry replaces; return whether it is a folder that is there already."""

@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from plugrun.model.idmap import IdMap
+
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
@@ -126,16 +128,29 @@ def open_folder(parent: int, name: bytes) -> int:
 
 
 class Reader:
-    """Reads nodes as entries; names of one file that come later are hard links to the first."""
+    """Reads nodes as entries; names of one file that come later are hard links to the first.
 
-    def __init__(self) -> None:
+    With ``ids`` the tree shows owners as they are outside of that user namespace, and entries get
+    those inside.
+    """
+
+    def __init__(self, ids: IdMap | None = None) -> None:
         self._first: dict[tuple[int, int], bytes] = {}
+        self._ids = ids
 
     def read(self, node: Node, name: bytes) -> tuple[Entry, int] | None:
         """Return a node's entry under ``name``, and a descriptor of its data or -1.
 
         None if it is gone, or a socket, which no tar can hold. The caller closes the descriptor.
         """
+        found = self._read(node, name)
+        if found is not None and self._ids is not None:
+            from plugrun.layers.owners import show_inside
+
+            show_inside(found[0], self._ids)
+        return found
+
+    def _read(self, node: Node, name: bytes) -> tuple[Entry, int] | None:
         kind = _KINDS.get(stat.S_IFMT(node.state.st_mode))
         if kind is None:
             return None

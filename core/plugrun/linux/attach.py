@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from plugrun.errors import PlugrunError
 from plugrun.linux import mountfd, mounting
 from plugrun.linux.overlay import mount_overlay
 
@@ -11,7 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from plugrun.linux.idmap import MountIds
     from plugrun.linux.serving import Connection
+    from plugrun.model.idmap import IdMap
     from plugrun.model.mount import Mount
 
 _PLACE = os.O_PATH | os.O_CLOEXEC
@@ -28,8 +31,11 @@ class ReadyMounts:
     def __init__(self, mounts: Sequence[Mount]) -> None:
         self._mounts = mounts
         self._served: dict[int, Connection] = {}
+        self._ids: dict[int, MountIds] = {}
         try:
             for place, one in enumerate(mounts):
+                if one.ids is not None:
+                    self._ids[place] = _seen_through(one.ids)
                 if one.helper:
                     self._served[place] = _connect(one)
         except BaseException:
@@ -46,6 +52,8 @@ class ReadyMounts:
         """Let go of what was made ready."""
         for connection in self._served.values():
             connection.close()
+        while self._ids:
+            self._ids.popitem()[1].close()
 
     def perform(self, target: str) -> None:
         """Perform the mounts in order, each at its own target beneath ``target``; once.
@@ -58,7 +66,8 @@ class ReadyMounts:
             place = os.open(path, _PLACE)
             try:
                 served = self._served.get(number)
-                mount_onto(one, place, path, served.fd if served else -1)
+                fd = served.fd if served else -1
+                mount_onto(one, place, path, fd, self._ids.get(number))
             finally:
                 os.close(place)
 
@@ -71,19 +80,50 @@ def _connect(one: Mount) -> Connection:
     return connection
 
 
-def mount_onto(mount: Mount, place: int, subject: str, served: int = -1) -> None:
+def _seen_through(ids: IdMap) -> MountIds:
+    from plugrun.linux.idmap import MountIds
+
+    return MountIds(ids)
+
+
+def mount_onto(
+    mount: Mount, place: int, subject: str, served: int = -1, ids: MountIds | None = None
+) -> None:
     """Perform a mount onto what the descriptor ``place`` is; errors call it ``subject``.
 
-    ``served`` is the connected mount of one that has a helper. Where a name is looked up a second
-    time is the kernel's business only. Raise as ``ReadyMounts.perform``.
+    ``served`` is the connected mount of one that has a helper, ``ids`` the namespace with its
+    ``Mount.ids`` if there is one already. Where a name is looked up a second time is the kernel's
+    business only. Raise as ``ReadyMounts.perform``, and BackendUnavailable if the file system
+    cannot be shown with other owners.
     """
+    if mount.ids is None:
+        _mount_onto(mount, place, subject, served, None)
+    elif ids is not None and ids.ids == mount.ids:
+        _mount_onto(mount, place, subject, served, ids)
+    else:
+        from plugrun.linux.idmap import MountIds
+
+        with MountIds(mount.ids) as made:
+            _mount_onto(mount, place, subject, served, made)
+
+
+def _mount_onto(mount: Mount, place: int, subject: str, served: int, ids: MountIds | None) -> None:
     flags, _, propagation, data = mounting.parse_options(mount.options)
     if mount.helper:
+        if ids is not None:
+            os.fstatvfs(served)  # the kernel knows what the program allows once it has answered
+            ids.map(served, f"the {mount.source} file system")
         mountfd.attach(served, place, subject)
     elif is_bind(mount):
-        _bind(mount, place, subject)
+        _bind(mount, place, subject, ids)
+    elif mount.type == "overlay" and ids is not None:
+        from plugrun.linux.mappedoverlay import mount_mapped_overlay
+
+        mount_mapped_overlay(mount.options, place, subject, ids)
     elif mount.type == "overlay":
         mount_overlay(mount.options, place, subject)
+    elif ids is not None:
+        raise PlugrunError(f"a mount of {mount.type} cannot be shown with other owners")
     else:
         path = f"/proc/self/fd/{place}"
         mounting.mount(mount.source, path, mount.type, flags, data)
@@ -96,7 +136,7 @@ def is_bind(mount: Mount) -> bool:
     return mount.type in ("bind", "rbind") or "bind" in mount.options or "rbind" in mount.options
 
 
-def _bind(mount: Mount, place: int, subject: str) -> None:
+def _bind(mount: Mount, place: int, subject: str, ids: MountIds | None) -> None:
     flags, cleared, propagation, _ = mounting.parse_options(mount.options)
     deep = mount.type == "rbind" or "rbind" in mount.options
     try:
@@ -108,6 +148,8 @@ def _bind(mount: Mount, place: int, subject: str) -> None:
             f"the storage is damaged: the layer {mount.source} is missing", hint=REPAIR
         ) from None
     try:
+        if ids is not None:
+            ids.map(tree, mount.source)
         kept = ~(mounting.MS_BIND | mounting.MS_REC)
         mountfd.set_attributes(tree, flags & kept, cleared)
         mountfd.set_attributes(tree, propagation=propagation)

@@ -9,15 +9,17 @@ from __future__ import annotations
 import errno
 import os
 
-from plugrun.linux.libc import SYS_FSCONFIG, SYS_FSMOUNT, SYS_FSOPEN, syscall
+from plugrun.linux.libc import SYS_FSCONFIG, SYS_FSMOUNT, SYS_FSOPEN, SYS_FSPICK, syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
 # include/uapi/linux/mount.h
 _CLOEXEC = 1
-_SET_FLAG, _SET_STRING, _SET_FD, _CREATE = 0, 1, 5, 6
+_SET_FLAG, _SET_STRING, _SET_FD, _CREATE, _RECONFIGURE = 0, 1, 5, 6, 7
+_PICK_EMPTY_PATH = 8
 
 
 class FsContext:
@@ -71,3 +73,16 @@ class FsContext:
 
     def _config(self, command: int, name: str, value: bytes | None, extra: int) -> None:
         syscall(SYS_FSCONFIG, self._fd, command, name.encode(), value, extra, subject=name)
+
+
+def reconfigure(mount: int, settings: Mapping[str, str]) -> None:
+    """Give the file system of a mount, attached or not, other options: fspick(2)."""
+    flags = _CLOEXEC | _PICK_EMPTY_PATH
+    context = syscall(SYS_FSPICK, mount, b"", flags, subject="fspick")
+    try:
+        for name, value in settings.items():
+            raw = os.fsencode(value)
+            syscall(SYS_FSCONFIG, context, _SET_STRING, name.encode(), raw, 0, subject=name)
+        syscall(SYS_FSCONFIG, context, _RECONFIGURE, None, None, 0, subject="reconfigure")
+    finally:
+        os.close(context)

@@ -19,6 +19,7 @@ MOVE_MOUNT_EMPTY = 0x04 | 0x40  # F_EMPTY_PATH | T_EMPTY_PATH
 
 # include/uapi/linux/mount.h
 ATTR_RDONLY = 0x1
+_ATTR_IDMAP = 0x100000
 _ATTRIBUTES = {
     mounting.MS_RDONLY: ATTR_RDONLY,
     mounting.MS_NOSUID: 0x2,
@@ -72,6 +73,13 @@ def set_attributes(
     attr = _MountAttr(wanted, cleared, propagation & ~mounting.MS_REC, 0)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if deep else 0)
     size = ctypes.sizeof(attr)
+    libc.syscall(libc.SYS_MOUNT_SETATTR, mount, b"", flags, ctypes.byref(attr), size)
+
+
+def map_ids(mount: int, namespace: int) -> None:
+    """Let a detached mount, and all below it, be seen through a user namespace: its ID mapping."""
+    attr = _MountAttr(_ATTR_IDMAP, 0, 0, namespace)
+    flags, size = AT_EMPTY_PATH | AT_RECURSIVE, ctypes.sizeof(attr)
     libc.syscall(libc.SYS_MOUNT_SETATTR, mount, b"", flags, ctypes.byref(attr), size)
 
 

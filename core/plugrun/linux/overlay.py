@@ -16,7 +16,9 @@ from plugrun.linux.fscontext import FsContext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    Opener = Callable[[str], int]  # of a folder's path, to a descriptor that the caller closes
 
 FOLDER_OPTIONS = ("lowerdir", "upperdir", "workdir")
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -51,29 +53,37 @@ def folders_of(value: str) -> list[str]:
     return [*found, path]
 
 
-def mount_overlay(options: Sequence[str], target: int, subject: str) -> None:
+def mount_overlay(
+    options: Sequence[str], target: int, subject: str, opened: Opener | None = None
+) -> None:
     """Mount an overlay onto the folder that the descriptor ``target`` is.
 
-    ``options`` are as in ``Mount``; ``subject`` is what errors call the target. Raise CannotMount,
-    Corrupt or NoSpace, which tell what is wrong with which folder.
+    ``options`` are as in ``Mount``; ``subject`` is what errors call the target. Its folders are
+    opened by ``opened``, if they are not just what lies at their paths. Raise CannotMount, Corrupt
+    or NoSpace, which tell what is wrong with which folder.
     """
+    opened = opened or _open_folder
     try:
-        _mount(options, target, subject)
+        _mount(options, target, subject, opened)
     except OSError as error:
         from plugrun.linux.overlayfault import explained, put_right
 
         if not put_right(options):
             raise explained(options, error) from error
         try:
-            _mount(options, target, subject)
+            _mount(options, target, subject, opened)
         except OSError as again:
             raise explained(options, again) from again
 
 
-def _mount(options: Sequence[str], target: int, subject: str) -> None:
-    tree = _made(options)
+def _open_folder(path: str) -> int:
+    return os.open(path, _FOLDER)
+
+
+def _mount(options: Sequence[str], target: int, subject: str, opened: Opener) -> None:
+    tree = _made(options, opened)
     if tree < 0:
-        _by_numbers(options, target)
+        _by_numbers(options, target, opened)
         return
     try:
         mountfd.attach(tree, target, subject)
@@ -81,7 +91,7 @@ def _mount(options: Sequence[str], target: int, subject: str) -> None:
         os.close(tree)
 
 
-def _made(options: Sequence[str]) -> int:
+def _made(options: Sequence[str], opened: Opener) -> int:
     """Return an overlay attached nowhere, or -1 if this kernel does not take descriptors."""
     flags, _, _, _ = mounting.parse_options(tuple(options))
     try:
@@ -91,7 +101,7 @@ def _made(options: Sequence[str]) -> int:
             return -1
         raise
     with context:
-        if not configure(context, options):
+        if not configure(context, options, opened):
             return -1
         tree = context.mount(mountfd.attributes(flags))
     if _is_spoiled(options, os.fstatvfs(tree)):
@@ -100,7 +110,7 @@ def _made(options: Sequence[str]) -> int:
     return tree
 
 
-def configure(context: FsContext, options: Sequence[str]) -> bool:
+def configure(context: FsContext, options: Sequence[str], opened: Opener = _open_folder) -> bool:
     """Give a context its options; False if this kernel does not take folders by descriptor."""
     context.string("source", "overlay")
     if "ro" in options:
@@ -110,7 +120,7 @@ def configure(context: FsContext, options: Sequence[str]) -> bool:
         if not path:
             context.string(name, value) if value else context.flag(name)
             continue
-        fd = os.open(path, _FOLDER)
+        fd = opened(path)
         try:
             context.descriptor("lowerdir+" if name == "lowerdir" else name, fd)
         except OSError as error:
@@ -134,17 +144,17 @@ def settings(options: Sequence[str]) -> Iterator[tuple[str, str, str]]:
             yield name, path, ""
 
 
-def _by_numbers(options: Sequence[str], target: int) -> None:
-    opened: dict[str, list[int]] = {}
+def _by_numbers(options: Sequence[str], target: int, opened: Opener) -> None:
+    found: dict[str, list[int]] = {}
     data: list[str] = []
     back = os.open(".", _FOLDER)
     try:
         for name, path, value in settings(options):
             if path:
-                opened.setdefault(name, []).append(os.open(path, _FOLDER))
+                found.setdefault(name, []).append(opened(path))
             else:
                 data.append(f"{name}={value}" if value else name)
-        data[:0] = [f"{name}={':'.join(map(str, fds))}" for name, fds in opened.items()]
+        data[:0] = [f"{name}={':'.join(map(str, fds))}" for name, fds in found.items()]
         flags, _, _, _ = mounting.parse_options(tuple(options))
         os.chdir(_FDS)
         place = f"{_FDS}/{target}"
@@ -156,7 +166,7 @@ def _by_numbers(options: Sequence[str], target: int) -> None:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
     finally:
         os.fchdir(back)
-        for fd in (back, *[fd for fds in opened.values() for fd in fds]):
+        for fd in (back, *[fd for fds in found.values() for fd in fds]):
             os.close(fd)
 
 

@@ -45,6 +45,8 @@ class Container:
     ``mounts``. ``working_dir`` is
     empty, which is ``/``, where neither image nor request names one; a negative
     ``stop_timeout`` is without end. ``namespaces`` name other containers by their full IDs.
+    ``uid_map`` and ``gid_map`` are the lines of its user namespace's mapping: first ID inside,
+    first outside, how many; none if that namespace is the host's.
     """
 
     id: str
@@ -99,6 +101,8 @@ class Container:
     endpoints: tuple[EndpointConfig, ...] = ()
     ports: tuple[Port, ...] = ()
     publish_all: bool = False
+    uid_map: tuple[tuple[int, int, int], ...] = ()
+    gid_map: tuple[tuple[int, int, int], ...] = ()
     NESTED: ClassVar = {
         "storage": BackendChoice,
         "isolation": BackendChoice,

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from plugrun.model.record import record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plugrun.model.idmap import IdMap
+
 
 @record
 class Mount:
@@ -17,6 +21,9 @@ class Mount:
     ``helper`` is the argv of a program that serves the file system, of a mount whose type is
     ``fuse``; whoever performs the mount starts it, and it gets the connection as descriptor 0
     (``plugrun.linux.serving``). Of ``options`` such a mount takes flags only.
+
+    With ``ids`` the mount shows what it holds with other owners: user 0 on disk is the one that
+    the mapping has for 0, and so on. Whoever performs the mount sees to it (``linux.idmap``).
     """
 
     type: str
@@ -24,3 +31,4 @@ class Mount:
     options: tuple[str, ...] = ()
     target: str = ""
     helper: tuple[str, ...] = ()
+    ids: IdMap | None = None

@@ -14,6 +14,7 @@ ISOLATION = "isolation"
 TRANSPORT = "transport"
 NETWORK = "network"
 HOOKS = "hooks"
+USERNS = "userns"
 KINDS = (STORAGE, ISOLATION, TRANSPORT, NETWORK)
 
 
@@ -23,7 +24,9 @@ class Profile:
 
     ``storage``, ``isolation`` and ``network`` are lists to fall back along, best first;
     ``transport`` names all that may be asked for an address, and ``hooks`` the plugins that adjust
-    specs and hear of events, in order. ``options`` is by kind, then by backend's name.
+    specs and hear of events, in order. ``options`` is by kind, then by backend's name. ``userns``
+    is whose IDs containers get where they do not say: empty or ``host`` for the host's own,
+    ``default``, ``USER[:GROUP]`` or ``auto[:size=N]`` (docs/userns.md).
     """
 
     name: str
@@ -33,6 +36,7 @@ class Profile:
     network: tuple[str, ...]
     hooks: tuple[str, ...]
     options: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    userns: str = ""
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Return the backends of a kind, in the profile's order."""

@@ -59,6 +59,8 @@ if TYPE_CHECKING:
         type: NotRequired[str]
         source: NotRequired[str]
         options: NotRequired[list[str]]
+        uidMappings: NotRequired[list[IdMapping]]
+        gidMappings: NotRequired[list[IdMapping]]
 
     class Namespace(TypedDict):
         """One of ``linux.namespaces``; a path means: join that one."""

@@ -49,7 +49,7 @@ from plugrun_isolation_ns.arch import SYS_CLONE3, number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from plugrun.api import Stdio
 
@@ -184,16 +184,19 @@ def own_session(stdio: Stdio) -> None:
         fcntl.ioctl(0, _TIOCSCTTY, 0)
 
 
-def give_stdio(uid: int, *, terminal: bool) -> None:
+def give_stdio(
+    uid: int, group: int = -1, *, terminal: bool, fds: Sequence[int] = (0, 1, 2)
+) -> None:
     """Let the container's user open /proc/self/fd/1 and the like, as it can in Docker.
 
-    Only pipes and the container's own terminal change hands; a file is its owner's business.
+    A terminal gets the ``group``, too, if there is one. Only pipes and the container's own
+    terminal change hands; a file is its owner's business.
     """
-    for fd in (0, 1, 2):
+    for fd in fds:
         mode = os.fstat(fd).st_mode
         if stat.S_ISFIFO(mode) or (terminal and stat.S_ISCHR(mode)):
             try:
-                os.fchown(fd, uid, -1)
+                os.fchown(fd, uid, group if stat.S_ISCHR(mode) else -1)
             except OSError:
                 continue  # another's pipe: it works as it is, through the open descriptor
 

@@ -74,6 +74,22 @@ def _set_rlimit(number: int, soft: int, hard: int) -> None:
     libc.check(libc.LIBC.setrlimit(number, pair), _RLIMITS[number])
 
 
+def raise_hard_rlimits(limits: list[dict[str, Any]]) -> None:
+    """Raise hard limits as far as this process may; what it then does itself is not limited more.
+
+    For what enters a user namespace, where CAP_SYS_RESOURCE raises nothing: setrlimit(2).
+    """
+    for limit in limits:
+        if limit["type"] not in _RLIMITS:
+            continue  # set_rlimits says so
+        number = _RLIMITS.index(limit["type"])
+        present = (ctypes.c_ulong * 2)()
+        libc.check(libc.LIBC.getrlimit(number, present), limit["type"])
+        if limit["hard"] & _UNLIMITED > present[1]:
+            pair = (ctypes.c_ulong * 2)(present[0], limit["hard"] & _UNLIMITED)
+            libc.LIBC.setrlimit(number, pair)  # where it may not, the limit stays
+
+
 class Launch:
     """A process on its way from root's Python to the image's command."""
 

@@ -67,6 +67,7 @@ class Creation:
         self._namespaces = rules.Namespaces(self._spec)
         rules.check_names(self._spec, self._namespaces)
         linux = self._spec.get("linux") or {}
+        rules.check_ids(linux, self._namespaces)
         rules.check_sysctls(linux.get("sysctl") or {}, self._namespaces)
         apparmor.check(self._spec["process"].get("apparmorProfile") or "")
         if self._spec.get("hooks"):

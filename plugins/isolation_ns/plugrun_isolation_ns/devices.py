@@ -11,6 +11,7 @@ from plugrun_isolation_ns.root import Root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 DEFAULT = (
@@ -31,6 +32,7 @@ _LINKS = (
 )
 _KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
 _NULL = os.makedev(1, 3)
+_NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
 
 
 # What a fence lets through whatever else it says: the above, the console, terminals and ptmx.
@@ -52,26 +54,38 @@ def with_defaults(resources: dict[str, Any]) -> dict[str, Any]:
     return {**resources, "devices": [*rules, *allowed]}
 
 
-def make_devices(root: Root, own: list[dict[str, Any]]) -> None:
-    """Make the default devices and the spec's own; one of the spec replaces a default."""
+def all_devices(own: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the default devices and the spec's own; one of the spec replaces a default."""
     named = {os.path.normpath(device["path"]) for device in own}
-    for path, major, minor in DEFAULT:
-        if path not in named:
-            _make(root, {"path": path, "type": "c", "major": major, "minor": minor})
-    for device in own:
+    defaults = [
+        {"path": path, "type": "c", "major": major, "minor": minor}
+        for path, major, minor in DEFAULT
+        if path not in named
+    ]
+    return [*defaults, *own]
+
+
+def make_devices(root: Root, own: list[dict[str, Any]]) -> None:
+    """Make the default devices and the spec's own."""
+    for device in all_devices(own):
         _make(root, device)
 
 
+def _number(device: dict[str, Any]) -> int:
+    if device["type"] not in _KINDS:
+        raise IsolationError(f"device {device['path']} has the unknown type {device['type']}")
+    if device["type"] == "p":
+        return 0
+    return os.makedev(device.get("major", 0), device.get("minor", 0))
+
+
 def _make(root: Root, device: dict[str, Any]) -> None:
-    path, kind = os.path.normpath(device["path"]), device["type"]
-    if kind not in _KINDS:
-        raise IsolationError(f"device {path} has the unknown type {kind}")
-    number = os.makedev(device.get("major", 0), device.get("minor", 0)) if kind != "p" else 0
+    path = os.path.normpath(device["path"])
+    number = _number(device)
     folder = root.folder(os.path.dirname(path))
     name = os.path.basename(path)
-    mode = device.get("fileMode", 0o666) & 0o7777
     try:
-        os.mknod(name, _KINDS[kind] | mode, number, dir_fd=folder)
+        os.mknod(name, _mode(device), number, dir_fd=folder)
     except FileExistsError:
         _check_same(folder, name, path, number)
         os.close(folder)
@@ -86,6 +100,40 @@ def _make(root: Root, device: dict[str, Any]) -> None:
     os.close(folder)
 
 
+def _mode(device: dict[str, Any]) -> int:
+    mode: int = device.get("fileMode", 0o666)
+    return _KINDS[device["type"]] | mode & 0o7777
+
+
+def node_to_bind(folder: int, name: str, device: dict[str, Any], owner: tuple[int, int]) -> int:
+    """Make a device in a folder of the host's, and return a mount of it for ``bind_devices``.
+
+    Where mknod(2) is not allowed it is the host's own, with the owner that it has.
+    """
+    number = _number(device)
+    try:
+        os.mknod(name, _mode(device), number, dir_fd=folder)
+    except PermissionError:
+        return _clone_of_host(os.path.normpath(device["path"]), number)
+    os.chown(name, *owner, dir_fd=folder, follow_symlinks=False)
+    return mountfd.clone_tree(folder, name)
+
+
+def bind_devices(root: Root, nodes: Mapping[str, int]) -> None:
+    """Bind devices made before onto their paths, over what an image has there."""
+    for path, tree in nodes.items():
+        folder = root.folder(os.path.dirname(path))
+        name = os.path.basename(path)
+        try:
+            os.close(os.open(name, _NEW_FILE, 0o644, dir_fd=folder))
+        except FileExistsError:
+            pass  # what is opened next is no link that leads elsewhere, and nothing of it is used
+        target = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        mountfd.attach(tree, target, path)
+        for fd in (target, folder, tree):
+            os.close(fd)
+
+
 def _check_same(folder: int, name: str, path: str, number: int) -> None:
     if os.stat(name, dir_fd=folder, follow_symlinks=False).st_rdev != number:
         raise IsolationError(f"{path} exists in the image and is not the device it should be")
@@ -93,15 +141,19 @@ def _check_same(folder: int, name: str, path: str, number: int) -> None:
 
 def _bind(folder: int, name: str, path: str, number: int) -> None:
     """Bind the host's device where mknod(2) is not allowed."""
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-    os.close(os.open(name, flags, 0o644, dir_fd=folder))
+    os.close(os.open(name, _NEW_FILE, 0o644, dir_fd=folder))
     target = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    tree = mountfd.clone_tree(mountfd.AT_FDCWD, path)
-    if os.fstat(tree).st_rdev != number:
-        raise IsolationError(f"the host's {path} is another device, and mknod is not permitted")
+    tree = _clone_of_host(path, number)
     mountfd.attach(tree, target, path)
     os.close(tree)
     os.close(target)
+
+
+def _clone_of_host(path: str, number: int) -> int:
+    tree = mountfd.clone_tree(mountfd.AT_FDCWD, path)
+    if os.fstat(tree).st_rdev != number:
+        raise IsolationError(f"the host's {path} is another device, and mknod is not permitted")
+    return tree
 
 
 def make_links(root: Root) -> None:
@@ -144,12 +196,22 @@ def clone_terminal() -> int:
     return tree
 
 
+def clone_inner_terminal(root: Root) -> int:
+    """Return a mount of the terminal that is descriptor 0, in the container's own devpts."""
+    name = os.path.basename(os.readlink("/proc/self/fd/0"))
+    fd = root.open(f"/dev/pts/{name}")
+    if not os.path.samestat(os.fstat(fd), os.fstat(0)):
+        raise IsolationError(f"the terminal is not /dev/pts/{name} of the container")
+    tree = mountfd.clone_tree(fd, "")
+    os.close(fd)
+    return tree
+
+
 def attach_console(root: Root, terminal: int) -> None:
     """Make the terminal /dev/console (CVE-2025-52565: onto a file that we made, by descriptor)."""
     folder = root.folder("/dev")
     _remove(folder, "console")
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-    os.close(os.open("console", flags, 0o600, dir_fd=folder))
+    os.close(os.open("console", _NEW_FILE, 0o600, dir_fd=folder))
     target = os.open("console", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     mountfd.attach(terminal, target, "/dev/console")
     os.close(target)

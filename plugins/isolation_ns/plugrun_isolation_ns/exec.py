@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from plugrun.api import RUNNING, Conflict, IsolationError, Stdio, process, record
+from plugrun.api import RUNNING, Conflict, IsolationError, Stdio, idmap, process, record
 
 from plugrun_isolation_ns import child, command, seccomp, trampoline
 from plugrun_isolation_ns.cgroups import Cgroup
@@ -140,18 +140,42 @@ def _stage1(job: _Job) -> None:
     keep = (job.report, job.status, job.task, stdio.stdin, stdio.stdout, stdio.stderr)
     child.close_others(*keep, *job.preserved)
     command.set_oom_score(job.process.get("oomScoreAdj", 0))
-    if not job.cgroup.before_clone:
+    has_user = bool(job.namespaces & process.CLONE_NEWUSER)
+    if has_user:
+        _prepare_user(job)
+    elif not job.cgroup.before_clone:
         job.cgroup.join()
-    target = job.cgroup.descriptor(beside=job.pid)
+    target = -1 if has_user else job.cgroup.descriptor(beside=job.pid)
     # From here on the root is the image's.
     child.forbid_imports()
     # CLONE_INTO_CGROUP starts from a group outside of the container's cgroup namespace, and is
     # only allowed while this process is outside too: cgroup_attach_permissions().
     process.setns(job.task, job.namespaces & ~process.CLONE_NEWCGROUP)
+    if has_user:
+        idmap.become_root_inside()
+        child.die_with_parent()
     pid = child.clone_sibling(target)
     if pid == 0:
         child.run(lambda: _process(job), job.report)
     child.say(job.report, f"P{pid}")
+
+
+def _prepare_user(job: _Job) -> None:
+    """Do what takes the host's rights, before a user namespace is entered: see ``userns``.
+
+    This process joins the cgroups, and what it clones is in them: from inside it could not send
+    a clone there.
+    """
+    from plugrun_isolation_ns.userns import give_stdio
+
+    spec = job.process
+    ids = idmap.ids_of_process(job.pid)
+    give_stdio(ids, spec["user"]["uid"], job.stdio)
+    command.raise_hard_rlimits(spec.get("rlimits") or [])
+    for path in job.cgroup.doors(beside=job.pid):
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        os.write(fd, b"0")
+        os.close(fd)
 
 
 def _process(job: _Job) -> None:

@@ -9,7 +9,7 @@ import _socket
 import fcntl
 import os
 
-from plugrun.api import IsolationError, Mount, Stdio, libc, mounting, process, record
+from plugrun.api import IsolationError, Mount, Stdio, libc, mountfd, mounting, process, record
 
 from plugrun_isolation_ns import apparmor, arch, child, command, devices, mounts, trampoline
 from plugrun_isolation_ns.cgroups.view import mount_view
@@ -18,12 +18,15 @@ from plugrun_isolation_ns.rules import Namespaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from plugrun_isolation_ns.cgroups import Cgroup, Hierarchy
+    from plugrun_isolation_ns.userns import Border, Carried
 
 _KEYCTL_JOIN_SESSION_KEYRING = 1
+# Entered by ways of their own, the first as soon as the cgroups have been joined.
+_LATER = (process.CLONE_NEWCGROUP, process.CLONE_NEWUSER)
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 
 
@@ -86,17 +89,28 @@ def stage1(job: Job) -> None:
     kept = (*job.served.values(), *job.preserved, *[fd for fd in own if fd >= 0])
     child.close_others(job.report, job.go, *kept)
     go = Go(job.go)
-    joined = _open_joined(job.namespaces)
-    for kind, fd in joined:
-        if kind != process.CLONE_NEWCGROUP:
+    joined = dict(_open_joined(job.namespaces))
+    border = _reach_border(job, go, joined) if job.namespaces.has_user else None
+    carried = border.carry() if border else None
+    for kind, fd in joined.items():
+        if kind not in _LATER:
             process.setns(fd, kind)
-    process.unshare(job.namespaces.new & ~process.CLONE_NEWCGROUP)
+    if border:
+        border.enter()
+    process.unshare(job.namespaces.new & ~sum(_LATER))
     if job.cgroup.before_clone:
         go.wait()
-    pid = child.clone_sibling(job.cgroup.descriptor())
+    pid = child.clone_sibling(-1 if border else job.cgroup.descriptor())
     if pid == 0:
-        child.run(lambda: _Init(job, go, dict(joined)).run(), job.report)
+        child.run(lambda: _Init(job, go, joined, carried).run(), job.report)
     child.say(job.report, f"P{pid}")
+
+
+def _reach_border(job: Job, go: Go, joined: dict[int, int]) -> Border:
+    from plugrun_isolation_ns.userns import Border
+
+    go.wait()  # what a user namespace must be entered with hangs on the cgroups
+    return Border(job, joined.get(process.CLONE_NEWUSER, -1))
 
 
 def _open_joined(namespaces: Namespaces) -> list[tuple[int, int]]:
@@ -110,12 +124,13 @@ def _open_joined(namespaces: Namespaces) -> list[tuple[int, int]]:
 class _Init:
     """The container's process, step by step."""
 
-    def __init__(self, job: Job, go: Go, joined: dict[int, int]) -> None:
+    def __init__(self, job: Job, go: Go, joined: dict[int, int], carried: Carried | None) -> None:
         self._job = job
         self._spec = job.spec
         self._linux = job.spec.get("linux") or {}
         self._go = go
         self._joined = False
+        self._carried = carried
         self._state: dict[str, Any] = {}
         self._preserved = job.preserved
         self._cgroup_namespace = joined.get(process.CLONE_NEWCGROUP, -1)
@@ -125,8 +140,7 @@ class _Init:
         child.die_with_parent()
         self._own_process()
         last = command.status_fd(self._preserved)
-        start = child.above(os.open(self._job.start_fifo, os.O_RDWR | os.O_CLOEXEC), last + 1)
-        status = child.above(os.open(self._job.status_fifo, os.O_RDWR | os.O_CLOEXEC), last + 1)
+        start, status = self._pipes(last + 1)
         program = child.above(trampoline.sealed_file(last), last + 1)
         self._own_namespaces()
         self._make_root()
@@ -143,11 +157,19 @@ class _Init:
         command.leave_only(status, program, preserved=self._preserved)
         self._execute(launch, program)
 
+    def _pipes(self, lowest: int) -> tuple[int, int]:
+        """Return the task's FIFOs, by which it is started and says how that went."""
+        if self._carried:
+            return self._carried.start, self._carried.status
+        fifos = (self._job.start_fifo, self._job.status_fifo)
+        start, status = (os.open(fifo, os.O_RDWR | os.O_CLOEXEC) for fifo in fifos)
+        return child.above(start, lowest), child.above(status, lowest)
+
     def _own_process(self) -> None:
         child.reset_signals()
         self._devpts = child.set_stdio(self._job.stdio)
         keep = [fd for fd in (self._cgroup_namespace, self._devpts) if fd >= 0]
-        keep += self._job.served.values()
+        keep += self._carried.descriptors() if self._carried else self._job.served.values()
         # Out of the way of 0 to 3, and of what is opened from here on.
         lowest = max(10, command.status_fd(self._preserved) + 1)
         self._preserved = tuple(child.above(fd, lowest) for fd in self._preserved)
@@ -155,6 +177,8 @@ class _Init:
         child.close_others(0, 1, 2, self._job.report, self._job.go, *keep)
         child.own_session(self._job.stdio)
         join_keyring(self._job.id)
+        if self._carried:
+            return
         command.set_oom_score(self._spec["process"].get("oomScoreAdj", 0))
         apparmor.on_execution(self._spec["process"].get("apparmorProfile") or "")
 
@@ -171,13 +195,15 @@ class _Init:
     def _make_root(self) -> None:
         spec, linux = self._spec, self._linux
         listed: list[dict[str, Any]] = spec.get("mounts") or []
-        connected = mounts.clone_connected(listed)
-        mounting.mount("", "/", "", mounting.MS_REC | mounting.MS_PRIVATE)
-        root = mount_root(self._job.root_path, self._job.rootfs, self._job.served)
-        mounts.mount_all(root, listed, connected, self._mount_cgroups, self._devpts)
-        # Now its path is one of this namespace, whether the terminal is the host's or our own.
-        terminal = devices.clone_terminal() if self._job.stdio.terminal else -1
-        self._fill_dev(root, listed, terminal)
+        trees: Mapping[int, int]
+        if self._carried:
+            root, trees = self._carried_root(self._carried)
+        else:
+            trees = mounts.clone_connected(listed)
+            mounting.mount("", "/", "", mounting.MS_REC | mounting.MS_PRIVATE)
+            root = mount_root(self._job.root_path, self._job.rootfs, self._job.served)
+        mounts.mount_all(root, listed, trees, self._mount_cgroups, self._devpts)
+        self._fill_dev(root, listed, self._terminal(root))
         mounts.write_sysctls(root, linux.get("sysctl") or {})
         _make_cwd(root, spec["process"].get("cwd") or "/")
         self._guard(root)
@@ -190,6 +216,28 @@ class _Init:
         if propagation:
             mounting.mount("", "/", "", propagation)
         child.forbid_imports()
+
+    def _carried_root(self, carried: Carried) -> tuple[Root, Mapping[int, int]]:
+        """Attach the root that was made before, where this user can: over the host's.
+
+        Paths still begin at the host's root, which this process has as its own.
+        """
+        mounting.mount("", "/", "", mounting.MS_REC | mounting.MS_PRIVATE)
+        top = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        mountfd.attach(carried.root, top, "/")
+        os.close(top)
+        return Root(carried.root), carried.trees
+
+    def _terminal(self, root: Root) -> int:
+        """Return a mount of the terminal, or -1 if the container has none."""
+        if not self._job.stdio.terminal:
+            return -1
+        if not self._carried:
+            # Its path is one of this namespace now, whether the terminal is the host's or our own.
+            return devices.clone_terminal()
+        if self._carried.terminal >= 0:
+            return self._carried.terminal
+        return devices.clone_inner_terminal(root)
 
     def _create_hooks(self) -> None:
         """Let the caller run its hooks, then run this namespace's, while the root is the host's."""
@@ -221,7 +269,10 @@ class _Init:
             if mount["destination"].rstrip("/") == "/dev" and mounts.is_bind(mount):
                 return  # the host's own /dev: not ours to change
         mask = os.umask(0)
-        devices.make_devices(root, self._linux.get("devices") or [])
+        if self._carried:
+            devices.bind_devices(root, self._carried.nodes)
+        else:
+            devices.make_devices(root, self._linux.get("devices") or [])
         devices.make_links(root)
         if terminal >= 0:
             devices.attach_console(root, terminal)
@@ -245,7 +296,12 @@ class _Init:
             return
         self._go.wait()
         try:
-            self._job.cgroup.join()
+            if self._carried:
+                for fd in self._carried.groups:
+                    os.write(fd, b"0")
+                    os.close(fd)
+            else:
+                self._job.cgroup.join()
         except OSError as error:
             raise IsolationError(f"joining the cgroup: {child.describe(error)}") from None
         if self._job.namespaces.new & process.CLONE_NEWCGROUP:

@@ -17,6 +17,7 @@ from plugrun.api import (
     SHARED_MOUNTS,
     STATS,
     UPDATE,
+    USER_NAMESPACES,
     BackendUnavailable,
     Mount,
     NotRoot,
@@ -62,7 +63,7 @@ class NamespaceIsolation:
     @property
     def capabilities(self) -> frozenset[str]:
         """What the cgroup controllers of this machine allow, and what always works."""
-        words = {EXEC, HOST_NETWORK, SHARED_MOUNTS}
+        words = {EXEC, HOST_NETWORK, SHARED_MOUNTS, USER_NAMESPACES}
         try:
             version = choose(self._hierarchies(), self._wanted)
         except BackendUnavailable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from plugrun.api import IsolationError, mountfd, mounting
 
@@ -11,8 +12,10 @@ from plugrun_isolation_ns.root import Root, bind, clone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
+
+    from plugrun.api import MountIds
 
 # include/uapi/linux/magic.h
 _PROC_MAGIC = 0x9FA0
@@ -24,6 +27,7 @@ _PROC_FILES = frozenset(
 # What podman adds to every tmpfs by itself, and runc documents in its "mount extensions".
 COPY_UP = "tmpcopyup"
 _READ_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_MAPPED = ("idmap", "ridmap")
 _CONNECTED = ("shared", "rshared", "slave", "rslave")
 
 
@@ -43,28 +47,50 @@ def clone_connected(mounts: list[dict[str, Any]]) -> dict[int, int]:
     for place, mount in enumerate(mounts):
         options = mount.get("options") or ()
         if is_bind(mount) and any(option in _CONNECTED for option in options):
-            trees[place] = _clone(mount)
+            trees[place] = clone_bind(mount)
     return trees
 
 
-def _clone(mount: dict[str, Any]) -> int:
+def clone_bind(mount: dict[str, Any]) -> int:
+    """Return a bind mount of the spec that is not attached yet."""
     options = mount.get("options") or ()
     deep = mount.get("type") == "rbind"
     return clone(mount.get("source", ""), mount["destination"], options, deep=deep)
 
 
+def map_bind(tree: int, mount: dict[str, Any], own: MountIds | None = None) -> None:
+    """Let a bind mount be seen with other owners if the spec wants that (config.md, mounts).
+
+    ``own`` is the container's user namespace, meant where a mount says so and brings no mapping.
+    """
+    given = [mount.get("uidMappings") or (), mount.get("gidMappings") or ()]
+    if not any(given):
+        if own is not None and any(option in _MAPPED for option in mount.get("options") or ()):
+            own.map(tree, mount["source"])
+        return
+    from plugrun.api import IdMap, MountIds, ranges_of_spec
+
+    if not all(given):
+        raise IsolationError(f"mount {mount['destination']}: uidMappings need gidMappings")
+    with MountIds(IdMap(*map(ranges_of_spec, given))) as ids:
+        ids.map(tree, mount["source"])
+
+
 def mount_all(
     root: Root,
     mounts: list[dict[str, Any]],
-    connected: dict[int, int],
+    trees: Mapping[int, int],
     mount_cgroups: Callable[[Root, dict[str, Any]], None],
     devpts: int,
 ) -> None:
-    """Perform the mounts in their order; ``devpts`` is a mount that is there already, or -1."""
+    """Perform the mounts in their order, with binds that are in ``trees`` as they are there.
+
+    ``devpts`` is a mount that is there already, or -1.
+    """
     for place, mount in enumerate(mounts):
         try:
             if is_bind(mount):
-                _mount_bind(root, mount, connected.get(place, -1))
+                _mount_bind(root, mount, trees.get(place, -1))
             elif mount.get("type") in ("cgroup", "cgroup2"):
                 mount_cgroups(root, mount)
             elif mount.get("type") == "devpts" and devpts >= 0:
@@ -77,12 +103,14 @@ def mount_all(
 
 def _mount_bind(root: Root, mount: dict[str, Any], tree: int) -> None:
     if tree < 0:
-        tree = _clone(mount)
-    is_folder = os.path.isdir(mount["source"])
+        tree = clone_bind(mount)
+        map_bind(tree, mount)
+    is_folder = stat.S_ISDIR(os.fstat(tree).st_mode)
     target = root.target(mount["destination"], is_folder=is_folder)
     _check_kinds(mount, target, is_folder=is_folder)
     _check_proc(root, target, tree, mount["destination"])
-    bind(tree, target, mount["destination"], mount.get("options") or ())
+    options = [option for option in mount.get("options") or () if option not in _MAPPED]
+    bind(tree, target, mount["destination"], options)
     os.close(target)
 
 

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from plugrun.api import Mount
+    from plugrun.api import Mount, MountIds
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY
 # As many symbolic links as the kernel follows: path_resolution(7).
@@ -28,8 +28,8 @@ _MOST_LINKS = 40
 class Root:
     """The mounted root, by descriptor."""
 
-    def __init__(self, path: str) -> None:
-        self.fd = os.open(path, _FOLDER | os.O_CLOEXEC)
+    def __init__(self, path: str | int) -> None:
+        self.fd = os.open(path, _FOLDER | os.O_CLOEXEC) if isinstance(path, str) else path
 
     def open(self, path: str, flags: int = os.O_PATH) -> int:
         """Open a path as the container sees it."""
@@ -126,10 +126,13 @@ class Root:
         os.chdir("/")
 
 
-def mount_root(path: str, mounts: Sequence[Mount], served: Mapping[int, int]) -> Root:
+def mount_root(
+    path: str, mounts: Sequence[Mount], served: Mapping[int, int], ids: MountIds | None = None
+) -> Root:
     """Perform the storage's mounts onto ``path`` and return the root they make.
 
-    ``served`` are descriptors of those that a program serves, by their place in the list.
+    ``served`` are descriptors of those that a program serves, by their place in the list. ``ids``
+    is what those with ``Mount.ids`` are seen through.
     """
     if not any(mount.target == "" for mount in mounts):
         # pivot_root wants a mount point.
@@ -137,21 +140,21 @@ def mount_root(path: str, mounts: Sequence[Mount], served: Mapping[int, int]) ->
     for place, mount in enumerate(mounts):
         tree = served.get(place, -1)
         if mount.target:
-            _mount_beneath(Root(path), mount, tree)
+            _mount_beneath(Root(path), mount, tree, ids)
         else:
-            _attach(mount, os.open(path, _FOLDER | os.O_CLOEXEC), path, tree)
+            _attach(mount, os.open(path, _FOLDER | os.O_CLOEXEC), path, tree, ids)
     for tree in served.values():
         os.close(tree)
     return Root(path)
 
 
-def _mount_beneath(root: Root, mount: Mount, tree: int) -> None:
+def _mount_beneath(root: Root, mount: Mount, tree: int, ids: MountIds | None) -> None:
     is_folder = not attach.is_bind(mount) or os.path.isdir(mount.source)
-    _attach(mount, root.target(mount.target, is_folder=is_folder), mount.target, tree)
+    _attach(mount, root.target(mount.target, is_folder=is_folder), mount.target, tree, ids)
 
 
-def _attach(mount: Mount, target: int, subject: str, tree: int) -> None:
-    attach.mount_onto(mount, target, subject, tree)
+def _attach(mount: Mount, target: int, subject: str, tree: int, ids: MountIds | None) -> None:
+    attach.mount_onto(mount, target, subject, tree, ids)
     os.close(target)
 
 

@@ -17,10 +17,9 @@ FLAGS = {
     "uts": process.CLONE_NEWUTS,
     "network": process.CLONE_NEWNET,
     "cgroup": process.CLONE_NEWCGROUP,
+    "user": process.CLONE_NEWUSER,
 }
 _REFUSED = (
-    ("linux", "uidMappings"),
-    ("linux", "gidMappings"),
     ("linux", "timeOffsets"),
     ("linux", "intelRdt"),
     ("linux", "personality"),
@@ -52,6 +51,8 @@ class Namespaces:
 
     def _add(self, kind: str, path: str) -> None:
         flag = FLAGS[kind]
+        if kind == "user" and path and is_own(kind, path):
+            return  # it cannot be joined by who is in it: setns(2)
         if path:
             self.joined.append((flag, path))
         else:
@@ -62,6 +63,11 @@ class Namespaces:
     def is_shared(self, kind: str) -> bool:
         """Whether the container has the namespace of this process."""
         return FLAGS[kind] in self._shared
+
+    @property
+    def has_user(self) -> bool:
+        """Whether the container is in a user namespace other than this process's."""
+        return bool(self.all & process.CLONE_NEWUSER)
 
     @property
     def all(self) -> int:
@@ -121,6 +127,20 @@ def check_names(spec: dict[str, Any], namespaces: Namespaces) -> None:
                 f"a {word} cannot be set without a UTS namespace of the container's own",
                 hint="leave it out, or do not share the UTS namespace",
             )
+
+
+def check_ids(linux: dict[str, Any], namespaces: Namespaces) -> None:
+    """Refuse a user namespace without a mapping, and a mapping without one."""
+    found = [linux.get(name) or [] for name in ("uidMappings", "gidMappings")]
+    if namespaces.new & process.CLONE_NEWUSER:
+        for ranges in found:
+            if not any(one["containerID"] == 0 for one in ranges):
+                raise IsolationError(
+                    "a user namespace needs uidMappings and gidMappings with a place for ID 0",
+                    hint="map containerID 0 to an ID of the host",
+                )
+    elif any(found) and not namespaces.has_user:
+        raise IsolationError("uidMappings and gidMappings are there, and no user namespace")
 
 
 def check(spec: dict[str, Any]) -> None:

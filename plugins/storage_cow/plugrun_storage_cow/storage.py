@@ -17,6 +17,7 @@ from plugrun.api import (
     ACTIVE,
     CHANGE_TIMES,
     COMMITTED,
+    IDMAPPED,
     MOUNTLESS,
     POSIX_UNION,
     WHITEOUT_UNLINK,
@@ -49,7 +50,7 @@ class CowStorage(SnapshotStore):
         super().__init__(root)
         self._btrfs = _magic(root) == filesystem.BTRFS_MAGIC
         costly = () if self._btrfs else (WHOLE_IMAGES,)
-        self.capabilities = frozenset((MOUNTLESS, POSIX_UNION, CHANGE_TIMES, *costly))
+        self.capabilities = frozenset((MOUNTLESS, POSIX_UNION, CHANGE_TIMES, IDMAPPED, *costly))
 
     def probe(self) -> Probe:
         """Try what files can have on the root's file system, and how they are copied there."""

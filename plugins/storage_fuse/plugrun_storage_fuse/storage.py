@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.api import INDEPENDENT_LAYERS, POSIX_UNION, LayerStack, Mount
+from plugrun.api import IDMAPPED, INDEPENDENT_LAYERS, POSIX_UNION, LayerStack, Mount
 
 from plugrun_storage_fuse.server import argv
 
@@ -17,7 +17,7 @@ SOURCE = "plugrun-fuse"
 class FuseStorage(LayerStack):
     """Snapshots as stacks of folders, of overlayfs's form, in a folder of their own."""
 
-    capabilities = frozenset((INDEPENDENT_LAYERS, POSIX_UNION))
+    capabilities = frozenset((INDEPENDENT_LAYERS, POSIX_UNION, IDMAPPED))
     most_lower = 500  # as overlayfs; each is a word of the program's command line
 
     def probe(self) -> Probe:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from plugrun.api import WHITEOUT_OVERLAYFS, WHITEOUT_USERXATTR, LayerStack, Mount, overlay
+from plugrun.api import (
+    IDMAPPED,
+    INDEPENDENT_LAYERS,
+    WHITEOUT_OVERLAYFS,
+    WHITEOUT_USERXATTR,
+    LayerStack,
+    Mount,
+    overlay,
+)
 
 from plugrun_storage_overlay import marking
 
@@ -20,6 +28,7 @@ _USER_FEATURES = ("index=off", "metacopy=off", "redirect_dir=nofollow", "userxat
 class OverlayStorage(LayerStack):
     """Snapshots as stacks of folders, put together by the kernel."""
 
+    capabilities = frozenset((INDEPENDENT_LAYERS, IDMAPPED))
     most_lower = 500  # OVL_MAX_STACK in fs/overlayfs/ovl_entry.h
 
     def __init__(self, root: str) -> None:

@@ -89,6 +89,16 @@ def test_options_are_merged_down_to_one_key(machine):
     assert settings.origins[dotted] == f"{machine.local}:6"
 
 
+def test_userns_is_one_word(machine):
+    assert machine.load().profile.userns == ""
+    machine.system.write_text("profiles:\n  default:\n    userns: auto\n")
+    machine.local.write_text("profiles:\n  default:\n    userns: ann:staff\n")
+    settings = machine.load()
+    assert settings.profile.userns == "ann:staff"
+    assert settings.origins["userns"] == f"{machine.local}:3"
+    assert "    userns: ann:staff\n" in show(settings)
+
+
 def test_extends_lays_one_profile_over_another(machine):
     machine.local.write_text(
         "profile: c\nprofiles:\n  b: {extends: default, storage: s}\n"
@@ -148,6 +158,8 @@ def test_xdg_config_home_moves_the_users_file(machine, tmp_path):
         ),
         ("profiles:\n  default:\n    options: {disk: {}}\n", ":3:15", ['unknown key "disk"']),
         ("profiles:\n  default:\n    options: {storage: {overlay: 3}}\n", ":3:25", ["a mapping"]),
+        ("profiles:\n  default:\n    userns: [a]\n", ":3:5", ['"userns"', "must be text"]),
+        ("profiles:\n  default:\n    userns: 1000\n", ":3:5", ["must be text, found a number"]),
         ("profiles: &a {default: *a}\n", ":", ["nested too deeply"]),
         ("? [a]\n: b\n", ":1:3", ["a key must be a word"]),
         ("profile: !!python/object:os.system x\n", ":1:1", ["could not determine a constructor"]),
@@ -206,6 +218,7 @@ def test_a_local_file_everybody_may_write_is_refused(machine):
 def test_show_gives_a_document_that_means_the_same(machine):
     machine.user.write_text(
         "profile: mine\nprofiles:\n  mine:\n    extends: default\n    hooks: [b, 'a: c']\n"
+        "    userns: default\n"
         "    options: {transport: {registry: {insecure: ['[::1]:5000'], on: true}}}\n"
     )
     settings = machine.load()

@@ -135,6 +135,25 @@ def test_namespaces():
     assert found.joined == [(rules.FLAGS["network"], "/proc/self/ns/net")]
     assert found.all == rules.FLAGS["mount"] | rules.FLAGS["network"]
     with pytest.raises(BackendUnavailable):
-        rules.Namespaces({"linux": {"namespaces": [{"type": "user"}]}})
+        rules.Namespaces({"linux": {"namespaces": [{"type": "time"}]}})
     with pytest.raises(IsolationError):
         rules.Namespaces({"linux": {}})
+
+
+def test_user_namespaces():
+    kinds = [{"type": "mount"}, {"type": "user"}]
+    own = rules.Namespaces({"linux": {"namespaces": kinds}})
+    assert own.has_user
+    one = [{"containerID": 0, "hostID": 1000, "size": 1}]
+    rules.check_ids({"uidMappings": one, "gidMappings": one}, own)
+    far = [{"containerID": 1, "hostID": 1000, "size": 1}]
+    for wrong in ({}, {"uidMappings": one}, {"uidMappings": one, "gidMappings": far}):
+        with pytest.raises(IsolationError):
+            rules.check_ids(wrong, own)
+    # Who is in a namespace cannot join it.
+    here = [{"type": "mount"}, {"type": "user", "path": "/proc/self/ns/user"}]
+    none = rules.Namespaces({"linux": {"namespaces": here}})
+    assert not none.has_user
+    assert none.joined == []
+    with pytest.raises(IsolationError):
+        rules.check_ids({"uidMappings": one}, none)

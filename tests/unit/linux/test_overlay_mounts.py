@@ -20,7 +20,7 @@ pytestmark = pytest.mark.root
 def way(request, monkeypatch):
     """Both ways to hand over the folders."""
     if request.param == "numbers":
-        monkeypatch.setattr(overlay, "_made", lambda options: -1)
+        monkeypatch.setattr(overlay, "_made", lambda *_: -1)
     return request.param
 
 

@@ -47,6 +47,10 @@ def fence(spec: RuntimeSpec, container: Container, identity: Identity) -> None:
     _devices(spec, container.security)
     _paths(spec, container.security)
     _shared_memory(spec, container)
+    if container.uid_map:
+        from plugrun.engine.fence.userns import put_into_user_namespace
+
+        put_into_user_namespace(spec, container)
 
 
 def cgroup_path(container: Container) -> str:

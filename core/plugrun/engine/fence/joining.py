@@ -69,6 +69,10 @@ def _create(
     with open(path, "rb") as file:
         spec: RuntimeSpec = loads(file.read())
     shared = ""
+    if container.uid_map:
+        # Namespaces belong to a user namespace: who shares them shares that.
+        held += _namespaces(engine, with_pid or with_ipc or with_net, ("user",))
+        _enter(spec, "user", held[-1])
     if with_net:
         held.append(_network_namespace(engine, with_net))
         _enter(spec, "network", held[-1])

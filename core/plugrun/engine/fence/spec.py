@@ -110,6 +110,7 @@ def _is_plain(container: Container) -> bool:
         and not container.domainname
         and not container.annotations
         and not container.cgroup_parent
+        and not container.uid_map
     )
 
 

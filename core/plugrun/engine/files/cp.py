@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from plugrun.layers.tarstream import TarStream
     from plugrun.layers.treeread import Node
     from plugrun.model.container import Container
+    from plugrun.model.idmap import IdMap
 
 _PIECE = 1 << 20
 
@@ -44,11 +45,12 @@ def copy_out(
     container = find_container(engine, name)
     owner = None if keep_owner else (os.geteuid(), os.getegid())
     with contextlib.ExitStack() as stack:
-        root = stack.enter_context(rootfs(engine, container))
+        tree = rootfs(engine, container)
+        root = stack.enter_context(tree)
         source = find_source(Side(root, name), _given(path), follow=follow)
         stack.enter_context(source)
         place = stack.enter_context(find_target(Side(), target, source, target))
-        count = _copy(source, place, Placer(place.fd, _bytes(place), owner=owner))
+        count = _copy(source, place, Placer(place.fd, _bytes(place), owner=owner), tree.ids)
     engine.emit_container("archive-path", container)
     return count
 
@@ -64,11 +66,13 @@ def copy_in(
     owner = None if keep_owner else (0, 0)
     with contextlib.ExitStack() as stack:
         found = stack.enter_context(find_source(Side(), source, follow=follow))
-        root = stack.enter_context(rootfs(engine, container))
+        tree = rootfs(engine, container)
+        root = stack.enter_context(tree)
         place = find_target(Side(root, name), _given(path), found, f"{name}:{path}")
         stack.enter_context(place)
         _check_writable(container, root, place)
-        count = _copy(found, place, Placer(place.fd, _bytes(place), root, owner))
+        stack.enter_context(_as_its_root(tree.ids))
+        count = _copy(found, place, Placer(place.fd, _bytes(place), root, owner, tree.ids))
     engine.emit_container("extract-to-dir", container)
     return count
 
@@ -78,10 +82,11 @@ def copy_out_tar(engine: Engine, name: str, path: str, fd: int, *, follow: bool)
     container = find_container(engine, name)
     sink = TarSink(fd)
     with contextlib.ExitStack() as stack:
-        root = stack.enter_context(rootfs(engine, container))
+        tree = rootfs(engine, container)
+        root = stack.enter_context(tree)
         source = find_source(Side(root, name), _given(path), follow=follow)
         stack.enter_context(source)
-        for entry, data in _entries(source):
+        for entry, data in _entries(source, tree.ids):
             sink.add(entry, data)
     sink.finish()
     engine.emit_container("archive-path", container)
@@ -96,12 +101,14 @@ def copy_in_tar(engine: Engine, name: str, path: str, fd: int, *, keep_owner: bo
     container = find_container(engine, name)
     owner = None if keep_owner else (0, 0)
     with contextlib.ExitStack() as stack:
-        root = stack.enter_context(rootfs(engine, container))
+        tree = rootfs(engine, container)
+        root = stack.enter_context(tree)
         place = find_target(Side(root, name), _given(path), None, f"{name}:{path}")
         stack.enter_context(place)
         _check_writable(container, root, place)
         stream = TarStream(plain_pieces(engine, iter(lambda: os.read(fd, _PIECE), b"")))
-        with Placer(place.fd, _bytes(place), root, owner) as placer:
+        stack.enter_context(_as_its_root(tree.ids))
+        with Placer(place.fd, _bytes(place), root, owner, tree.ids) as placer:
             while (entry := stream.next()) is not None:
                 placer.put(entry, _from_stream(stream, entry))
     engine.emit_container("extract-to-dir", container)
@@ -117,21 +124,30 @@ def _bytes(place: Target) -> bytes:
     return os.fsencode(place.path)
 
 
-def _copy(source: Found, place: Target, placer: Placer) -> int:
+def _as_its_root(ids: IdMap | None) -> contextlib.AbstractContextManager[None]:
+    """Make files as a user that the tree knows: in a user namespace's the host's root is nobody."""
+    if ids is None:
+        return contextlib.nullcontext()
+    from plugrun.linux.idmap import ActingAs
+
+    return ActingAs(*ids.owner_outside(0, 0))
+
+
+def _copy(source: Found, place: Target, placer: Placer, ids: IdMap | None = None) -> int:
     size = 2 * BLOCK
     if place.name:
         # Contents of a folder, too, make a folder where there is none yet.
         source.node.path = place.name
     with placer:
-        for entry, data in _entries(source):
+        for entry, data in _entries(source, ids):
             size += BLOCK + entry.stored + -entry.stored % BLOCK
             placer.put(entry, _from_file(data, entry))
     return size
 
 
-def _entries(source: Found) -> Iterator[tuple[Entry, int]]:
+def _entries(source: Found, ids: IdMap | None) -> Iterator[tuple[Entry, int]]:
     """Yield a source and what is in it; the descriptors of data are closed here."""
-    reader = Reader()
+    reader = Reader(ids)
     node = source.node
     yield from _read(reader, node)
     if not node.is_folder:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def export(engine: Engine, container: Container, fd: int) -> None:
     """Write a container's own tree, without volumes, to a descriptor; it may run meanwhile."""
-    with bare_rootfs(engine, container) as root:
-        archive_tree(root, TarSink(fd))
+    tree = bare_rootfs(engine, container)
+    with tree as root:
+        archive_tree(root, TarSink(fd), ids=tree.ids)
     engine.emit_container("export", container)

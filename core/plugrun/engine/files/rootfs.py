@@ -15,6 +15,7 @@ import time
 from plugrun.engine.fence.spec import INIT_PATH
 from plugrun.engine.taskfile import read_task_file, watch_lock
 from plugrun.errors import Conflict, NoSuchContainer, PlugrunError
+from plugrun.interfaces.storage import MOUNTLESS
 from plugrun.linux.alive import start_time
 from plugrun.linux.attach import ReadyMounts
 from plugrun.linux.beneath import make_beneath, open_in_root
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from plugrun.engine.taskfile import TaskFile
     from plugrun.interfaces.storage import Storage
     from plugrun.model.container import Container
+    from plugrun.model.idmap import IdMap
     from plugrun.model.mount import Mount
     from plugrun.model.spec import SpecMount
     from plugrun.store.locks import Lock
@@ -91,10 +93,14 @@ def active_tree(engine: Engine, storage: Storage, key: str) -> OpenTree:
 
 
 class OpenTree:
-    """A tree for the length of a ``with``, which gives a descriptor of its root folder."""
+    """A tree for the length of a ``with``, which gives a descriptor of its root folder.
+
+    With ``ids``, known from then on, its owners are those outside of that user namespace.
+    """
 
     def __init__(self) -> None:
         self._fds: list[int] = []
+        self.ids: IdMap | None = None
 
     def __enter__(self) -> int:
         try:
@@ -187,10 +193,28 @@ class _ContainerTree(OpenTree):
         finally:
             os.close(proc)
         try:
+            if self._container.uid_map and self._bare and self._is_plain_folder():
+                self._mount_bare()
+                return True
             self._fds.append(open_root_of(namespace, bare=self._bare))
         finally:
             os.close(namespace)
+        self._show_ids()
         return True
+
+    def _is_plain_folder(self) -> bool:
+        """Whether a running container's files can be mounted once more, with owners as on disk."""
+        return MOUNTLESS in self._engine.storage_of(self._container).capabilities
+
+    def _mount_bare(self) -> None:
+        storage = self._engine.storage_of(self._container)
+        self._mount(self._engine, storage.mounts(self._container.id), ())
+
+    def _show_ids(self) -> None:
+        if self._container.uid_map:
+            from plugrun.engine.userns.deciding import ids_of
+
+            self.ids = ids_of(self._container)
 
     def _open_stopped(self) -> bool:
         self._lock = self._engine.locks.try_shared(watch_lock(self._container.id))
@@ -201,9 +225,16 @@ class _ContainerTree(OpenTree):
             self._let_go()
             return False
         self._alone()
-        storage = self._engine.storage_of(self._container)
-        mounts = storage.mounts(self._container.id)
-        self._mount(self._engine, mounts, () if self._bare else self._binds())
+        if self._bare:
+            self._mount_bare()
+            return True
+        mounts = self._engine.storage_of(self._container).mounts(self._container.id)
+        if self._container.uid_map:
+            from plugrun.engine.userns.mounts import seen_inside
+
+            mounts = seen_inside(self._container, mounts)
+        self._mount(self._engine, mounts, self._binds())
+        self._show_ids()
         return True
 
     def _alone(self) -> None:
@@ -284,7 +315,12 @@ def _mount_inside(root: int, one: SpecMount) -> None:
     try:
         path = f"/proc/thread-self/fd/{place}"
         flags, _, _, _ = parse_options(one["options"])
-        mount(source, path, "", flags & (MS_BIND | MS_REC))
+        if one.get("uidMappings"):
+            from plugrun.engine.userns.mounts import bind_inside
+
+            bind_inside(one, place)
+        else:
+            mount(source, path, "", flags & (MS_BIND | MS_REC))
     finally:
         os.close(place)
     rest = flags & ~(MS_BIND | MS_REC)

@@ -62,6 +62,11 @@ def options_of(engine: Engine, name: str) -> dict[str, str]:
         return {}
 
 
+def has_options(data: str) -> bool:
+    """Whether the volume whose files are at ``data`` is something that its options mount there."""
+    return os.path.exists(f"{os.path.dirname(data)}/{_OPTIONS}")
+
+
 def set_aside(engine: Engine, names: Iterable[str]) -> list[str]:
     """Take folders from their names and return where they are now; ``LOCK`` must be held."""
     moved = []

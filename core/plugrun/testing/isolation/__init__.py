@@ -25,6 +25,7 @@ from plugrun.testing.isolation.living import LivingContract
 from plugrun.testing.isolation.served import ServedContract
 from plugrun.testing.isolation.sharing import SharingContract
 from plugrun.testing.isolation.sight import SightContract
+from plugrun.testing.isolation.userns import UserNamespaceContract
 
 __all__ = ["Bundle", "IsolationSuite", "default_spec"]
 
@@ -39,5 +40,6 @@ class IsolationSuite(
     SharingContract,
     ServedContract,
     HostileContract,
+    UserNamespaceContract,
 ):
     """All of the contract."""

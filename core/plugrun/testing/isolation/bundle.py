@@ -24,6 +24,7 @@ from plugrun.interfaces.isolation import (
     SHARED_MOUNTS,
     STATS,
     UPDATE,
+    USER_NAMESPACES,
     Stdio,
 )
 from plugrun.model.mount import Mount
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 WORDS = frozenset(
     (
         *(LIMIT_MEMORY, LIMIT_CPU, LIMIT_PIDS, LIMIT_CPUSET, LIMIT_IO, DEVICE_FENCE),
-        *(EXEC, HOST_NETWORK, PAUSE, UPDATE, STATS, SHARED_MOUNTS),
+        *(EXEC, HOST_NETWORK, PAUSE, UPDATE, STATS, SHARED_MOUNTS, USER_NAMESPACES),
     )
 )
 CAPABILITIES = [

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from plugrun.testing.storage.crashes import CrashContract
 from plugrun.testing.storage.damage import DamageContract
+from plugrun.testing.storage.idmapped import IdmappedContract
 from plugrun.testing.storage.inside import InsideContract
 from plugrun.testing.storage.kept import KeepingContract
 from plugrun.testing.storage.layering import LayeringContract
@@ -34,6 +35,7 @@ class StorageSuite(
     ViewContract,
     KeepingContract,
     InsideContract,
+    IdmappedContract,
     LayeringContract,
     UnionContract,
     UntouchedContract,

@@ -71,6 +71,15 @@ class Cgroup:
         """
         return -1
 
+    def doors(self, beside: int = 0) -> tuple[str, ...]:
+        """Return the files that a process joins the group by: it writes 0 into each.
+
+        With ``beside``, a process of the container, they are of a group that takes one more.
+        What counts is who opened them (kernel/cgroup/cgroup.c since Linux 5.16): opened with the
+        host's rights, they serve a process that has none of them any more.
+        """
+        raise NotImplementedError
+
     def join(self) -> None:
         """Move this process, which must have one thread, into the group."""
         raise NotImplementedError

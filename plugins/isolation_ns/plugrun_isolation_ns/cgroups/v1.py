@@ -161,14 +161,17 @@ class CgroupV1(Cgroup):
             limit = Limit("devices", file, _device_line(rule), "devices")
             limits.apply(self._place(limit), limit)
 
+    def doors(self, beside: int = 0) -> tuple[str, ...]:
+        """Return the file ``tasks`` of every folder: see ``join``."""
+        own = [os.path.join(path, "tasks") for path in dict.fromkeys(self._folder.values())]
+        return (*own, *(self._beside.doors(beside) if self._beside else ()))
+
     def join(self) -> None:
         """Move this process, which must have one thread, into every folder."""
         # cgroup.procs would wait for every CPU to pass (12 ms); a lone thread moving itself by
         # ``tasks`` does not: cgroup_procs_write_start() in kernel/cgroup/cgroup.c.
-        for path in dict.fromkeys(self._folder.values()):
-            limits.write(os.path.join(path, "tasks"), "0")
-        for path in self._beside.paths if self._beside else ():
-            limits.write(os.path.join(path, "cgroup.procs"), "0")
+        for path in self.doors():
+            limits.write(path, "0")
 
     def freeze(self) -> None:
         """Stop every process; a group that cannot be stopped whole is woken again."""

@@ -126,10 +126,13 @@ class CgroupV2(Cgroup):
         A container that divides what it has among groups of its own leaves none in the one above
         them, and none may come there any more ("no internal process constraint").
         """
-        path = self._path
-        if beside and limits.read(os.path.join(path, "cgroup.subtree_control")):
-            path = self._group_of(beside)
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        return os.open(self._open_group(beside), flags)
+
+    def _open_group(self, beside: int) -> str:
+        if beside and limits.read(os.path.join(self._path, "cgroup.subtree_control")):
+            return self._group_of(beside)
+        return self._path
 
     def _group_of(self, pid: int) -> str:
         """Return the process's group as a folder, if it is the container's or beneath that."""
@@ -139,6 +142,10 @@ class CgroupV2(Cgroup):
             if self._path.endswith("/".join(parts[:cut])):
                 return os.path.join(self._path, *parts[cut:])
         return self._path
+
+    def doors(self, beside: int = 0) -> tuple[str, ...]:
+        """Return ``cgroup.procs`` of the folder that ``descriptor`` opens."""
+        return (os.path.join(self._open_group(beside), "cgroup.procs"),)
 
     def join(self) -> None:
         """clone3 put the process here (CLONE_INTO_CGROUP): no wait for all CPUs as on a move."""

@@ -68,6 +68,7 @@ HANDLE_KILLPRIV_V2 = 1 << 28
 SETXATTR_EXT = 1 << 29
 INIT_EXT = 1 << 30
 PASSTHROUGH = 1 << 37
+ALLOW_IDMAP = 1 << 40
 
 # SETATTR: which fields count.
 FATTR_MODE = 1 << 0
