@@ -13,7 +13,7 @@ import os
 from plugrun.engine.attaching.client import Attachment, Input
 from plugrun.engine.report import Reports, error_of
 from plugrun.engine.taskfile import served_by
-from plugrun.errors import BackendUnavailable, OutputLost, PlugrunError
+from plugrun.errors import BackendUnavailable, NoSuchNetwork, OutputLost, PlugrunError
 from plugrun.linux.terminal import RawMode
 from plugrun.model.container import container_to_json
 from plugrun.model.jsontext import dumps
@@ -114,8 +114,22 @@ class Starter:
         from plugrun.engine.networks.attach import claim_networks
         from plugrun.model.network import network_to_json
 
-        networks = claim_networks(self._engine, container)
+        try:
+            networks = claim_networks(self._engine, container)
+        except NoSuchNetwork as error:
+            self._give_up(container, error)
+            raise
         return [container_to_json(container), [network_to_json(one) for one in networks]]
+
+    def _give_up(self, container: Container, error: NoSuchNetwork) -> None:
+        """Leave the container as it was, with the reason; the monitor ends without an order."""
+        from plugrun.engine.begin import note_failure
+        from plugrun.engine.tidy import forget_task
+        from plugrun.monitor.exitfile import read_exit_file
+
+        before = read_exit_file(self._engine.container_folder(container.id))
+        note_failure(self._engine, container, error, before=before)
+        forget_task(self._engine, container.id)
 
     def dismiss(self) -> None:
         """Have no more to do with the monitor; it ends unless it has got its order."""

@@ -125,7 +125,7 @@ CLIENT = """
 import socket, sys
 kind = socket.SOCK_DGRAM if sys.argv[3] == "udp" else socket.SOCK_STREAM
 with socket.socket(socket.AF_INET, kind) as one:
-    one.settimeout(20)
+    one.settimeout(float(sys.argv[4]))
     one.connect((sys.argv[1], int(sys.argv[2])))
     if kind == socket.SOCK_DGRAM:
         one.send(b"x")
@@ -147,7 +147,9 @@ def serving(net: Bridged, name: str, port: int, protocol: str = "tcp") -> Iterat
             server.kill()
 
 
-def asked(place: str, address: str, port: int, protocol: str = "tcp") -> str:
+def asked(
+    place: str, address: str, port: int, protocol: str = "tcp", *, patience: float = 20
+) -> str:
     """Ask a server from a network namespace; return what it says."""
-    words = (sys.executable, "-c", CLIENT, address, str(port), protocol)
+    words = (sys.executable, "-c", CLIENT, address, str(port), protocol, str(patience))
     return inside_of(place, *words).stdout.strip()

@@ -9,6 +9,7 @@ import select
 import shutil
 import signal
 import sqlite3
+import subprocess
 
 import pytest
 
@@ -115,10 +116,42 @@ def test_a_network_that_went_meanwhile(net):
     net("network", "rm", "mine")
     done = net("start", "web", code=1)
     assert done.stderr == f"Error: network {id} not found\nError: failed to start containers: web\n"
+    state = net.inspect("web")["State"]
+    assert (state["Status"], state["Error"]) == ("created", f"network {id} not found")
     net("network", "disconnect", "mine", "web")
     net("network", "connect", "bridge", "web")
     net("start", "web")
     assert net.address("web")
+
+
+def test_names_on_a_network(net):
+    net("network", "create", "mine")
+    net(*SLEEP, "web", "--network", "mine", "--network-alias", "shop", IMAGE, "sleep", "100")
+    net(*SLEEP, "asks", "--network", "mine", "--link", "web:linked", IMAGE, "sleep", "100")
+    address = net.address("web", "mine")
+    id = net.inspect("web")["Id"][:12]
+    for name in ("web", "shop", id, "linked"):
+        assert net.inside("asks", "getent", "ahostsv4", name).split()[0] == address
+    net("rename", "web", "store")
+    assert net.inside("asks", "getent", "ahostsv4", "store").split()[0] == address
+    names = net.inspect("store")["NetworkSettings"]["Networks"]["mine"]
+    assert (names["Aliases"], names["DNSNames"]) == (["shop"], ["store", "shop", id])
+
+
+def test_networks_are_fenced_off(net):
+    for name in ("one", "two"):
+        net("network", "create", name)
+    net(*SLEEP, "web", "--network", "one", IMAGE, "sleep", "100")
+    net(*SLEEP, "asks", "--network", "two", IMAGE, "sleep", "100")
+    net("exec", "asks", "getent", "ahostsv4", "web", code=2)
+    inner = net.inspect("asks")["NetworkSettings"]["SandboxKey"]
+    with serving(net, "web", 80):
+        with pytest.raises(subprocess.CalledProcessError):
+            asked(inner, net.address("web", "one"), 80, patience=1)
+        net("network", "connect", "one", "asks")
+        assert asked(inner, net.address("web", "one"), 80).startswith("hello ")
+    address = net.address("web", "one")
+    assert net.inside("asks", "getent", "ahostsv4", "web").split()[0] == address
 
 
 def test_legacy_links(net):

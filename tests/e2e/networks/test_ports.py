@@ -61,7 +61,7 @@ def test_a_port_that_is_taken_leaves_nothing(net):
     done = net("run", "--rm", "--name", "late", "-p", "8085:80", IMAGE, "ls", code=125)
     head = "plugrun: driver failed programming external connectivity on endpoint late ("
     assert done.stderr.startswith(head)
-    assert "0.0.0.0:8085" in done.stderr
+    assert "): Bind for 0.0.0.0:8085 failed: port is already allocated" in done.stderr
     assert net.out("ps", "-aqf", "name=late") == ""
     net("create", "--name", "late", "-p", "8085:80", IMAGE, "sleep", "100")
     net("start", "late", code=1)
