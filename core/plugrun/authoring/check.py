@@ -95,6 +95,7 @@ def check(
         done = subprocess.run(
             [*_pytest(plugin, folder, report), *_said(plugin, options, addresses, expression)],
             cwd=folder,
+            env={**os.environ, "PLUGRUN_CHECKED_CAPABILITIES": ",".join(plugin.capabilities)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
