@@ -6,8 +6,8 @@ groups (``plugrun.storage.v1`` …) carry that number.
 
 The modules ``attach``, ``beneath``, ``capabilities``, ``contents``, ``devpts``, ``filesystem``,
 ``fscontext``, ``idmap``, ``innerpty``, ``libc``, ``mountfd``, ``mounting``, ``mountinfo``,
-``overlay``, ``process``, ``signalnames`` and ``terminal`` of ``plugrun.linux`` are names here too,
-and ``cgroupfs``.
+``overlay``, ``ownprogram``, ``process``, ``signalnames`` and ``terminal`` of ``plugrun.linux`` are
+names here too, and ``cgroupfs``.
 """
 
 from __future__ import annotations
@@ -144,6 +144,7 @@ if TYPE_CHECKING:
     from plugrun.linux import mounting as mounting
     from plugrun.linux import orphan as orphan
     from plugrun.linux import overlay as overlay
+    from plugrun.linux import ownprogram as ownprogram
     from plugrun.linux import process as process
     from plugrun.linux import signalnames as signalnames
     from plugrun.linux import terminal as terminal
@@ -421,6 +422,7 @@ _HOMES = {
         "mountinfo",
         "orphan",
         "overlay",
+        "ownprogram",
         "process",
         "signalnames",
         "terminal",

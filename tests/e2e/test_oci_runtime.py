@@ -262,6 +262,19 @@ def test_a_hook_that_is_none_is_refused_before_anything_is_made(runtime, wrong):
     assert runtime("list", "-q").stdout == ""
 
 
+def test_exec_where_processes_may_look_at_others(runtime):
+    """CVE-2019-5736: this program is executed anew, from where nobody can write it."""
+    spec = runtime.write("sleep", "1000")
+    spec["process"]["capabilities"]["bounding"].append("CAP_SYS_PTRACE")
+    runtime.write(**spec)
+    runtime.create()
+    runtime("start", "one")
+    words = ["bash", "-c", 'exec "$@" 3</etc/hostname', "bash", PROGRAM, "--root", runtime.root]
+    words += ["exec", "--preserve-fds", "1", "one", "sh", "-c", "cat <&3; exit 7"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout) == (7, Path("/etc/hostname").read_text()), done.stderr
+
+
 def test_exec_wants_a_container_that_runs(runtime):
     runtime.write("true")
     runtime.create()

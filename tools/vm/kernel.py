@@ -46,22 +46,31 @@ def _fetch(cache: str) -> None:
             _call("dpkg-deb", "-x", archive, f"{folder}/kernel")
         (modules,) = glob.glob(f"{folder}/kernel/lib/modules/*")
         _call("depmod", "-b", f"{folder}/kernel", os.path.basename(modules))
-        os.rename(f"{folder}/kernel", f"{cache}/kernel")
+        if not os.path.exists(f"{cache}/kernel"):  # another may have been quicker
+            os.rename(f"{folder}/kernel", f"{cache}/kernel")
     finally:
         shutil.rmtree(folder)
 
 
 def _packages() -> list[str]:
     """Return the packages of the newest kernel; Ubuntu has the modules in one of their own."""
+    found = _known()
+    if not found:
+        _call("apt-get", "-qq", "update")
+        found = _known()
+    if not found:
+        raise Failed(f"apt-get knows no package {' or '.join(META_PACKAGES)}: has it a network?")
+    return found
+
+
+def _known() -> list[str]:
     for meta in META_PACKAGES:
         listed = _call("apt-cache", "depends", "--important", meta)
         if found := re.findall(r"Depends: (linux-image-\d\S*)", listed):
             modules = found[0].replace("linux-image-", "linux-modules-")
             known = _call("apt-cache", "pkgnames", modules).split()
             return [found[0], *([modules] if modules in known else [])]
-    raise Failed(
-        f"apt-get knows no package {' or '.join(META_PACKAGES)}: run apt-get update, with a network"
-    )
+    return []
 
 
 def _call(*argv: str, cwd: str | None = None) -> str:

@@ -18,6 +18,8 @@ from plugrun.model.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plugrun.engine.engine import Engine
     from plugrun.engine.request import ExecRequest
     from plugrun.model.container import Container
@@ -33,12 +35,17 @@ class Execution:
     pid: int
 
 
-def exec_in(engine: Engine, request: ExecRequest) -> int:
+def exec_in(
+    engine: Engine, request: ExecRequest, before: Callable[[Container], None] | None = None
+) -> int:
     """Run a command in a container, attached; return its exit code.
 
-    With ``detach`` return 0 once it has been executed.
+    With ``detach`` return 0 once it has been executed. ``before`` is called when the container is
+    found, and nothing else has been done.
     """
     container = find_container(engine, request.container)
+    if before:
+        before(container)
     task = read_task_file(engine.task_folder(container.id))
     if task is None or not task.running:
         raise _not_running(engine, container)

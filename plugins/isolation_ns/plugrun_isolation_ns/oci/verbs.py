@@ -19,6 +19,7 @@ from plugrun.api import (
     dumps,
     filesystem,
     loads,
+    ownprogram,
     process,
     signalnames,
 )
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 # Beside the isolation's own state, which has no room for it.
 _CREATED = ".created"
+_TRACE = "CAP_SYS_PTRACE"
 
 
 class Runtime:
@@ -58,6 +60,8 @@ class Runtime:
         id = line.arguments[0]
         bundle = os.path.abspath(line.value("bundle", os.getcwd()))
         spec = read_spec(bundle)
+        if _joins_processes(spec):
+            ownprogram.execute_read_only()
         wanted = bool((spec.get("process") or {}).get("terminal"))
         kept = _preserved(line.value("preserve-fds"))  # before a descriptor of ours is among them
         terminal = Terminal(wanted, line.value("console-socket"), foreground=foreground)
@@ -170,7 +174,10 @@ class Runtime:
         task = self._isolation.state(id)
         if task.status != RUNNING:  # another process may have the PID by now
             raise Conflict(f"container {id} is {task.status}, not running")
-        spec: Process = wanted_process(line, (read_spec(task.bundle).get("process") or {}))
+        own = read_spec(task.bundle).get("process") or {}
+        if _TRACE in ((own.get("capabilities") or {}).get("bounding") or ()):
+            ownprogram.execute_read_only()
+        spec: Process = wanted_process(line, own)
         detached = line.has("detach")
         kept = _preserved(line.value("preserve-fds"))
         terminal = Terminal(
@@ -239,6 +246,12 @@ class Runtime:
         for row in rows:
             print("".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip())
         return 0
+
+
+def _joins_processes(spec: dict[str, Any]) -> bool:
+    """Whether a container will have processes beside it from its beginning, who may look."""
+    listed = (spec.get("linux") or {}).get("namespaces") or ()
+    return any(item.get("type") == "pid" and item.get("path") for item in listed)
 
 
 def _preserved(text: str) -> tuple[int, ...]:
