@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from failing import TIMED_OUT, Failed
 
 PORTS = ("control", "out", "err")
+ENOUGH = 2  # signals, after which the machine is ended without asking
 
 
 class Talk:
@@ -28,6 +29,7 @@ class Talk:
         self._said = b""
         self._status: int | None = None
         self._end = 0.0
+        self._signals_passed = 0
 
     def hold(self, order: dict, boot_timeout: float, timeout: float) -> int:
         """Give the order; return the command's status when all its output has been written."""
@@ -103,4 +105,7 @@ class Talk:
 
     def _pass_on(self, numbers: bytes) -> None:
         for number in numbers:
+            self._signals_passed += 1
+            if self._signals_passed > ENOUGH:
+                raise Failed("interrupted", 128 + number)
             self._control.sendall(b"%d\n" % number)
