@@ -1,9 +1,33 @@
-"""The bridge keeps the contract of networks."""
+"""The bridge keeps the contract of networks, mends what others break, and disturbs nobody."""
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
+from plugrun.api import (
+    AlreadyExists,
+    BackendUnavailable,
+    Conflict,
+    Endpoint,
+    NetworkConfig,
+    Port,
+    Subnet,
+)
 from plugrun.testing.network import NetworkSuite as Contract
+from plugrun.testing.network.fixtures import (
+    HOST,
+    WORLD,
+    NetworkFixtures,
+    address_of,
+    an_id,
+    attached,
+    let_go,
+    made,
+)
+from plugrun.testing.network.names import NOERROR, A, asked_for
+from plugrun.testing.network.place import is_refused, reaches, run
 from plugrun_network_bridge.plugin import plugrun_open_network, plugrun_options
 
 
@@ -14,3 +38,220 @@ class TestBridge(Contract):
 
     def test_has_no_options(self):
         assert plugrun_options() == ()
+
+
+class Opened(NetworkFixtures):
+    @pytest.fixture
+    def network(self, tmp_path):
+        return plugrun_open_network(str(tmp_path / "state"), {})
+
+    @pytest.fixture
+    def other(self, tmp_path):
+        return plugrun_open_network(str(tmp_path / "other"), {})
+
+
+class TestMending(Opened):
+    """What somebody took away is made again at the next attachment, and that is said."""
+
+    @pytest.mark.parametrize(
+        ("broken", "words"),
+        [
+            ("ip link delete {bridge}", "bridge {bridge} was gone"),
+            ("ip link set {bridge} down", "bridge {bridge} was down"),
+            ("nft flush ruleset", "rules of the table inet plugrun-"),
+            ("nft flush chain inet {table} postrouting", "rules of the table inet plugrun-"),
+            ("nft delete element inet {table} bridges {{ {bridge} }}", "rules of the table inet"),
+        ],
+    )
+    def test_what_somebody_broke(self, network, place, world, broken, words):
+        config, first, second = made(network), place(), place()
+        ports = (Port(80, host_port=8080),)
+        held = attached(network, first, config, ports=ports)
+        names = {"bridge": f"pr-{config.id[:12]}", "table": _table()}
+        run(broken.format(**names))
+        got = attached(network, second, config)
+        [warning] = got.warnings
+        assert words.format(**names) in warning
+        assert first.reaches(second.listen(81), address_of(got), 81)
+        assert first.reaches(world.listen(82), WORLD, 82)
+        assert world.reaches(first.listen(80), HOST, 8080)
+        assert attached(network, place(), config).warnings == ()
+        let_go(held)
+
+    def test_forwarding_is_switched_on(self, network, place, world):
+        config = made(network)
+        attached(network, place(), config)
+        with open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as switch:
+            switch.write("0")
+        box = place()
+        assert attached(network, box, config).warnings == ()
+        assert box.reaches(world.listen(80), WORLD, 80)
+
+    def test_the_dns_server_is_started_again(self, network, place, tmp_path):
+        config, one, two = made(network), place(), place()
+        first = network.attach(Endpoint(an_id(), config, names=("one",)), one.path)
+        os.kill(_dns_server(tmp_path / "state"), signal.SIGKILL)
+        assert network.sweep(frozenset((config.id,)), remove=False) != ()
+        second = network.attach(Endpoint(an_id(), config, names=("two",)), two.path)
+        assert "DNS server" in second.warnings[0]
+        for box, got in ((one, first), (two, second)):
+            assert asked_for(box, got, "one", A) == (NOERROR, [address_of(first)])
+            assert asked_for(box, got, "two", A) == (NOERROR, [address_of(second)])
+
+    def test_the_dns_server_ends_with_the_last_container(self, network, place, tmp_path):
+        config, box, container = made(network), place(), an_id()
+        network.attach(Endpoint(container, config, names=("one",)), box.path)
+        ended = os.pidfd_open(_dns_server(tmp_path / "state"))
+        network.detach(container)
+        assert _is_readable(ended)
+        os.close(ended)
+        assert not (tmp_path / "state" / "dns").exists()
+        network.attach(Endpoint(container, config, names=("one",)), box.path)
+
+
+class TestOthers(Opened):
+    """Nobody else is disturbed, and nobody else disturbs."""
+
+    def test_rules_of_others_stay(self, network, place):
+        run("nft add table inet mine", "nft add chain inet mine c")
+        run("iptables -N MINE", "iptables -A MINE -j DROP", "iptables -A FORWARD -i x -j MINE")
+        before = run("nft list ruleset")
+        config = made(network)
+        attached(network, place(), config, ports=())
+        network.remove(config)
+        assert run("nft list ruleset") == before
+
+    @pytest.mark.parametrize("chain", ["DOCKER-USER", "FORWARD"])
+    def test_a_policy_that_drops_all_is_passed(self, network, place, world, chain):
+        if chain == "DOCKER-USER":
+            run("iptables -N DOCKER-USER", "iptables -A DOCKER-USER -j RETURN")
+            run("iptables -A FORWARD -j DOCKER-USER")
+        run("iptables -P FORWARD DROP")
+        before = run("iptables -S")
+        config, other, box = made(network), made(network), place()
+        outside, inside = world.listen(82), box.listen(80)
+        for _ in range(2):
+            got = attached(network, box, config, ports=(Port(80, host_port=8080),))
+            assert box.reaches(outside, WORLD, 82)
+            assert world.reaches(inside, HOST, 8080)
+            let_go(got)
+            network.detach(next(network.attached())[0])
+        shown = run("iptables -S")
+        assert shown.count(f"-A {chain} -") - before.count(f"-A {chain} -") == 2
+        address = address_of(attached(network, box, config))
+        stranger = place()
+        attached(network, stranger, other)
+        with box.listen(83):
+            assert stranger.inside(lambda: is_refused(address, 83))
+        network.remove(config)
+        network.remove(other)
+        assert run("iptables -S") == before
+
+    def test_two_state_folders_share_nothing(self, network, other, place):
+        one, two = made(network), made(other)
+        assert one.subnets != two.subnets
+        first, second = place(), place()
+        attached(network, first, one)
+        got = attached(other, second, two)
+        with second.listen(80):
+            assert first.inside(lambda: is_refused(address_of(got), 80))
+        assert network.sweep(frozenset((one.id,))) == ()
+        network.remove(one)
+        third = place()
+        attached(other, third, two)
+        with second.listen(81) as server:
+            assert third.reaches(server, address_of(got), 81)
+
+    def test_an_interface_of_anothers_is_refused(self, network, other, place):
+        run("ip link add taken0 type bridge")
+        asked = (("com.docker.network.bridge.name", "taken0"),)
+        with pytest.raises(Conflict, match="cannot have the interface taken0"):
+            made(network, options=asked)
+        own = (("com.docker.network.bridge.name", "mine0"),)
+        config = made(network, options=own)
+        with pytest.raises(Conflict, match="mine0"):
+            made(other, options=own)
+        with pytest.raises(AlreadyExists):
+            network.create(NetworkConfig(an_id(), "b", "suite", options=own), (config,))
+
+
+class TestOptions(Opened):
+    """Docker's options of its bridge driver."""
+
+    def test_mtu(self, network, place):
+        config, box = made(network, options=(("com.docker.network.driver.mtu", "1280"),)), place()
+        attached(network, box, config)
+        assert "mtu 1280" in box.run("ip link show eth0")
+
+    def test_containers_kept_apart(self, network, place):
+        options = (("com.docker.network.bridge.enable_icc", "false"),)
+        config, one, other = made(network, options=options), place(), place()
+        attached(network, one, config)
+        got = attached(network, other, config)
+        with other.listen(80) as server:
+            assert one.inside(lambda: is_refused(address_of(got), 80))
+            assert reaches(server, address_of(got), 80)
+
+    def test_usual_address_of_ports(self, network, place):
+        options = (("com.docker.network.bridge.host_binding_ipv4", "127.0.0.1"),)
+        ports = (Port(80, host_port=8080),)
+        got = attached(network, place(), made(network, options=options), ports=ports)
+        assert got.ports == (Port(80, "tcp", "127.0.0.1", 8080),)
+        let_go(got)
+
+    def test_without_masquerading(self, network, place, world):
+        options = (("com.docker.network.bridge.enable_ip_masquerade", "false"),)
+        config = made(network, options=options, subnets=(Subnet("10.77.0.0/24"),))
+        box = place()
+        attached(network, box, config)
+        world.run(f"ip route add 10.77.0.0/24 via {HOST}")
+        server = world.listen(80)
+        with box.inside(lambda: _connect(WORLD)):
+            connection, sender = server.accept()
+            connection.close()
+        assert sender[0].endswith("10.77.0.2")
+
+
+def test_without_nf_tables_the_error_says_what_to_do(monkeypatch, tmp_path):
+    import errno
+
+    from plugrun_network_bridge import host, netlink
+
+    class Lacking(netlink.Netlink):
+        def __init__(self, protocol, **more):
+            if protocol == netlink.NETLINK_NETFILTER:
+                raise OSError(errno.EPROTONOSUPPORT, "Protocol not supported")
+            super().__init__(protocol, **more)
+
+    monkeypatch.setattr(host, "Netlink", Lacking)
+    with pytest.raises(BackendUnavailable) as raised:
+        host._netfilter()
+    assert "modprobe" in raised.value.hint
+
+
+def _table():
+    [line] = [line for line in run("nft list tables").splitlines() if "plugrun-" in line]
+    return line.split()[-1]
+
+
+def _connect(address):
+    import socket
+
+    return socket.create_connection((address, 80), 5)
+
+
+def _dns_server(state):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as words:
+                if words.read().split(b"\0")[-2:-1] == [str(state).encode()]:
+                    return int(pid)
+        except OSError:
+            continue
+    raise AssertionError("there is no DNS server")
+
+
+def _is_readable(pidfd):
+    import select
+
+    return bool(select.select([pidfd], [], [], 10)[0])

@@ -11,7 +11,7 @@ from binascii import crc32
 
 from plugrun.api import BackendUnavailable
 
-from plugrun_network_bridge import hostbridge, ruleset
+from plugrun_network_bridge import hostbridge, otherfirewalls, ruleset
 from plugrun_network_bridge.addresses import parse_block
 from plugrun_network_bridge.links import delete_link, link_up
 from plugrun_network_bridge.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, Netlink
@@ -66,6 +66,7 @@ class Host:
 
     def _ensure_rules(self, bridge: str) -> bool:
         with _netfilter() as netlink:
+            otherfirewalls.let_through(netlink, bridge, self.owner)
             if ruleset.is_whole(netlink, self.table, bridge):
                 return False
             self._make_table(netlink)
@@ -110,6 +111,8 @@ class Host:
             link = hostbridge.find_bridge(route, network, self.owner)
             if link is not None:
                 route.act(delete_link(link.name))
+        with _netfilter() as netlink:
+            otherfirewalls.withdraw(netlink, hostbridge.bridge_name(network), self.owner)
         self.renew()
 
     def renew(self) -> None:

@@ -129,11 +129,16 @@ def _mac(network: NetworkConfig) -> str:
 
 
 def _quiet(name: str, *, v6: bool) -> None:
-    """Let published ports be had at 127.0.0.1, and take no router's word (CVE-2020-13401)."""
+    """Let published ports be had at 127.0.0.1, and take no router's word (CVE-2020-13401).
+
+    Nobody else has the addresses, so that they need not be found out to be free (RFC 4862, 5.4),
+    which takes seconds; until then the host could not even ask where a container is.
+    """
     switch(f"ipv4/conf/{name}/route_localnet", "1")
     folder = f"{_SYSCTL}/ipv6/conf/{name}"
     if os.path.isdir(folder):
         switch(f"ipv6/conf/{name}/accept_ra", "0")
+        switch(f"ipv6/conf/{name}/accept_dad", "0")
         switch(f"ipv6/conf/{name}/disable_ipv6", "0" if v6 else "1")
 
 

@@ -45,19 +45,18 @@ def configure(netns: int, name: str, addresses: Sequence[str], gateways: Sequenc
 
 def _prepare(name: str, *, v6: bool) -> Netlink:
     """A socket stays in the namespace in which it was made; /proc/sys/net shows the thread's."""
-    if not v6:
-        _without_v6(name)
+    # Docker, too, leaves IPv6 off where a network has none; link-local chatter costs a start.
+    _switch(f"{name}/accept_dad" if v6 else f"{name}/disable_ipv6", b"0" if v6 else b"1")
     return Netlink(NETLINK_ROUTE)
 
 
-def _without_v6(name: str) -> None:
-    """Docker, too, leaves IPv6 off where a network has none; link-local chatter costs a start."""
+def _switch(path: str, value: bytes) -> None:
     try:
-        fd = os.open(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", os.O_WRONLY | os.O_CLOEXEC)
+        fd = os.open(f"/proc/sys/net/ipv6/conf/{path}", os.O_WRONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return  # a kernel without IPv6
     try:
-        os.write(fd, b"1")
+        os.write(fd, value)
     finally:
         os.close(fd)
 

@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 
 _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
 _NEWTABLE, _GETTABLE, _DELTABLE, _NEWCHAIN, _GETCHAIN = 0, 1, 2, 3, 4
-_NEWRULE, _NEWSET, _NEWSETELEM, _GETSETELEM, _DELSETELEM = 6, 9, 12, 13, 14
+_NEWRULE, _GETRULE, _DELRULE, _NEWSET, _NEWSETELEM, _GETSETELEM, _DELSETELEM = (
+    6,
+    7,
+    8,
+    9,
+    12,
+    13,
+    14,
+)
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 INET, IPV4, IPV6 = 1, 2, 10  # NFPROTO_*
 _HEAD = Struct(">BBH").pack
@@ -39,7 +47,7 @@ _INTERVAL_END = 0x1
 
 _HOST_ORDER = b"\0\4" + u32(1)  # how nft is to print keys (NFTNL_UDATA_SET_KEYBYTEORDER)
 _VERDICT, R0 = 0, 8  # NFT_REG_VERDICT, NFT_REG32_00: sixteen registers of four bytes
-DROP, ACCEPT = 0, 1
+DROP, ACCEPT, RETURN = 0, 1, -5
 _JUMP = -3
 IIFNAME, OIFNAME, NFPROTO, L4PROTO, OIFGROUP = 6, 7, 15, 16, 22  # NFT_META_*
 _SIGNED = Struct(">i").pack
@@ -100,6 +108,29 @@ def add_rule(table: str, chain: str, *expressions: bytes) -> bytes:
     listed = nested(4, *[attribute(1 | 0x8000, one) for one in expressions])
     append = 0x800
     return _request(_NEWRULE, NLM_F_CREATE | append, text(1, table), text(2, chain), listed)
+
+
+def insert_rule(family: int, table: str, chain: str, comment: str, *expressions: bytes) -> bytes:
+    """Put a rule before all others of a chain, with a comment that iptables shows, too."""
+    listed = nested(4, *[attribute(1 | 0x8000, one) for one in expressions])
+    note = comment.encode() + b"\0"
+    said = attribute(7, bytes((0, len(note))) + note)  # NFTNL_UDATA_RULE_COMMENT
+    where = text(1, table), text(2, chain)
+    return _request(_NEWRULE, NLM_F_CREATE, *where, listed, said, family=family)
+
+
+def get_rules(family: int, table: str, chain: str) -> bytes:
+    """Ask for the rules of a chain."""
+    return _request(_GETRULE, 0, text(1, table), text(2, chain), family=family)
+
+
+RULE_HANDLE, RULE_USERDATA = 3, 7  # attributes of an answer
+
+
+def delete_rule(family: int, table: str, chain: str, handle: bytes) -> bytes:
+    """Remove the rule of that handle."""
+    parts = text(1, table), text(2, chain), attribute(3, handle)
+    return _request(_DELRULE, 0, *parts, family=family)
 
 
 def add_set(table: str, name: str, key: tuple[int, int], *, flags: int = 0) -> bytes:
@@ -227,8 +258,13 @@ def masquerade() -> bytes:
     return expression("masq")
 
 
+def counter() -> bytes:
+    """Count packets, as every rule of iptables does."""
+    return expression("counter")
+
+
 def verdict(code: int) -> bytes:
-    """Decide: DROP or ACCEPT."""
+    """Decide: DROP, ACCEPT, or RETURN to the chain that jumped here."""
     value = nested(2, nested(2, attribute(1, _SIGNED(code))))
     return expression("immediate", attribute(1, be32(_VERDICT)), value)
 

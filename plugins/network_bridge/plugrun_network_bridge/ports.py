@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_EVERY4, _EVERY6 = "0.0.0.0", "::"  # noqa: S104
+_EVERY4, _EVERY6, _LOOPBACK6 = "0.0.0.0", "::", "::1"  # noqa: S104
 _SCTP = 132
 _KINDS = {
     "tcp": (_socket.SOCK_STREAM, _socket.IPPROTO_TCP),
@@ -73,6 +73,12 @@ def _hosts(port: Port, usual: str, *, v6: bool) -> tuple[str, ...]:
             f"port {port.port}/{port.protocol} cannot be published at [{asked}]: "
             "the container has no IPv6 address",
             hint="connect it to a network that was created with --ipv6",
+        )
+    if asked == _LOOPBACK6:
+        raise InvalidArgument(
+            f"port {port.port}/{port.protocol} cannot be published at [::1]: "
+            "the kernel leads nobody from there to another host",
+            hint="publish it at 127.0.0.1",
         )
     return (asked,)
 

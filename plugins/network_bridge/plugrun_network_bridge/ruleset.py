@@ -168,6 +168,7 @@ def _rules() -> Iterator[tuple[str, tuple[bytes, ...]]]:
     yield "guard", _no_strangers_on_loopback()
     for chain in ("prerouting", "output"):
         yield chain, (nft.destination_type(), nft.is_equal(_LOCAL), nft.jump("publish"))
+    yield "publish", _not_loopback6()
     for family, header, size in ((nft.IPV4, _DESTINATION4, 4), (nft.IPV6, _DESTINATION6, 16)):
         yield "publish", _publish(family, header, size)
         yield "publish", _publish_everywhere(family, size)
@@ -193,6 +194,12 @@ def _no_strangers_on_loopback() -> tuple[bytes, ...]:
     lo = nft.meta(nft.IIFNAME), nft.is_equal(_interface("lo"), negated=True)
     address = nft.network_header(_DESTINATION4[0], 1), nft.is_equal(_LOOPBACK)
     return (*_of(nft.IPV4), *lo, *address, nft.verdict(nft.DROP))
+
+
+def _not_loopback6() -> tuple[bytes, ...]:
+    """The kernel has no route_localnet for ::1: be refused at once, rather than not answered."""
+    address = nft.network_header(*_DESTINATION6), nft.is_equal(packed("::1"))
+    return (*_of(nft.IPV6), *address, nft.verdict(nft.RETURN))
 
 
 def _publish(family: int, header: tuple[int, int], size: int) -> tuple[bytes, ...]:

@@ -43,15 +43,15 @@ class NameContract(NetworkFixtures):
         web, asker = _named(network, config, place(), "web", "www", "c0ffee"), place()
         other = _named(network, config, asker, "asker")
         for name in ("web", "WWW", "c0ffee", "web.suite"):
-            assert _asked(asker, other, name) == (NOERROR, [address_of(web)])
-        assert _asked(asker, other, "asker") == (NOERROR, [address_of(other)])
+            assert asked_for(asker, other, name) == (NOERROR, [address_of(web)])
+        assert asked_for(asker, other, "asker") == (NOERROR, [address_of(other)])
 
     @needs(NAMES)
     def test_over_tcp(self, network: Network, place: Callable[[], Place]) -> None:
         config, asker = made(network), place()
         web = _named(network, config, place(), "web")
         other = _named(network, config, asker, "asker")
-        assert _asked(asker, other, "web", stream=True) == (NOERROR, [address_of(web)])
+        assert asked_for(asker, other, "web", stream=True) == (NOERROR, [address_of(web)])
 
     @needs(NAMES)
     def test_back_from_the_address(self, network: Network, place: Callable[[], Place]) -> None:
@@ -59,7 +59,7 @@ class NameContract(NetworkFixtures):
         web = address_of(_named(network, config, place(), "web"))
         other = _named(network, config, asker, "asker")
         turned = ".".join(reversed(web.split("."))) + ".in-addr.arpa"
-        assert _asked(asker, other, turned, PTR) == (NOERROR, ["web.suite"])
+        assert asked_for(asker, other, turned, PTR) == (NOERROR, ["web.suite"])
 
     @needs(NAMES)
     def test_a_known_name_without_what_is_asked_for_is_no_error(
@@ -68,21 +68,21 @@ class NameContract(NetworkFixtures):
         config, asker = made(network), place()
         other = _named(network, config, asker, "asker")
         for kind in (AAAA, HTTPS):
-            assert _asked(asker, other, "asker", kind) == (NOERROR, [])
+            assert asked_for(asker, other, "asker", kind) == (NOERROR, [])
 
     @needs(NAMES, NETWORKS)
     def test_ipv6(self, network: Network, place: Callable[[], Place]) -> None:
         config, asker = made(network, ipv6=True), place()
         web = _named(network, config, place(), "web")
         other = _named(network, config, asker, "asker")
-        assert _asked(asker, other, "web", AAAA) == (NOERROR, [address_of(web, v6=True)])
+        assert asked_for(asker, other, "web", AAAA) == (NOERROR, [address_of(web, v6=True)])
 
     @needs(NAMES)
     def test_one_alias_of_several(self, network: Network, place: Callable[[], Place]) -> None:
         config, asker = made(network), place()
         all_of = [_named(network, config, place(), f"db{number}", "db") for number in range(3)]
         other = _named(network, config, asker, "asker")
-        code, found = _asked(asker, other, "db")
+        code, found = asked_for(asker, other, "db")
         assert (code, sorted(found)) == (NOERROR, sorted(map(address_of, all_of)))
 
     @needs(NAMES)
@@ -93,10 +93,10 @@ class NameContract(NetworkFixtures):
         other = _named(network, config, asker, "asker")
         container = an_id()
         network.attach(Endpoint(container, config, names=("web",)), box.path)
-        assert _asked(asker, other, "web")[0] == NOERROR
+        assert asked_for(asker, other, "web")[0] == NOERROR
         box.close()
         network.detach(container)
-        assert _asked(asker, other, "web") == (NXDOMAIN, [])
+        assert asked_for(asker, other, "web") == (NXDOMAIN, [])
 
     @needs(NAMES)
     def test_a_new_name_counts_at_once(self, network: Network, place: Callable[[], Place]) -> None:
@@ -105,8 +105,8 @@ class NameContract(NetworkFixtures):
         endpoint = Endpoint(an_id(), config, names=("web",))
         address = address_of(network.attach(endpoint, box.path))
         network.rename(Endpoint(endpoint.container_id, config, names=("shop",)))
-        assert _asked(asker, other, "shop") == (NOERROR, [address])
-        assert _asked(asker, other, "web") == (NXDOMAIN, [])
+        assert asked_for(asker, other, "shop") == (NOERROR, [address])
+        assert asked_for(asker, other, "web") == (NXDOMAIN, [])
 
     @needs(NAMES)
     def test_links_are_ones_own(self, network: Network, place: Callable[[], Place]) -> None:
@@ -114,8 +114,8 @@ class NameContract(NetworkFixtures):
         got = network.attach(Endpoint(db, config, names=("postgres",)), place().path)
         linked = _named(network, config, one, "one", links=(("db", db),))
         other = _named(network, config, two, "two")
-        assert _asked(one, linked, "db") == (NOERROR, [address_of(got)])
-        assert _asked(two, other, "db") == (NXDOMAIN, [])
+        assert asked_for(one, linked, "db") == (NOERROR, [address_of(got)])
+        assert asked_for(two, other, "db") == (NXDOMAIN, [])
 
     @needs(NAMES, NETWORKS, CONNECT)
     def test_only_of_networks_that_one_is_on(
@@ -126,14 +126,14 @@ class NameContract(NetworkFixtures):
         two = _named(network, second, place(), "two")
         endpoint = Endpoint(container, first, names=("asker",))
         own = network.attach(endpoint, asker.path)
-        assert _asked(asker, own, "one") == (NOERROR, [address_of(one)])
-        assert _asked(asker, own, "two") == (NXDOMAIN, [])
+        assert asked_for(asker, own, "one") == (NOERROR, [address_of(one)])
+        assert asked_for(asker, own, "two") == (NXDOMAIN, [])
         more = Endpoint(container, second, interface="eth1", gateway=False, names=("asker",))
         network.attach(more, asker.path)
-        assert _asked(asker, own, "two") == (NOERROR, [address_of(two)])
+        assert asked_for(asker, own, "two") == (NOERROR, [address_of(two)])
         network.detach(container, first.id)
-        assert _asked(asker, own, "two") == (NOERROR, [address_of(two)])
-        assert _asked(asker, own, "one") == (NXDOMAIN, [])
+        assert asked_for(asker, own, "two") == (NOERROR, [address_of(two)])
+        assert asked_for(asker, own, "one") == (NXDOMAIN, [])
 
     @needs(NAMES)
     def test_the_rest_is_forwarded(
@@ -177,7 +177,7 @@ class NameContract(NetworkFixtures):
         config, asker = made(network, internal=True), place()
         own = _named(network, config, asker, "asker", resolvers=(WORLD,))
         server = world.receive(53)
-        assert _asked(asker, own, "example.org") == (NXDOMAIN, [])
+        assert asked_for(asker, own, "example.org") == (NXDOMAIN, [])
         server.setblocking(False)
         with pytest.raises(BlockingIOError):
             server.recv(512)
@@ -205,7 +205,7 @@ class NameContract(NetworkFixtures):
         with asker.inside(lambda: _connect(own)) as stream:
             stream.sendall(b"\xff\xff" + os.urandom(9))
             stream.sendall(os.urandom(70000))
-        assert _asked(asker, own, "asker")[0] == NOERROR
+        assert asked_for(asker, own, "asker")[0] == NOERROR
 
     @needs(NAMES)
     def test_a_container_can_have_port_53_itself(
@@ -215,7 +215,7 @@ class NameContract(NetworkFixtures):
         own = _named(network, config, asker, "asker")
         asker.receive(53, "0.0.0.0")  # noqa: S104
         asker.listen(53, "0.0.0.0")  # noqa: S104
-        assert _asked(asker, own, "asker") == (NOERROR, [address_of(own)])
+        assert asked_for(asker, own, "asker") == (NOERROR, [address_of(own)])
 
     @needs(NAMES)
     def test_without_names_there_is_no_resolver(
@@ -231,9 +231,10 @@ def _named(
     return network.attach(endpoint, place.path)
 
 
-def _asked(
+def asked_for(
     place: Place, attachment: Attachment, name: str, kind: int = A, *, stream: bool = False
 ) -> tuple[int, list[str]]:
+    """Ask for a name in a container; return the code and the data of the answer."""
     query = _query(name, kind)
     if not stream:
         with place.inside(lambda: _send(attachment, query)) as client:

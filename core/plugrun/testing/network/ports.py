@@ -24,7 +24,15 @@ from plugrun.testing.network.fixtures import (
     made,
     needs,
 )
-from plugrun.testing.network.place import asks, is_refused, listen, reaches, receive, route_loopback
+from plugrun.testing.network.place import (
+    PATIENCE,
+    asks,
+    is_refused,
+    listen,
+    reaches,
+    receive,
+    route_loopback,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,10 +89,10 @@ class PortContract(NetworkFixtures):
     @needs(PORTS, NETWORKS)
     def test_over_ipv6(self, network: Network, place: Callable[[], Place], world: Place) -> None:
         box = place()
-        ports = (Port(80, host_port=8080), Port(81, host_address="::1", host_port=8081))
+        ports = (Port(80, host_port=8080), Port(81, host_address=HOST, host_port=8081))
         got = attached(network, box, made(network, ipv6=True), ports=ports)
         assert {(one.host_address, one.host_port) for one in got.ports} == {
-            (_EVERY, 8080), ("::", 8080), ("::1", 8081),
+            (_EVERY, 8080), ("::", 8080), (HOST, 8081),
         }  # fmt: skip
         server = box.listen(80)
         assert world.reaches(server, HOST6, 8080)
@@ -92,6 +100,9 @@ class PortContract(NetworkFixtures):
         assert reaches(server, HOST6, 8080)
         assert reaches(server, "127.0.0.1", 8080)
         assert world.inside(lambda: is_refused(HOST6, 8081))
+        # Whoever tries ::1 first must find out at once that it is 127.0.0.1.
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("::1", 8080), PATIENCE)
         let_go(got)
 
     @needs(PORTS)
