@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import glob
 import os
 import shutil
-import socket
-import subprocess
 import sys
 import tarfile
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from plugrun.testing.isolation.bundle import make_rootfs
 
+from tests.e2e.dockerdaemon import Engine, caller, docker_daemon, need, remove_cgroups, unmount
+
 PROGRAM = os.path.join(os.path.dirname(sys.executable), "plugrun-oci")
-PATIENCE = 60
 PARENT = f"/plugrun-oci-{os.getpid()}"
 IMAGE = "box:1"
-Engine = Callable[..., subprocess.CompletedProcess]
-
-
-def _need(*programs: str) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
-    for program in programs:
-        if shutil.which(program) is None:
-            pytest.skip(f"no {program} here: install docker.io and podman")
 
 
 @pytest.fixture(scope="module")
@@ -43,125 +30,31 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> str:
     return path
 
 
-def _caller(base: list[str], top: str) -> Engine:
-    def call(*words: str, code: int = 0) -> subprocess.CompletedProcess:
-        done = subprocess.run(
-            [*base, *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-            env={**os.environ, "HOME": top},
-        )
-        assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
-        return done
-
-    return call
-
-
-def _listens(path: str, daemon: subprocess.Popen) -> None:
-    """Wait until a daemon takes connections."""
-    limit = time.monotonic() + PATIENCE
-    while time.monotonic() < limit and daemon.poll() is None:
-        with socket.socket(socket.AF_UNIX) as sock:
-            if sock.connect_ex(path) == 0:
-                return
-        time.sleep(0.05)
-    pytest.fail(f"{daemon.args[0]} does not listen on {path}")  # type: ignore[index]
-
-
-_CONTAINERD = """version = 2
-root = "{top}/ctr"
-state = "{top}/ctr-run"
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-[grpc]
-  address = "{top}/ctr.sock"
-"""
-
-
-def _daemon(words: list[str], path: str, log: str) -> subprocess.Popen:
-    """Start one in a network namespace of its own: it would flush the machine's firewall."""
-    with open(log, "wb") as output:
-        running = subprocess.Popen(
-            ["unshare", "--net", *words], stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-    try:
-        _listens(path, running)
-    except BaseException:
-        running.kill()
-        running.wait()
-        raise
-    return running
-
-
 @pytest.fixture(scope="module")
 def docker(image: str) -> Iterator[Engine]:
     """A docker daemon of our own, whose default runtime is ours."""
-    _need("dockerd", "containerd", "docker")
-    # Sockets have short names.
-    top = tempfile.mkdtemp(prefix="plugrun-docker-")
-    with open(f"{top}/ctr.toml", "w", encoding="utf-8") as file:
-        file.write(_CONTAINERD.format(top=top))
-    own = ["--data-root", f"{top}/data", "--exec-root", f"{top}/run", "--pidfile", f"{top}/pid"]
-    own += ["--host", f"unix://{top}/docker.sock", "--containerd", f"{top}/ctr.sock"]
-    own += ["--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", PARENT]
-    own += ["--bridge", "none", "--iptables=false", "--storage-driver", "overlay2"]
-    own += ["--add-runtime", f"plugrun={PROGRAM}", "--default-runtime", "plugrun"]
-    words = ["containerd", "--config", f"{top}/ctr.toml"]
-    containerd = _daemon(words, f"{top}/ctr.sock", f"{top}/ctr.log")
-    try:
-        dockerd = _daemon(["dockerd", *own], f"{top}/docker.sock", f"{top}/dockerd.log")
-        try:
-            call = _caller(["docker", "-H", f"unix://{top}/docker.sock"], top)
-            call("import", image, IMAGE)
-            yield call
-        finally:
-            dockerd.terminate()
-            dockerd.wait(PATIENCE)
-    finally:
-        containerd.terminate()
-        containerd.wait(PATIENCE)
-        _unmount(top)
-        shutil.rmtree(top)
-        _remove_cgroups(PARENT[1:])
+    own = ("--add-runtime", f"plugrun={PROGRAM}", "--default-runtime", "plugrun")
+    with docker_daemon(PARENT, *own) as call:
+        call("import", image, IMAGE)
+        yield call
 
 
 @pytest.fixture(scope="module")
 def podman(image: str) -> Iterator[Engine]:
     """Podman with a store of its own, whose runtime is ours."""
-    _need("podman", "conmon")
+    need("podman", "conmon")
     top = tempfile.mkdtemp(prefix="plugrun-podman-")
     base = ["podman", "--root", f"{top}/root", "--runroot", f"{top}/run", "--tmpdir", f"{top}/tmp"]
     base += ["--storage-driver", "overlay", "--cgroup-manager", "cgroupfs"]
     base += ["--events-backend", "file", "--runtime", PROGRAM]
     try:
-        call = _caller(base, top)
+        call = caller(base, top)
         call("import", "-q", image, IMAGE)
         yield call
     finally:
-        _unmount(top)
+        unmount(top)
         shutil.rmtree(top)
-        _remove_cgroups(PARENT[1:])
-
-
-def _unmount(top: str) -> None:
-    with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        places = [line.split(" ")[4] for line in file]
-    for place in sorted((p for p in places if p.startswith(f"{top}/")), reverse=True):
-        subprocess.run(["umount", "-l", place], check=True)
-
-
-def _remove_cgroups(parent: str) -> None:
-    """Remove an engine's groups; podman's monitors leave theirs a moment after its commands."""
-    limit = time.monotonic() + PATIENCE
-    while left := glob.glob(f"/sys/fs/cgroup/**/{parent}/", recursive=True):
-        for top in left:
-            for folder, _, _ in os.walk(top, topdown=False):
-                with contextlib.suppress(OSError):
-                    os.rmdir(folder)
-        assert time.monotonic() < limit, f"processes are left in {left}"
-        time.sleep(0.01)
+        remove_cgroups(PARENT[1:])
 
 
 @pytest.fixture(params=["docker", "podman"])

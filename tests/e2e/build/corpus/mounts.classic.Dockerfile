@@ -1,0 +1,4 @@
+FROM alpine:3
+WORKDIR /out
+RUN printf 'one\ntool\n' > joined && echo kept > thing && \
+    mkdir -p /docs /mnt /scratch /cache && touch /mnt/tool

@@ -1,0 +1,3 @@
+FROM app:onbuild
+RUN test -f /usr/src/app/package.json
+EXPOSE 3000
