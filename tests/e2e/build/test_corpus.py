@@ -126,11 +126,13 @@ def kitchen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kitchen]:
     root = _base(folder)
     context = _context(folder)
     with docker_daemon(f"/plugrun-corpus-{os.getpid()}") as docker, fresh_root(PROFILES[0]) as ours:
-        images = {**dict.fromkeys(PLAIN, ()), **SPECIAL}
-        for name, changes in images.items():
+        for name, changes in {PLAIN[0]: (), **SPECIAL}.items():
             words = [word for change in (PATH, *changes) for word in ("-c", change)]
             docker("import", *words, root, name)
             ours("import", *words, root, name)
+        for name in PLAIN[1:]:
+            docker("tag", PLAIN[0], name)
+            ours("tag", PLAIN[0], name)
         found = Kitchen(ours, docker, context, folder, {})
         with ThreadPoolExecutor(4) as pool:
             found.docker_images.update({name: pool.submit(found.dockers, name) for name in NAMES})

@@ -1,4 +1,3 @@
 FROM debian:bookworm-slim
-RUN apt-get update && apt-get install -y gcc make && \
-    rm -rf /var/cache/apt/* /var/lib/apt/*
+RUN apt-get update && apt-get install -y gcc make && rm -rf /var/cache /var/lib/apt
 CMD ["gcc"]

@@ -1,4 +1,3 @@
 FROM alpine:3
 WORKDIR /out
-RUN printf 'one\ntool\n' > joined && echo kept > thing && \
-    mkdir -p /docs /mnt /scratch /cache && touch /mnt/tool
+RUN printf 'one\ntool\n' > joined && echo kept > thing
