@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Iterable
 
+# After so many questions one regular expression for all patterns pays: most files match none.
+_MANY = 500
 _CLASS_ESCAPED = frozenset("[&~|\\")
 
 
@@ -27,6 +29,8 @@ class Matcher:
     def __init__(self, patterns: Iterable[str]) -> None:
         self._patterns = [found for text in patterns if (found := _pattern(text)) is not None]
         self._folders: dict[str, tuple[bool, ...]] = {"": (False,) * len(self._patterns)}
+        self._asked = 0
+        self._any: re.Pattern[str] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._patterns)
@@ -36,11 +40,15 @@ class Matcher:
         if not path or path == ".":
             return False
         above = self._matches(posixpath.dirname(path))
-        left_out = False
-        for pattern, within in zip(self._patterns, above, strict=True):
-            if pattern.negated == left_out and (within or pattern.match(path)):
-                left_out = not pattern.negated
-        return left_out
+        if self._any is not None and True not in above and self._any.fullmatch(path) is None:
+            return False
+        self._asked += 1
+        if self._asked == _MANY:
+            self._any = _compiled([one.text for one in self._patterns])
+        for pattern, within in zip(reversed(self._patterns), reversed(above), strict=True):
+            if within or pattern.match(path):
+                return not pattern.negated
+        return False
 
     def skippable(self, folder: str) -> bool:
         """Say whether a folder is left out with all that is or may be in it."""
@@ -74,7 +82,7 @@ class _Pattern:
 
     def __init__(self, text: str, negated: bool) -> None:
         self.negated = negated
-        self._text = text
+        self.text = text
         self._parts = text.split("/")
         self._kind = _kind(text)
         self._expression: re.Pattern[str] | None = None
@@ -82,16 +90,16 @@ class _Pattern:
     def match(self, path: str) -> bool:
         """Say whether the path itself matches."""
         if self._kind == "path":
-            return path == self._text
+            return path == self.text
         if self._kind == "all":
             return True
         if self._kind == "prefix":
-            return path.startswith(self._text[:-2])
+            return path.startswith(self.text[:-2])
         if self._kind == "suffix":
-            suffix = self._text[2:]
+            suffix = self.text[2:]
             return path.endswith(suffix) or (suffix[0] == "/" and path == suffix[1:])
         if self._expression is None:
-            self._expression = _compiled(self._text)
+            self._expression = _compiled([self.text])
         return self._expression.fullmatch(path) is not None
 
     def may_match_below(self, folder: list[str]) -> bool:
@@ -136,13 +144,14 @@ def _kind(text: str) -> str:
     return "prefix" if text == f"{inner}**" else "expression"
 
 
-def _compiled(text: str) -> re.Pattern[str]:
+def _compiled(texts: list[str]) -> re.Pattern[str]:
+    """Return the regular expression of what matches one of these patterns."""
     import re
 
     try:
-        return re.compile(_expression(text), re.DOTALL)
+        return re.compile("|".join(map(_expression, texts)), re.DOTALL)
     except re.error:
-        raise InvalidArgument(f'syntax error in pattern: "{text}"') from None
+        raise InvalidArgument(f'syntax error in pattern: "{texts[0]}"') from None
 
 
 def _expression(text: str) -> str:

@@ -72,10 +72,16 @@ def replaced(value: str, pattern: str, other: str, every: bool) -> str:
 
 def _search(found: tuple[Piece, ...], value: str, start: int) -> tuple[int, int]:
     """Return the leftmost match at or after ``start``, as long as can be, or (-1, -1)."""
-    for at in range(start, len(value) + 1):
-        end = _end(found, value, at, longest=True)
-        if end is not None:
-            return at, end
+    first, at = found[0], start
+    while at <= len(value):
+        if _stands(first, value, at):
+            end = _end(found, value, at, longest=True)
+            if end is not None:
+                return at, end
+            # What the first star could not reach from here, it cannot from later in this line.
+            line_end = value.find("\n", at + len(first))
+            at = len(value) if line_end < 0 else line_end - len(first)
+        at += 1
     return -1, -1
 
 

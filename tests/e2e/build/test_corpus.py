@@ -87,7 +87,8 @@ FILES = {
     ".env": "SECRET=1\n",
     ".git/HEAD": "ref: refs/heads/main\n",
     "node_modules/huge/index.js": "huge\n",
-    ".dockerignore": "# no image needs\n.git\nnode_modules\n**/*.log\n!sub/keep.log\n/.env\n*.md\n*.Dockerfile\n",
+    ".dockerignore": "# no image needs\n.git\nnode_modules\n**/*.log\n!sub/keep.log\n/.env\n*.md\n"
+    "*.Dockerfile\n",
 }
 
 

@@ -106,6 +106,15 @@ def test_what_was_asked_before_changes_nothing(patterns: list[str], paths: list[
         assert matcher.excluded(path) == Matcher(patterns).excluded(path)
 
 
+def test_a_thousand_files_are_told_apart_as_ten_are() -> None:
+    patterns = ["*.log", "**/out", "!keep/**", "a/b", "[xy]*"]
+    matcher = Matcher(patterns)
+    paths = [f"{a}/{b}{c}" for a in ("a", "keep", "x", "out") for b in ("b", "c.log", "out")
+             for c in range(100)] + ["a/b", "k.log", "keep/out/z", "q/out/z", "y"]  # fmt: skip
+    for path in paths:
+        assert matcher.excluded(path) == Matcher(patterns).excluded(path), path
+
+
 @given(st.lists(PARTS.filter(lambda part: "**" not in part), min_size=1, max_size=3), PATH)
 def test_without_double_stars_a_pattern_is_gos(parts: list[str], path: str) -> None:
     pattern, names = "/".join(parts), path.split("/")
