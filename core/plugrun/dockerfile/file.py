@@ -59,8 +59,9 @@ def _parsed(text: Text, written: Written, heads: list[From]) -> Instruction:
     try:
         return parse_instruction(written, text.escape)
     except InvalidArgument as error:
-        inside = heads and written.keyword != "FROM"
-        stage = stage_name(heads[-1].name, len(heads) - 1) if inside else ""
+        inside = bool(heads) and written.keyword != "FROM"
+        named = inside and (len(heads) > 1 or heads[-1].name)
+        stage = stage_name(heads[-1].name, len(heads) - 1) if named else ""
         raise located(error, text.name, text.lines, written.first, written.last, stage) from None
 
 

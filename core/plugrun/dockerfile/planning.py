@@ -143,8 +143,10 @@ def _global_value(
 def _failure(
     dockerfile: Dockerfile, error: InvalidArgument, instruction: Instruction, stage: str = ""
 ) -> InvalidArgument:
-    first, last = instruction.first, instruction.last
-    return located(error, dockerfile.name, dockerfile.lines, first, last, stage)
+    first, last, stages = instruction.first, instruction.last, dockerfile.stages
+    # The only stage need not be told apart, unless it has a name.
+    told = stage if len(stages) > 1 or stages[0].name else ""
+    return located(error, dockerfile.name, dockerfile.lines, first, last, told)
 
 
 def _placed(
