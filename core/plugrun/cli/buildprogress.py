@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TextIO
 
 from plugrun.cli.progress import AUTO, JSON, PLAIN, TTY
 from plugrun.cli.terminal import width
 from plugrun.engine.build.progress import BuildObserver
 from plugrun.model.jsontext import dumps
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, TextIO
 
 _NEWEST = 6  # lines of output that a running step shows on a terminal
 _INTERVAL = 0.1

@@ -88,9 +88,10 @@ def _epoch(arguments: Mapping[str, str]) -> int:
 
 
 def _network(name: str) -> str:
-    if name not in ("", "default", "none", "host"):
+    if name.startswith("container:"):
         raise InvalidArgument(
-            f"network {name} not found", hint="a build's network is default, none or host"
+            f"--network {name}: a build does not share a container's network",
+            hint="name a network, or one of default, none and host",
         )
     return name or "default"
 

@@ -7,15 +7,16 @@ of Docker's API, for programs.
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TextIO
 
 from plugrun.cli.terminal import width
 from plugrun.cli.units import human_size
 from plugrun.errors import UsageError
 from plugrun.model.jsontext import dumps
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any, TextIO
 
 AUTO = "auto"
 PLAIN = "plain"

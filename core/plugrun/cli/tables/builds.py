@@ -14,7 +14,7 @@ _STEPS = (
     Option("cpuset-cpus", STRING, "CPUs to run on (0-3, 0,1)", default=""),
     Option("cpuset-mems", STRING, "Memory nodes to use (0-3, 0,1)", default=""),
     Option("memory", BYTES, "Limit memory of each RUN", "m", 0),
-    Option("network", STRING, "Network of RUN: default, none or host", default="default"),
+    Option("network", STRING, "Network of RUN: a name, default, none or host", default="default"),
     Option("shm-size", BYTES, "Size of /dev/shm in RUN", default=0),
     Option("ulimit", LIST, "Set a limit of setrlimit(2): NAME=SOFT[:HARD]", metavar="ulimit"),
 )

@@ -10,11 +10,9 @@ from plugrun.cli.buildrequest import build_request
 from plugrun.cli.failure import SaidError
 from plugrun.cli.options import Parsed
 from plugrun.cli.progress import check_kind
-from plugrun.cli.pulling import run_observer
 from plugrun.engine.build.build import BuildFailed, Built, build
 from plugrun.engine.build.progress import BuildObserver
 from plugrun.engine.heal import heal_storage, open_healed
-from plugrun.engine.images.arrival import PullObserver
 from plugrun.engine.request import GlobalOptions, RunRequest
 from plugrun.errors import DockerfileError
 from plugrun.model.jsontext import dumps
@@ -22,6 +20,7 @@ from plugrun.model.jsontext import dumps
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
+    from plugrun.engine.images.arrival import PullObserver
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
@@ -63,6 +62,8 @@ def _metadata(engine: Engine, built: Built) -> dict[str, str]:
 
 
 def _pulls(quiet: bool) -> PullObserver:
+    from plugrun.cli.pulling import run_observer
+
     return run_observer(RunRequest("", quiet=quiet))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from plugrun.dockerfile.checks import shown
+from plugrun.dockerfile.checks import shown, violations
 from plugrun.dockerfile.file import parse_dockerfile
 from plugrun.dockerfile.planning import SCRATCH, plan_build
 from plugrun.dockerfile.scope import not_consumed
@@ -23,9 +23,10 @@ from plugrun.model.reference import parse_reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import BinaryIO
 
+    from plugrun.dockerfile.instructions import Warned
     from plugrun.dockerfile.planning import Plan
     from plugrun.engine.build.bases import Base
     from plugrun.engine.build.context import Opened
@@ -89,6 +90,7 @@ def build(
                 run = schedule.run()
             except Failure as failure:
                 raise BuildFailed(failure, _keep(site, failure)) from failure
+        _refuse_violations(plan, schedule.warnings)
         for line in filter(None, (not_consumed(plan),)):
             observer.warning(line)
         image = _export(site, run, names, observer, numbers)
@@ -129,7 +131,15 @@ def _planned(
             break
     for warning in plan.warnings:
         observer.warning(shown(warning))
+    _refuse_violations(plan, plan.warnings)
     return plan, bases
+
+
+def _refuse_violations(plan: Plan, warnings: Iterable[Warned]) -> None:
+    """Obey ``# check=error=true``."""
+    found = violations(plan.dockerfile, warnings)
+    if found:
+        raise InvalidArgument(found)
 
 
 def _base(

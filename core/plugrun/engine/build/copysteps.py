@@ -7,21 +7,18 @@ import os
 
 from plugrun.dockerfile.destination import check_sources, destination, parents
 from plugrun.dockerfile.instructions import Copy, Transfer
-from plugrun.engine.build.copying import Attributes, Copier, Destination, put_data, state_of
 from plugrun.engine.build.digests import Digests
 from plugrun.engine.build.keys import step_key
 from plugrun.engine.build.listing import list_source
-from plugrun.engine.build.owners import owner_of
 from plugrun.engine.build.sources import Tree, find_sources
 from plugrun.engine.build.steps import Step
-from plugrun.engine.fence.accountcache import image_accounts
-from plugrun.engine.files.rootfs import snapshot_tree
 from plugrun.errors import NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from plugrun.engine.build.copying import Attributes, Destination
     from plugrun.engine.build.listing import Listing
     from plugrun.engine.build.site import Site
     from plugrun.engine.build.stage import Pending
@@ -90,6 +87,8 @@ class CopyStep(Step):
             return
         if not origin.top:
             raise NotFound(f"{self._from} has no files")
+        from plugrun.engine.files.rootfs import snapshot_tree
+
         engine = self.site.engine
         self.site.have_unpacked(origin)
         with snapshot_tree(engine, engine.storage(), origin.top) as root:
@@ -127,11 +126,15 @@ class CopyStep(Step):
 
     def put_contents(self, root: int, attributes: Attributes) -> None:
         """Put the files that stand in the Dockerfile."""
+        from plugrun.engine.build.copying import put_data
+
         for one in self.wanted.contents:
             target = self.place(root, attributes).for_file(one.name)
             put_data(root, target, one.data.encode(), attributes, _INLINE_MODE)
 
     def _copy(self, source: Tree, root: int, attributes: Attributes) -> None:
+        from plugrun.engine.build.copying import Copier
+
         self._list(source)
         copier = Copier(root, attributes)
         for above, listing in self._listings or ():
@@ -142,6 +145,8 @@ class CopyStep(Step):
 
     def place(self, root: int, attributes: Attributes, above: str = "") -> Destination:
         """Return where files go."""
+        from plugrun.engine.build.copying import Destination
+
         path = f"{self._path.rstrip('/')}/{above}" if above else self._path
         is_folder = self._is_folder or self._keeps_parents
         return Destination(root, path, attributes, is_folder=is_folder)
@@ -150,6 +155,8 @@ class CopyStep(Step):
         self, source: Tree, listing: Listing, above: str, root: int, attributes: Attributes
     ) -> None:
         """Make the folders above a file as they are in the source."""
+        from plugrun.engine.build.copying import state_of
+
         called = listing.source.called
         last = called if listing.source.is_folder else os.path.dirname(called)
         base = last[: len(last) - len(above)]
@@ -161,9 +168,14 @@ class CopyStep(Step):
 
     def attributes(self) -> Attributes:
         """Return whose the files become, and their modes."""
+        from plugrun.engine.build.copying import Attributes
+
         wanted = self.wanted
         owner: tuple[int, int] | None = None if self._origin is not None else (0, 0)
         if wanted.chown:
+            from plugrun.engine.build.owners import owner_of
+            from plugrun.engine.fence.accountcache import image_accounts
+
             engine, top = self.site.engine, self._state.top
             self.site.have_unpacked(self._state)
             owner = owner_of(wanted.chown, lambda: image_accounts(engine, engine.storage(), top))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from plugrun.engine.build.state import Outcome
-from plugrun.engine.build.steps import CommandFailed, now_ns, step_of
-from plugrun.engine.build.steptree import StepTree
-from plugrun.layers.treechanges import NEVER
+from plugrun.engine.build.state import Outcome, now_ns
+from plugrun.engine.build.steps import CommandFailed, step_of
 from plugrun.model.record import replace
 from plugrun.store.buildcache import BuildCache, Entry
 
@@ -72,6 +70,9 @@ class Attempt:
         return not entry.diff_id or self._site.engine.content.has(entry.diff_id)
 
     def _do(self) -> Outcome:
+        from plugrun.engine.build.steptree import StepTree
+        from plugrun.layers.treechanges import NEVER
+
         site, engine = self._site, self._site.engine
         site.have_unpacked(self._state)
         epoch = site.request.epoch

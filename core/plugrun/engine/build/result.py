@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.build.keys import document_key
-from plugrun.engine.build.steps import now_ns
-from plugrun.engine.images.arrival import Arrival, PullObserver
+from plugrun.engine.build.state import now_ns
 from plugrun.errors import NotFound
 from plugrun.interfaces.backend import Probe
 from plugrun.interfaces.transport import Resolved
@@ -57,9 +56,24 @@ def make_result(
     document = _document(below, state, scope, request)
     _date(engine, request, document, state)
     source = _Source(engine, state, document, request.annotations)
+    if _is_here(engine, source, names):
+        return source.image
+    from plugrun.engine.images.arrival import Arrival, PullObserver
+
     called = names[0].name if names else "it"
     arrival = Arrival(engine, source, state.platform, PullObserver(), called, from_store=True)
     return arrival.bring(source.resolve(state.platform), names).image
+
+
+def _is_here(engine: Engine, source: _Source, names: Sequence[ImageName]) -> bool:
+    """Whether the very image is here, and the names stand for it."""
+    image = engine.metadata.image(source.image)
+    if image is None or image.manifest != source.manifest:
+        return False
+    known = [engine.metadata.find_name(one.name) for one in names]
+    return engine.content.has(image.manifest) and all(
+        one is not None and one.image == image.id for one in known
+    )
 
 
 def _below(engine: Engine, state: StageState) -> dict[str, Any]:
@@ -115,7 +129,7 @@ def _date(
 
 
 class _Source:
-    """The new image as a transport: two documents made here."""
+    """The new image as a transport: two documents made here, and their digests."""
 
     capabilities = frozenset(("pull",))
 
@@ -134,7 +148,7 @@ class _Source:
         config = Descriptor(
             CONFIG_DOCKER if is_docker else CONFIG_OCI, digest_of(self._config), len(self._config)
         )
-        self._config_digest = config.digest
+        self.image = config.digest
         layer = _LAYER_DOCKER if is_docker else LAYER_TAR
         count = len(below.get("layers", ()))
         own = [_described(engine, layer, digest) for digest in state.blobs[count:]]
@@ -147,13 +161,14 @@ class _Source:
         if annotations:
             manifest["annotations"] = dict(annotations)
         self._manifest = dumps(manifest).encode()
+        self.manifest = digest_of(self._manifest)
 
     def resolve(self, platform: Platform) -> Resolved:
-        described = Descriptor(self._kind, digest_of(self._manifest), len(self._manifest))
+        described = Descriptor(self._kind, self.manifest, len(self._manifest))
         return Resolved("", described, self._manifest, "this machine")
 
     def fetch(self, descriptor: Descriptor, offset: int = 0) -> Iterator[bytes]:
-        if descriptor.digest != self._config_digest:
+        if descriptor.digest != self.image:
             raise NotFound(f"blob {descriptor.digest} is gone from the store")
         yield self._config[offset:]
 

@@ -6,10 +6,11 @@ import os
 import select
 import time
 
+from plugrun.dockerfile.checks import shown
 from plugrun.dockerfile.scope import begin, inherit
 from plugrun.engine.build.making import Attempt
 from plugrun.engine.build.stage import StageRun
-from plugrun.engine.build.workers import Begun, Broken, Made, Worker
+from plugrun.engine.build.workerevents import Begun, Broken, Made
 from plugrun.errors import PlugrunError
 from plugrun.linux.signals import raw as signals
 
@@ -17,11 +18,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from plugrun.dockerfile.instructions import Warned
     from plugrun.engine.build.bases import Base
     from plugrun.engine.build.progress import BuildObserver
     from plugrun.engine.build.site import Site
     from plugrun.engine.build.stage import Pending
     from plugrun.engine.build.state import Outcome
+    from plugrun.engine.build.workers import Worker
 
 
 class Failure(PlugrunError):
@@ -60,7 +63,10 @@ class _Doing:
 
 
 class Schedule:
-    """The stages of one build. ``with`` it: no worker outlives it."""
+    """The stages of one build. ``with`` it: no worker outlives it.
+
+    ``warnings`` are what the Dockerfile's checks found while steps were read.
+    """
 
     def __init__(
         self,
@@ -74,6 +80,7 @@ class Schedule:
         self._observer = observer
         self._numbers = numbers
         self.runs: dict[int, StageRun] = {}
+        self.warnings: list[Warned] = []
         self._waiting = list(site.plan.order)
         self._doing: dict[int, _Doing] = {}
         self._most = max(2, len(os.sched_getaffinity(0)))
@@ -138,6 +145,8 @@ class Schedule:
             attempt = self._attempt(run, pending)
             outcome = self._found(run, pending, attempt)
             if outcome is None:
+                from plugrun.engine.build.workers import Worker
+
                 worker = Worker(self._site, run, pending, attempt)
                 self._doing[worker.events] = _Doing(worker)
                 return
@@ -171,8 +180,10 @@ class Schedule:
         self._site.states[run.index] = run.state
 
     def _tell_warnings(self, run: StageRun) -> None:
-        while run.warnings:
-            self._observer.warning(run.warnings.pop(0))
+        for one in run.warnings:
+            self._observer.warning(shown(one))
+        self.warnings += run.warnings
+        run.warnings = []
 
     # -- attending ------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ whoever did it or found it in the cache. So the same stage can be followed in tw
 
 from __future__ import annotations
 
-from plugrun.dockerfile.checks import shown
 from plugrun.dockerfile.instructions import Run, Transfer, Workdir
 from plugrun.engine.build.state import Outcome, StageState
 from plugrun.model.record import record
@@ -14,7 +13,7 @@ from plugrun.model.times import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from plugrun.dockerfile.instructions import Instruction
+    from plugrun.dockerfile.instructions import Instruction, Warned
     from plugrun.dockerfile.planning import Plan
     from plugrun.dockerfile.scope import Scope, Step
 
@@ -44,7 +43,7 @@ class StageRun:
         self.scope = scope
         self._next = 0
         self._step: Step | None = None
-        self.warnings = list[str]()
+        self.warnings: list[Warned] = []
         self._changing = [changes_files(one) for one in self.planned.instructions]
 
     def pending(self) -> Pending | None:
@@ -65,7 +64,7 @@ class StageRun:
     def _expanded(self) -> Step:
         if self._step is None:
             self._step = self.scope.step(self.planned.instructions[self._next])
-            self.warnings += [shown(one) for one in self._step.warnings]
+            self.warnings += self._step.warnings
         return self._step
 
     def _finish(self, step: Step, outcome: Outcome, *, empty: bool) -> None:

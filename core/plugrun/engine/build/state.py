@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from plugrun.model.record import record, replace
 
 TYPE_CHECKING = False
@@ -65,6 +67,11 @@ class StageState:
         if empty:
             line["empty_layer"] = True
         return replace(self, history=(*self.history, line))
+
+
+def now_ns(epoch: int) -> int:
+    """Return the time that a step is made at: SOURCE_DATE_EPOCH's in seconds, or the clock's."""
+    return epoch * 10**9 if epoch >= 0 else time.time_ns()
 
 
 def chain_over(below: str, diff_id: str) -> str:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 
 from plugrun.dockerfile.commandline import run_command, run_script
 from plugrun.dockerfile.instructions import Add, Run, Workdir
-from plugrun.engine.build.container import Command, run_in_container
-from plugrun.engine.build.copying import make_folders
 from plugrun.engine.build.keys import step_key
-from plugrun.engine.build.stubs import ALWAYS, missing_places, remove_stubs
 from plugrun.errors import PlugrunError
 
 TYPE_CHECKING = False
@@ -95,6 +91,8 @@ class WorkdirStep(Step):
 
     def do(self, tree: StepTree) -> None:
         """Change the tree."""
+        from plugrun.engine.build.copying import make_folders
+
         with tree.mounted() as root:
             os.close(make_folders(root, self._path, (0, 0)))
 
@@ -145,6 +143,9 @@ class RunStep(Step):
             self._run_in(tree, mounted.points, mounted.env)
 
     def _run_in(self, tree: StepTree, points: tuple[MountPoint, ...], env: tuple[str, ...]) -> None:
+        from plugrun.engine.build.container import Command, run_in_container
+        from plugrun.engine.build.stubs import ALWAYS, missing_places, remove_stubs
+
         targets = (point.target for point in points if not point.target.startswith("/dev/"))
         stubs = missing_places(tree.layer_tree(), (*ALWAYS, *targets))
         command = Command(
@@ -176,8 +177,3 @@ def _mounts(site: Site, run: Run, workdir: str) -> RunMounts | None:
 def _network(own: str, given: str) -> str:
     """RUN --network goes over the build's own."""
     return given if own in ("", "default") else own
-
-
-def now_ns(epoch: int) -> int:
-    """Return the time that a step is made at: SOURCE_DATE_EPOCH's, or the clock's."""
-    return epoch * 10**9 if epoch >= 0 else time.time_ns()

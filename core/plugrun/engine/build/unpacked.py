@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 
-from plugrun.engine.images.arrival import Arrival, PullObserver
-from plugrun.engine.images.layerwork import committed_count
-from plugrun.errors import NotFound
+from plugrun.errors import NoSuchSnapshot, NotFound
 from plugrun.interfaces.backend import Probe
+from plugrun.interfaces.storage import COMMITTED
 from plugrun.model.descriptor import Descriptor
 from plugrun.model.image import CONFIG_OCI, LAYER_TAR, Manifest
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from plugrun.engine.build.state import StageState
     from plugrun.engine.engine import Engine
+    from plugrun.interfaces.storage import Storage
     from plugrun.interfaces.transport import Resolved
     from plugrun.model.descriptor import Platform
 
@@ -27,6 +27,11 @@ def have_unpacked(engine: Engine, state: StageState) -> None:
     They may have been made for another. Raise NotFound if a blob is gone, Corrupt, NoSpace.
     """
     storage = engine.storage()
+    if not state.chain or _has(storage, state.top):
+        return
+    from plugrun.engine.images.arrival import Arrival, PullObserver
+    from plugrun.engine.images.layerwork import committed_count
+
     if committed_count(storage, state.chain) == len(state.chain):
         return
     content = engine.content
@@ -42,6 +47,14 @@ def have_unpacked(engine: Engine, state: StageState) -> None:
         engine, _Store(), None, PullObserver(), "the build cache", storage=storage, from_store=True
     )
     arrival.unpack(manifest, state.diff_ids)
+
+
+def _has(storage: Storage, chain: str) -> bool:
+    """Whether a storage has the topmost layer, and so all beneath it."""
+    try:
+        return storage.stat(chain).kind == COMMITTED
+    except NoSuchSnapshot:
+        return False
 
 
 def _gone(digest: str) -> NotFound:

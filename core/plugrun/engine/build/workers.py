@@ -12,6 +12,7 @@ import os
 from plugrun.engine.build.making import Attempt
 from plugrun.engine.build.state import Outcome
 from plugrun.engine.build.steps import CommandFailed
+from plugrun.engine.build.workerevents import Begun, Broken, Made
 from plugrun.engine.report import error_of
 from plugrun.errors import PlugrunError
 from plugrun.linux.mounting import MS_PRIVATE, MS_REC, mount
@@ -19,7 +20,7 @@ from plugrun.linux.process import CLONE_NEWNS, PR_SET_PDEATHSIG, prctl, unshare
 from plugrun.linux.signals import raw as signals
 from plugrun.linux.writing import write_all
 from plugrun.model.jsontext import dumps, loads
-from plugrun.model.record import as_json, record
+from plugrun.model.record import as_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,28 +30,6 @@ if TYPE_CHECKING:
     from plugrun.engine.build.stage import Pending, StageRun
 
 _PIECE = 65536
-
-
-@record
-class Begun:
-    """A step has begun; ``shown`` is what progress calls it."""
-
-    shown: str
-
-
-@record
-class Made:
-    """The step that had begun has come to this."""
-
-    outcome: Outcome
-
-
-@record
-class Broken:
-    """It has failed; ``kept`` are its files, if they were to be kept."""
-
-    error: PlugrunError
-    kept: Outcome | None
 
 
 class Worker:
