@@ -7,7 +7,7 @@ import os
 from plugrun.dockerfile.commandline import run_command, run_script
 from plugrun.dockerfile.instructions import Add, Run, Workdir
 from plugrun.engine.build.keys import step_key
-from plugrun.errors import PlugrunError
+from plugrun.errors import InvalidArgument, PlugrunError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,9 +105,13 @@ class RunStep(Step):
     def __init__(self, site: Site, state: StageState, pending: Pending) -> None:
         instruction = pending.instruction
         assert isinstance(instruction, Run)
+        if instruction.security != "sandbox":
+            raise InvalidArgument(
+                f"RUN --security={instruction.security} is not allowed",
+                hint="every RUN has the fence of a container",
+            )
         self._site = site
         self._state = state
-        self._run = instruction
         scope = pending.before
         self._args = run_command(instruction, scope.config.get("Shell") or ())
         self._env = scope.run_environment()
