@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from plugrun_network_bridge.plugin import plugrun_open_network
 
 from tests.registry import MadeImage, Registry, make_image
 
@@ -132,7 +133,15 @@ def fresh_root(config: str) -> Iterator[Plugrun]:
         assert traces(top) == []
         assert cgroups_of(ids) == []
     finally:
+        remove_bridges(tool)
         shutil.rmtree(top)
+
+
+def remove_bridges(tool: Plugrun) -> None:
+    """Take from the host what the default network, which stays with its root, made there."""
+    state = f"{tool.run_root_of_root}/network/bridge"
+    if os.path.isdir(state):
+        plugrun_open_network(state, {}).sweep(frozenset())
 
 
 def profile_named(path: str) -> str:
