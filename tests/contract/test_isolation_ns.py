@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -17,7 +18,9 @@ from plugrun.linux.devpts import open_own_pty
 from plugrun.model.mount import Mount
 from plugrun.testing.isolation import Bundle, default_spec
 from plugrun.testing.isolation import IsolationSuite as Contract
-from plugrun_isolation_ns import child
+from plugrun.testing.isolation.bundle import ID
+from plugrun.testing.isolation.sharing import without
+from plugrun_isolation_ns import child, command, init
 from plugrun_isolation_ns.cgroups import choose, hierarchies
 from plugrun_isolation_ns.isolation import NamespaceIsolation
 from plugrun_isolation_ns.plugin import plugrun_options
@@ -308,3 +311,69 @@ class TestNamespaces(Contract):
             assert os.waitpid(task.pid, 0)[1] == 0
         finally:
             isolation.delete("late", force=True)
+
+
+def _killed(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), 9)
+
+
+def _broken(*_: object, **__: object) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def children() -> str:
+    with open("/proc/thread-self/children", encoding="ascii") as stream:
+        return stream.read()
+
+
+STEPS = [
+    ("namespaces", init, "_open_joined"),
+    ("descriptors", child, "set_stdio"),
+    ("host name", init, "_loopback_up"),
+    ("mounts", init, "mount_root"),
+    ("cgroup", init.Go, "wait"),
+    ("mounts", init, "_make_cwd"),
+    ("user", command.Launch, "become_user"),
+    ("user", command.Launch, "find"),
+]
+
+
+class TestStepsThatFail:
+    """A child that dies in any step says which, and leaves nothing."""
+
+    @pytest.fixture
+    def isolation(self, tmp_path):
+        with opened(str(tmp_path / "state")) as made:
+            yield made
+
+    rootfs = TestNamespaces.rootfs
+    bundle = TestNamespaces.bundle
+
+    @pytest.mark.parametrize(("how", "told"), [(_killed, "signal 9"), (_broken, "/output error")])
+    @pytest.mark.parametrize(("step", "owner", "name"), STEPS)
+    def test_a_child_that_dies(self, bundle: Bundle, monkeypatch, step, owner, name, how, told):
+        if step == "cgroup" and choose(hierarchies(), "auto") == "v2":
+            step = "namespaces"  # stage 1 waits for the group before it clones
+        bundle.shell("true")
+        before = sorted(os.listdir("/proc/self/fd")), children()
+        monkeypatch.setattr(owner, name, how)
+        # In a PID namespace of its own nothing in there could kill it.
+        with pytest.raises(IsolationError, match=told) as caught:
+            bundle.create(without(default_spec(["true"]), "pid"))
+        assert step in caught.value.message
+        assert bundle.isolation.tasks() == ()
+        assert (sorted(os.listdir("/proc/self/fd")), children()) == before
+        with open("/proc/self/mountinfo", encoding="utf-8") as stream:
+            assert bundle.root not in stream.read()
+
+    @pytest.mark.parametrize(("step", "name"), [("descriptors", "reset_signals"), ("user", "")])
+    def test_one_of_exec(self, bundle: Bundle, monkeypatch, step: str, name: str):
+        spec = default_spec(["sleep", "60"])
+        _, reader = bundle.launch(spec)
+        os.close(reader)
+        owner = (child, name) if name else (command.Launch, "become_user")
+        monkeypatch.setattr(*owner, _broken)
+        with pytest.raises(IsolationError, match=f"{step}: .*output error"):
+            bundle.isolation.exec(ID, spec["process"], Stdio(0, 1, 2))
+        monkeypatch.undo()
+        assert len(bundle.isolation.processes(ID)) == 1

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 _SIGCHLD = 17
 _TIOCSCTTY = 0x540E  # from here, because termios may no longer be imported
 _SIGKILL = 9
+_PR_GET_NAME = 16
 _CLONE_PARENT = 0x00008000
 _CLONE_INTO_CGROUP = 0x200000000
 _ERRORS = (
@@ -106,6 +107,34 @@ def clone_sibling(cgroup: int = -1) -> int:
     args = (ctypes.c_uint64 * 11)(_CLONE_PARENT | _CLONE_INTO_CGROUP, *[0] * 9, cgroup)
     size = ctypes.c_long(ctypes.sizeof(args))
     return libc.check(bare.syscall(ctypes.c_long(SYS_CLONE3), args, size), "clone3")
+
+
+def step(name: str) -> None:
+    """Say what this process is about to do, in 15 bytes at most: PR_SET_NAME(2const).
+
+    The kernel keeps the name of one that has ended, so whoever reaps it can say where it died,
+    whatever it died of; and it costs nobody a message.
+    """
+    libc.LIBC.prctl(process.PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
+def _own_step() -> str:
+    name = ctypes.create_string_buffer(16)
+    libc.LIBC.prctl(_PR_GET_NAME, name, 0, 0, 0)
+    return name.value.decode("utf-8", "replace")
+
+
+def end_of(pid: int) -> str:
+    """Say in which step a child has ended, and how; it is still there to be reaped."""
+    try:
+        found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        with open(f"/proc/{pid}/comm", "rb", 0) as stream:
+            name = stream.read().decode("utf-8", "replace").strip()
+    except (ChildProcessError, FileNotFoundError):
+        return "nobody saw how"  # the caller's own handler of SIGCHLD has reaped it
+    if found is None or found.si_code == os.CLD_EXITED:
+        return f"it ended in the step '{name}'"
+    return f"signal {found.si_status} ended it in the step '{name}'"
 
 
 def die_with_parent() -> None:
@@ -219,9 +248,9 @@ def _report_error(report: int, error: Exception) -> None:
     if isinstance(error, PlugrunError):
         parts = [type(error).__name__, error.message, error.hint]
     elif isinstance(error, OSError):
-        parts = ["IsolationError", describe(error), ""]
+        parts = ["IsolationError", f"{_own_step()}: {describe(error)}", ""]
     else:
-        parts = ["IsolationError", f"{type(error).__name__}: {error}", ""]
+        parts = ["IsolationError", f"{_own_step()}: {type(error).__name__}: {error}", ""]
     say(report, "E" + dumps(parts))
 
 

@@ -142,9 +142,11 @@ class Creation:
             for line in child.lines(reader):
                 self._note(line)
             os.close(reader)
+            end = "" if self._pid else child.end_of(stage1)
             child.reap(stage1)
         if not self._ready:
-            raise IsolationError("the container's first process died before it was ready")
+            how = end or child.end_of(self._pid)
+            raise IsolationError(f"the container's first process died before it was ready: {how}")
         if not self._outlives:
             self._write_state(self._pid, process.start_time(self._pid))
 

@@ -108,11 +108,12 @@ def _run(
     error = b"".join(iter(lambda: os.read(result, 64), b""))
     os.close(reader)
     os.close(result)
+    end = "" if any(line.startswith("P") for line in lines) else child.end_of(stage1)
     child.reap(stage1)
-    return _conclude(lines, error, (spec.get("args") or [""])[0])
+    return _conclude(lines, error, (spec.get("args") or [""])[0], end)
 
 
-def _conclude(lines: list[str], error: bytes, name: str) -> int:
+def _conclude(lines: list[str], error: bytes, name: str, end: str) -> int:
     pid = 0
     for line in lines:
         if line.startswith("P"):
@@ -129,7 +130,7 @@ def _conclude(lines: list[str], error: bytes, name: str) -> int:
             child.reap(pid)
         raise
     if not pid:
-        raise IsolationError(f"exec {name}: the process died before it was ready")
+        raise IsolationError(f"exec {name}: the process died before it was ready: {end}")
     return pid
 
 
@@ -140,6 +141,7 @@ def _stage1(job: _Job) -> None:
     keep = (job.report, job.status, job.task, stdio.stdin, stdio.stdout, stdio.stderr)
     child.close_others(*keep, *job.preserved)
     command.set_oom_score(job.process.get("oomScoreAdj", 0))
+    child.step("cgroup")
     has_user = bool(job.namespaces & process.CLONE_NEWUSER)
     if has_user:
         _prepare_user(job)
@@ -148,6 +150,7 @@ def _stage1(job: _Job) -> None:
     target = -1 if has_user else job.cgroup.descriptor(beside=job.pid)
     # From here on the root is the image's.
     child.forbid_imports()
+    child.step("namespaces")
     # CLONE_INTO_CGROUP starts from a group outside of the container's cgroup namespace, and is
     # only allowed while this process is outside too: cgroup_attach_permissions().
     process.setns(job.task, job.namespaces & ~process.CLONE_NEWCGROUP)
@@ -182,6 +185,7 @@ def _process(job: _Job) -> None:
     child.die_with_parent()
     if job.namespaces & process.CLONE_NEWCGROUP:
         process.setns(job.task, process.CLONE_NEWCGROUP)
+    child.step("descriptors")
     child.reset_signals()
     child.set_stdio(job.stdio)
     last = command.status_fd(job.preserved)
@@ -191,6 +195,7 @@ def _process(job: _Job) -> None:
     join_keyring(job.id)
     program = child.above(trampoline.sealed_file(last), last + 1)
     status = child.above(job.status, last + 1)
+    child.step("user")
     launch = command.Launch(job.process, job.seccomp, job.seccomp_flags)
     launch.become_user(terminal=job.stdio.terminal)
     child.die_with_parent()

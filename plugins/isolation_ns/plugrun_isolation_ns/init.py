@@ -89,6 +89,7 @@ def stage1(job: Job) -> None:
     kept = (*job.served.values(), *job.preserved, *[fd for fd in own if fd >= 0])
     child.close_others(job.report, job.go, *kept)
     go = Go(job.go)
+    child.step("namespaces")
     joined = dict(_open_joined(job.namespaces))
     border = _reach_border(job, go, joined) if job.namespaces.has_user else None
     carried = border.carry() if border else None
@@ -138,12 +139,16 @@ class _Init:
     def run(self) -> None:
         """Set everything up, report, wait for the start, execute."""
         child.die_with_parent()
+        child.step("descriptors")
         self._own_process()
         last = command.status_fd(self._preserved)
         start, status = self._pipes(last + 1)
         program = child.above(trampoline.sealed_file(last), last + 1)
+        child.step("host name")
         self._own_namespaces()
+        child.step("mounts")
         self._make_root()
+        child.step("user")
         launch = self._become_user()
         child.say(self._job.report, "R")
         if self._job.outlives:
@@ -294,6 +299,7 @@ class _Init:
         """Join the cgroups once they are made; the namespace's root is what was joined before."""
         if self._joined:
             return
+        child.step("cgroup")
         self._go.wait()
         try:
             if self._carried:
@@ -310,6 +316,7 @@ class _Init:
             process.setns(self._cgroup_namespace, process.CLONE_NEWCGROUP)
             os.close(self._cgroup_namespace)
         self._joined = True
+        child.step("mounts")
 
     def _become_user(self) -> command.Launch:
         flags = seccomp_flags(self._linux)
