@@ -6,6 +6,7 @@ import os
 import re
 import select
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -259,6 +260,23 @@ def test_a_command_killed_while_it_starts_one(oci, ended_by_test):
     assert os.listdir(f"{root}/.runtime") == []
 
 
+# other runtimes
+
+
+def test_our_own_runtime_behind_it(tmp_path):
+    config = tmp_path / "plugrun.yaml"
+    program = os.path.join(os.path.dirname(sys.executable), "plugrun-oci")
+    config.write_text(PROFILE + f"    options: {{isolation: {{oci: {{runtime: {program}}}}}}}\n")
+    with fresh_root(str(config)) as tool:
+        words = (*NET, IMAGE, "sh", "-c", "tty; exit 3")
+        assert tool.out("run", "-t", "--rm", *words, code=3).endswith("/dev/pts/0")
+        detached(tool, "sleep 600", "--name", "one")
+        assert tool("exec", "-i", "one", "cat", input="given").stdout == "given"
+        assert "not found in $PATH" in tool("exec", "one", "nothing-here", code=127).stderr
+        tool("stop", "-t", "0", "one")
+        assert tool.inspect("one")["State"]["ExitCode"] == 137
+
+
 # what is not there
 
 
@@ -269,4 +287,4 @@ def test_a_runtime_that_is_not_installed(tmp_path):
     with fresh_root(str(config)) as tool:
         done = tool("run", "--rm", *NET, IMAGE, "true", code=125)
         assert "the OCI runtime no-such-runtime is not installed" in done.stderr
-        assert "apt install no-such-runtime" in done.stderr
+        assert "options.isolation.oci.runtime" in done.stderr

@@ -109,7 +109,9 @@ class Stdio:
     With ``terminal`` the process gets a session of its own with descriptor 0 as its controlling
     terminal, and /dev/console is that terminal. ``devpts`` is the detached mount of the file system
     that the terminal was made in (``linux.devpts``), or -1: attached where ``create`` mounts devpts
-    it gives the terminal its name inside. A backend that cannot do so leaves it.
+    it gives the terminal its name inside. A backend that cannot do so leaves it. One whose
+    processes get a terminal of another making (an OCI runtime makes its own) connects the two;
+    what such a process says last may come after its end, before the end of file.
     """
 
     stdin: int

@@ -1,9 +1,9 @@
 """The program between a container's terminal and its caller's.
 
 Descriptor 0 is the master of the container's terminal, 1 the replica of the caller's. The line
-discipline that echoes, edits lines and makes signals of keys is the container's; the caller's is
-made raw, and its size is the container's. It ends with either side: all that was written before
-has been passed on then.
+discipline that echoes, edits lines and makes signals of keys is the container's; the caller's has
+been made raw, and its size is the container's. It ends with either side: all that was written
+before has been passed on then.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _copy_size() -> None:
         return  # one of them has just ended
 
 
-def _make_raw(fd: int) -> None:
+def make_raw(fd: int) -> None:
     """Let every byte through as it is: cfmakeraw(3)."""
     mode = termios.tcgetattr(fd)
     mode[0] = 0
@@ -105,7 +105,6 @@ def main() -> None:
     _signal.set_wakeup_fd(waker)
     # Who has it as the controlling terminal is told of its size.
     fcntl.ioctl(_REPLICA, termios.TIOCSCTTY, 0)
-    _make_raw(_REPLICA)
     _copy_size()
     for fd in (_MASTER, _REPLICA):
         posix.set_blocking(fd, False)

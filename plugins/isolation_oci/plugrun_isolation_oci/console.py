@@ -29,9 +29,13 @@ _PATIENCE_S = 10.0
 class Console:
     """The socket that a runtime hands a master to; to be used with ``with``."""
 
-    def __init__(self, folder: str, name: str = _NAME) -> None:
+    def __init__(self, folder: str, stdio: Stdio, name: str = _NAME) -> None:
         import _socket
 
+        from plugrun_isolation_oci.bridge import make_raw
+
+        # What is typed from now on is echoed by the container's terminal alone.
+        make_raw(stdio.stdin)
         self._path = f"{folder}/{name}"
         filesystem.unlink(self._path)
         self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

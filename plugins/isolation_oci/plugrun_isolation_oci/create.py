@@ -88,7 +88,7 @@ class Creation:
     def _make_with_terminal(self, rootfs: Sequence[Mount], served: Served) -> None:
         from plugrun_isolation_oci.console import Console
 
-        with Console(self._folder.path) as console:
+        with Console(self._folder.path, self._stdio) as console:
             self._call(rootfs, served, ("--console-socket", console.address))
             console.connect(self._stdio)
 

@@ -55,7 +55,7 @@ def _call_with_terminal(
 ) -> None:
     from plugrun_isolation_oci.console import Console
 
-    with Console(folder.path, f"console-{os.getpid()}") as console:
+    with Console(folder.path, stdio, f"console-{os.getpid()}") as console:
         more = ("--console-socket", console.address)
         Call(runtime, (*words, *more, folder.id), stdio=stdio).finish()
         console.connect(stdio)

@@ -81,6 +81,9 @@ _SPEC: dict[str, Any] = {
     "ociVersion": "1.0.2",
     "root": {"path": "rootfs"},
     "process": {"user": {"uid": 0, "gid": 0}, "args": [_COMMAND], "env": [], "cwd": "/"},
-    "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+    "mounts": [
+        {"destination": "/proc", "type": "proc", "source": "proc"},
+        {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]},
+    ],
     "linux": {"namespaces": [{"type": kind} for kind in _KINDS], "resources": {}},
 }

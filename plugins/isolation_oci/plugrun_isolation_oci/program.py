@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Where an ordinary user's PATH does not look.
 _SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# What Debian and Ubuntu have packages of.
+_PACKAGED = ("runc", "crun")
 _SIGKILL = 9
 _MOST = 1 << 20  # bytes of an answer that are read
 _CLOSE_RANGE_CLOEXEC = 4
@@ -60,8 +62,10 @@ class Runtime:
                 f"there is no OCI runtime {self.name} that can be executed",
                 hint="name one that is installed: options.isolation.oci.runtime of the profile",
             )
+        other = "install it, or name another: options.isolation.oci.runtime of the profile"
         raise BackendUnavailable(
-            f"the OCI runtime {self.name} is not installed", hint=f"apt install {self.name}"
+            f"the OCI runtime {self.name} is not installed",
+            hint=f"apt install {self.name}" if self.name in _PACKAGED else other,
         )
 
     def ask(self, *words: str) -> bytes:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _PLACE = os.O_PATH | os.O_CLOEXEC
 _KERNELS = ("dev", "proc", "sys")
+_READ = ("etc/passwd", "etc/group")
 
 
 class Served:
@@ -69,6 +70,27 @@ def mount_alone(root: str, mounts: Sequence[Mount], served: Mapping[int, int]) -
         finally:
             os.close(target)
     _make_plain(root)
+    _refuse_specials(root)
+
+
+def _refuse_specials(root: str) -> None:
+    """Refuse an image whose accounts are no files: a runtime reads them, and a FIFO never ends."""
+    top = os.open(root, _PLACE | os.O_DIRECTORY)
+    try:
+        for name in _READ:
+            try:
+                found = beneath.open_in_root(top, name, _PLACE)
+            except OSError:
+                continue  # missing, or a link that leads nowhere: nothing that can be read
+            mode = os.fstat(found).st_mode
+            os.close(found)
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise IsolationError(
+                    f"/{name} in the image is no file, and an OCI runtime would wait for it",
+                    hint="an image that does this may mean harm; isolation ns runs it",
+                )
+    finally:
+        os.close(top)
 
 
 def _make_plain(root: str) -> None:

@@ -11,6 +11,8 @@ from plugrun.api import (
     RUNNING,
     STOPPED,
     BackendUnavailable,
+    CommandNotExecutable,
+    CommandNotFound,
     Conflict,
     IsolationError,
     NoSuchContainer,
@@ -59,7 +61,7 @@ def start(runtime: Runtime, folder: Folder) -> None:
         _demand(facts)
         execution = Execution(facts.pid)
         try:
-            _tell(runtime, folder, facts, (CREATED,), "start", folder.id)
+            _start(runtime, folder, facts)
             reason = execution.failed()
         finally:
             execution.close()
@@ -68,6 +70,18 @@ def start(runtime: Runtime, folder: Folder) -> None:
     if reason:
         lead = f"exec {facts.command}: "
         raise failure(lead + reason.removeprefix(lead), runtime.name, facts.command)
+
+
+def _start(runtime: Runtime, folder: Folder, facts: Facts) -> None:
+    try:
+        runtime.tell("start", folder.id)
+    except Refusal as refusal:
+        # Some wait for the command to be executed, and say themselves why it was not.
+        error = failure(refusal.reason, runtime.name, facts.command)
+        now = status(runtime, folder, facts)
+        if isinstance(error, (CommandNotFound, CommandNotExecutable)) or now == CREATED:
+            raise error from None
+        raise _conflict(folder, now, (CREATED,)) from None
 
 
 def _demand(facts: Facts) -> None:
@@ -212,13 +226,18 @@ def update(runtime: Runtime, folder: Folder, resources: dict[str, Any]) -> None:
 def _refuse_fixed(runtime: Runtime, resources: dict[str, Any]) -> None:
     for key, value in resources.items():
         known = _CHANGEABLE.get(key, ())
-        extra = [name for name in value or () if name not in known] if known else [""]
-        if value and extra:
-            raise BackendUnavailable(
-                f"{runtime.name} cannot change the limit {key}.{extra[0]} of a container that "
-                "is there".replace(". ", " "),
-                hint="make the container anew with it",
-            )
+        for name in value if known else ():
+            if name not in known:
+                raise _fixed(runtime, f"{key}.{name}")
+        if value and not known:
+            raise _fixed(runtime, key)
+
+
+def _fixed(runtime: Runtime, limit: str) -> BackendUnavailable:
+    return BackendUnavailable(
+        f"{runtime.name} cannot change the limit {limit} of a container that is there",
+        hint="make the container anew with it",
+    )
 
 
 def _update(runtime: Runtime, folder: Folder, facts: Facts, resources: dict[str, Any]) -> None:

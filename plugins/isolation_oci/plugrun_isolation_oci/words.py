@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from plugrun.api import BackendUnavailable, CommandNotExecutable, CommandNotFound, IsolationError
+from plugrun.api import CommandNotExecutable, CommandNotFound, IsolationError
 
 # What runtimes put before the reason, each of them naming itself.
 _LEADS = (
-    "container_linux.go:",
-    "unable to start container process: ",
     "exec failed: ",
+    "unable to start container process: ",
     "error executing setns process: ",
 )
 _MISSING = ("executable file not found", "executable file `", "no such file or directory")
@@ -30,15 +29,6 @@ def failure(reason: str, name: str, command: str) -> IsolationError:
     return CommandNotExecutable(f"exec {command}: {text}")
 
 
-def unusable(reason: str, name: str) -> BackendUnavailable:
-    """Return the error for a runtime that makes no container on this machine."""
-    text = _plain(reason)
-    return BackendUnavailable(
-        f"the OCI runtime {name} makes no container here: {text}",
-        hint=_hint(text) or "name another one: options.isolation.oci.runtime of the profile",
-    )
-
-
 def _is_of_command(text: str, command: str) -> bool:
     """Whether it is the command that cannot be executed, and not, say, a mount that is missing."""
     leads = ("exec: ", f"exec {command}:", f"executable file `{command}`", f"open `{command}`")
@@ -46,17 +36,13 @@ def _is_of_command(text: str, command: str) -> bool:
 
 
 def _plain(reason: str) -> str:
-    """Take away what says only who failed at which verb: the message names that already."""
+    """Take away what says only who failed at which verb: the caller's message names that."""
     text = reason.strip()
-    for _ in range(4):
-        before = text
-        _, lead, rest = text.partition(" failed: ")
-        if lead and len(_.split()) == 2:  # "runc create failed: "
-            text = rest
-        for words in _LEADS:
-            text = text.removeprefix(words)
-        if text == before:
-            return text
+    lead, failed, rest = text.partition(" failed: ")
+    if failed and len(lead.split()) <= 2:  # "runc create failed: "
+        text = rest
+    for words in _LEADS:
+        text = text.removeprefix(words)
     return text
 
 
