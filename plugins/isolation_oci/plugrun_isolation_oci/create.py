@@ -106,8 +106,10 @@ class Creation:
             maker = replace(self._facts, maker=call.pid, maker_started=process.start_time(call.pid))
             self._folder.write(maker)
             call.go()
-        finally:
-            call.finish()
+        except BaseException:
+            call.give_up()
+            raise
+        call.finish()
         pid = read_pid(pid_file)
         self._facts = replace(self._facts, pid=pid, started=process.start_time(pid))
         self._folder.write(self._facts)

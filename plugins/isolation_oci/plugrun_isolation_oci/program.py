@@ -127,16 +127,24 @@ class Call:
         finally:
             for fd in (report, gate, null):
                 os.close(fd)
-        if not held:
-            self.go()
 
     def go(self) -> None:
         """Let a held call go on."""
-        os.close(self._gate)
-        self._gate = -1
+        try:
+            os.write(self._gate, b"\n")
+        except BrokenPipeError:
+            return  # it has died, and its end says how
+
+    def give_up(self) -> None:
+        """End a held call that is not to go on."""
+        try:
+            self.finish()
+        except (Refusal, PlugrunError):
+            return
 
     def finish(self) -> None:
         """Wait for the end; raise what kept the program from running, or its own refusal."""
+        os.close(self._gate)
         try:
             failed = _read_to_end(self._report)
             code = _reap(self.pid)
@@ -145,9 +153,8 @@ class Call:
             if code != 0:
                 raise Refusal(self._reason(code))
         finally:
-            for fd in (self._report, self._log, self._said, self._gate):
-                if fd >= 0:
-                    os.close(fd)
+            for fd in (self._report, self._log, self._said):
+                os.close(fd)
 
     def _reason(self, code: int) -> str:
         logged = [_message(line) for line in _content(self._log).splitlines()]
@@ -203,8 +210,8 @@ def _become(
     try:
         process.prctl(process.PR_SET_PDEATHSIG, _SIGKILL)
         report = fcntl.fcntl(report, fcntl.F_DUPFD_CLOEXEC, 3)
-        if gate >= 0 and os.read(gate, 1):
-            os._exit(1)
+        if gate >= 0 and not os.read(gate, 1):
+            os._exit(1)  # the caller is gone, and has not written down who this is
         if prepare is not None:
             prepare()
         for target, copy in enumerate([fcntl.fcntl(fd, fcntl.F_DUPFD, 3) for fd in streams]):
