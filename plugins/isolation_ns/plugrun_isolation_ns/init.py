@@ -92,7 +92,11 @@ def stage1(job: Job) -> None:
     child.step("namespaces")
     joined = dict(_open_joined(job.namespaces))
     border = _reach_border(job, go, joined) if job.namespaces.has_user else None
-    carried = border.carry() if border else None
+    carried = None
+    if border:
+        child.step("mounts")
+        carried = border.carry()
+        child.step("namespaces")
     for kind, fd in joined.items():
         if kind not in _LATER:
             process.setns(fd, kind)
