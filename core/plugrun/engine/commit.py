@@ -67,9 +67,9 @@ def commit(engine: Engine, request: CommitRequest) -> str:
         str(reference) if reference else "",
     )
 
-    def write(fd: int) -> str:
+    def write(fd: int) -> None:
         with _still(engine, container, request.pause):
-            return _write(engine, container, fd)
+            write_layer(container_changes(engine, container), TarSink(fd))
 
     id = make_image(engine, wanted, write)
     shown = reference.familiar if reference else ""
@@ -78,12 +78,6 @@ def commit(engine: Engine, request: CommitRequest) -> str:
     if reference:
         emit_image(engine, "tag", id, reference.familiar)
     return id
-
-
-def _write(engine: Engine, container: Container, fd: int) -> str:
-    sink = TarSink(fd, hashed=True)
-    write_layer(container_changes(engine, container), sink)
-    return sink.digest
 
 
 @contextlib.contextmanager

@@ -1,12 +1,19 @@
-"""A layer's blob into a tree: decompression and DiffID in one thread, entries in another."""
+"""A layer's blob into a tree: decompression and DiffID in one thread, entries in another.
+
+A layer that is made here is unpacked, hashed and kept as a blob from one reading of its bytes.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
 
 from plugrun.layers.apply import Application
-from plugrun.layers.decompress import decompress
+from plugrun.layers.decompress import PIECE, decompress
+from plugrun.layers.failures import explained
 from plugrun.layers.tarstream import TarStream
+from plugrun.linux.filesystem import begin_writing_back
+from plugrun.linux.writing import write_all
 from plugrun.model.record import record
 
 TYPE_CHECKING = False
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int], None]
 
 _AHEAD = 4  # pieces of 1 MiB waiting
+_BACK_AT = 16 << 20  # bytes that are kept before the disk begins to write them
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -46,9 +54,25 @@ def unpack_layer(
     HostileArchive or NoSpace; the tree is then to be thrown away. Changes the process's umask
     while it runs: meant for a process that does nothing else.
     """
+    fd = os.open(blob, _READ)
+    try:
+        return _unpack(HashedStream(fd, progress), tree, whiteouts)
+    finally:
+        os.close(fd)
+
+
+def keep_layer(source: int, kept: int, tree: str, whiteouts: str) -> Unpacked:
+    """Unpack what comes from a descriptor, and write it uncompressed into another.
+
+    A file is read from its start and may be compressed; what comes from a pipe is taken as it is.
+    As ``unpack_layer`` otherwise.
+    """
+    return _unpack(HashedStream(source, None, kept), tree, whiteouts)
+
+
+def _unpack(stream: HashedStream, tree: str, whiteouts: str) -> Unpacked:
     umask = os.umask(0)
     application = Application(tree, whiteouts)
-    stream = HashedStream(blob, progress)
     try:
         with stream:
             application.run(TarStream(stream.pieces()))
@@ -66,13 +90,15 @@ def unpack_layer(
 
 
 class HashedStream:
-    """A blob's uncompressed bytes, made in a thread, and their digest."""
+    """A layer's uncompressed bytes, made in a thread, and their digest; ``kept`` gets them too."""
 
-    def __init__(self, blob: str, progress: Progress | None) -> None:
+    def __init__(self, fd: int, progress: Progress | None, kept: int = -1) -> None:
         import hashlib
 
-        self._fd = os.open(blob, _READ)
+        self._fd = fd
         self._progress = progress
+        self._kept = kept
+        self._written = self._begun = 0
         self._hash = hashlib.sha256()
         self._stopped = False
 
@@ -90,7 +116,6 @@ class HashedStream:
         while self._thread.is_alive():
             _discard(self._queue)
             self._thread.join(0.01)
-        os.close(self._fd)
 
     @property
     def diff_id(self) -> str:
@@ -111,14 +136,31 @@ class HashedStream:
 
     def _produce(self) -> None:
         try:
-            for piece in decompress(self._fd):
+            for piece in self._plain():
                 self._hash.update(piece)
                 self._queue.put(piece)
+                if self._kept >= 0:
+                    self._keep(piece)
                 if self._stopped:
                     return
             self._queue.put(b"")
         except BaseException as error:  # noqa: BLE001  (handed over and raised in `pieces`)
             self._queue.put(error)
+
+    def _plain(self) -> Iterator[bytes]:
+        if stat.S_ISREG(os.fstat(self._fd).st_mode):
+            return decompress(self._fd)
+        return iter(lambda: os.read(self._fd, PIECE), b"")
+
+    def _keep(self, piece: bytes) -> None:
+        try:
+            write_all(self._kept, piece)
+        except OSError as error:
+            raise explained(error, "the layer into the store") from error
+        self._written += len(piece)
+        if self._written - self._begun >= _BACK_AT:
+            begin_writing_back(self._kept, self._begun, self._written - self._begun)
+            self._begun = self._written
 
 
 def _discard(queue: Queue[bytes | BaseException]) -> None:

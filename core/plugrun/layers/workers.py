@@ -15,19 +15,19 @@ import sys
 
 from plugrun import errors
 from plugrun.errors import PlugrunError
-from plugrun.layers.unpack import Unpacked, unpack_layer
+from plugrun.layers.unpack import Unpacked, keep_layer, unpack_layer
 from plugrun.model.jsontext import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from queue import SimpleQueue
     from threading import Thread
     from typing import Any
 
     Finished = Callable[["Unpacked | BaseException"], None]
-    Job = tuple[dict[str, str], Callable[[int], None], Finished]
+    Job = tuple[dict[str, Any], Callable[[int], None], Finished]
 
 _START = """\
 import sys
@@ -42,10 +42,10 @@ class WorkerPool:
     """Worker processes, started at once; ``with`` ends them, whatever they are doing.
 
     To be made by a thread that outlives it: the kernel ends the workers with that thread
-    (PR_SET_PDEATHSIG, prctl(2)).
+    (PR_SET_PDEATHSIG, prctl(2)). ``inherited`` are descriptors that they get, by the same numbers.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, inherited: Sequence[int] = ()) -> None:
         from queue import SimpleQueue
         from threading import Thread
 
@@ -54,7 +54,7 @@ class WorkerPool:
         self._processes: list[subprocess.Popen[bytes]] = []
         try:
             for _ in range(count):
-                self._processes.append(_start())
+                self._processes.append(_start(inherited))
         except BaseException:
             self._kill()
             raise
@@ -95,6 +95,15 @@ class WorkerPool:
         """
         self._jobs.put(({"blob": blob, "tree": tree, "whiteouts": whiteouts}, progress, finished))
 
+    def keep(self, source: int, kept: int, tree: str, whiteouts: str, finished: Finished) -> None:
+        """Unpack and keep a layer that is being made; see ``keep_layer``.
+
+        Both descriptors are ``inherited``. When it is done the worker closes ``source``: who still
+        writes into that pipe is told by EPIPE that nobody reads any more.
+        """
+        words = {"blob": "the layer", "source": source, "kept": kept}
+        self._jobs.put(({**words, "tree": tree, "whiteouts": whiteouts}, _unheard, finished))
+
     def _kill(self) -> None:
         for process in self._processes:
             process.kill()
@@ -118,7 +127,7 @@ class WorkerPool:
 
 
 def _converse(
-    process: subprocess.Popen[bytes], words: dict[str, str], progress: Callable[[int], None]
+    process: subprocess.Popen[bytes], words: dict[str, Any], progress: Callable[[int], None]
 ) -> Unpacked:
     """Give one job and wait for its end; raise the error it ended with."""
     assert process.stdin and process.stdout
@@ -139,7 +148,7 @@ def _converse(
     raise _died(process, words)
 
 
-def _died(process: subprocess.Popen[bytes], words: dict[str, str]) -> PlugrunError:
+def _died(process: subprocess.Popen[bytes], words: dict[str, Any]) -> PlugrunError:
     code = process.wait()
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     return PlugrunError(
@@ -153,7 +162,11 @@ def _unpacked(done: dict[str, Any]) -> Unpacked:
     return Unpacked(done["diff_id"], done["bytes"], implied, whited, done["emptied"])
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _unheard(count: int) -> None:
+    """Nobody wants to know how far it is."""
+
+
+def _start(inherited: Sequence[int]) -> subprocess.Popen[bytes]:
     import subprocess
 
     path = [entry for entry in sys.path if os.path.isabs(entry)]
@@ -161,6 +174,7 @@ def _start() -> subprocess.Popen[bytes]:
         [sys.executable, "-I", "-S", "-c", _START.format(path=path, parent=os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        pass_fds=inherited,
         process_group=0,  # a terminal's Ctrl-C is for the parent, from the first moment on
     )
 
@@ -217,7 +231,7 @@ class HeldTree:
         os.close(self._fd)
 
 
-def _work(job: dict[str, str]) -> dict[str, Any]:
+def _work(job: dict[str, Any]) -> dict[str, Any]:
     told = 0
 
     def progress(read: int) -> None:
@@ -227,7 +241,7 @@ def _work(job: dict[str, str]) -> dict[str, Any]:
             _say({"read": read})
 
     try:
-        done = unpack_layer(job["blob"], job["tree"], job["whiteouts"], progress)
+        done = _unpack(job, progress)
     except PlugrunError as error:
         return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
     except (OSError, MemoryError) as error:
@@ -235,6 +249,15 @@ def _work(job: dict[str, str]) -> dict[str, Any]:
     implied, whited = ([os.fsdecode(p) for p in paths] for paths in (done.implied, done.whited))
     words = {"diff_id": done.diff_id, "bytes": done.bytes, "emptied": done.emptied}
     return {"done": {**words, "implied": implied, "whited": whited}}
+
+
+def _unpack(job: dict[str, Any], progress: Callable[[int], None]) -> Unpacked:
+    if "source" not in job:
+        return unpack_layer(job["blob"], job["tree"], job["whiteouts"], progress)
+    try:
+        return keep_layer(job["source"], job["kept"], job["tree"], job["whiteouts"])
+    finally:
+        os.close(job["source"])
 
 
 def _say(words: dict[str, Any]) -> None:

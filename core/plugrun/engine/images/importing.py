@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from plugrun.engine.engine import Engine
+    from plugrun.engine.images.layermaking import Made
     from plugrun.model.descriptor import Platform
 
 _PIECE = 1 << 20
@@ -44,7 +45,7 @@ def import_file(engine: Engine, request: ImportRequest, fd: int) -> str:
     """
     refuse_folder(fd)
     if stat.S_ISREG(os.fstat(fd).st_mode) and os.lseek(fd, 0, os.SEEK_CUR) == 0:
-        return _import(engine, request, decompress(fd))
+        return _import(engine, request, fd)
     return import_stream(engine, request, iter(lambda: os.read(fd, _PIECE), b""))
 
 
@@ -56,10 +57,11 @@ def refuse_folder(fd: int) -> None:
 
 def import_stream(engine: Engine, request: ImportRequest, chunks: Iterable[bytes]) -> str:
     """The same from bytes as they come; what they raise passes."""
-    return _import(engine, request, plain_pieces(engine, iter(chunks)))
+    pieces = plain_pieces(engine, iter(chunks))
+    return _import(engine, request, lambda fd: _write(pieces, fd))
 
 
-def _import(engine: Engine, request: ImportRequest, pieces: Iterator[bytes]) -> str:
+def _import(engine: Engine, request: ImportRequest, made: Made) -> str:
     reference = parse_reference(request.name) if request.name else None
     wanted = NewImage(
         None,
@@ -69,19 +71,14 @@ def _import(engine: Engine, request: ImportRequest, pieces: Iterator[bytes]) -> 
         {"comment": request.message},
         str(reference) if reference else "",
     )
-    id = make_image(engine, wanted, lambda fd: _write(pieces, fd))
+    id = make_image(engine, wanted, made)
     emit_image(engine, "import", id, reference.familiar if reference else id)
     return id
 
 
-def _write(pieces: Iterator[bytes], fd: int) -> str:
-    import hashlib
-
-    digest = hashlib.sha256()
+def _write(pieces: Iterator[bytes], fd: int) -> None:
     for piece in pieces:
-        digest.update(piece)
         write_all(fd, piece)
-    return f"sha256:{digest.hexdigest()}"
 
 
 def plain_pieces(engine: Engine, chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ from plugrun.model.image import (
 )
 from plugrun.model.jsontext import loads
 from plugrun.model.record import record
+from plugrun.store.content import digest_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -185,13 +186,15 @@ def _labels(settings: dict[str, Any]) -> dict[str, str]:
 
 def chain_ids(diff_ids: tuple[str, ...]) -> tuple[str, ...]:
     """Return the ChainID of each layer, lowest first (image-spec config.md, "Layer ChainID")."""
-    from hashlib import sha256
-
     chain: list[str] = []
     for diff_id in diff_ids:
-        below = f"{chain[-1]} {diff_id}".encode() if chain else b""
-        chain.append(f"sha256:{sha256(below).hexdigest()}" if below else diff_id)
+        chain.append(chain_id(chain[-1] if chain else None, diff_id))
     return tuple(chain)
+
+
+def chain_id(below: str | None, diff_id: str) -> str:
+    """Return the ChainID of a layer over ``below``, the ChainID of what it stands on, or None."""
+    return digest_of(f"{below} {diff_id}".encode()) if below else diff_id
 
 
 # -- fields -----------------------------------------------------------------------------------

@@ -1,21 +1,20 @@
 """A new image made here: one more layer over another image, or over nothing.
 
 The layer is kept as an uncompressed tar: its digest is its DiffID, found while it is written, and
-no time goes into compressing what may never leave this machine; a push can compress it. From
-there on the image arrives as any other does (``arrival``), with what is here as its source: the
-layer is unpacked by a worker and committed, then documents, then the image and its name in one
-transaction. Killed anywhere, it leaves what the next collection frees.
+no time goes into compressing what may never leave this machine; a push can compress it. It is
+unpacked and committed while it is written (``layermaking``). From there on the image arrives as any
+other does (``arrival``), with what is here as its source: documents, then the image and its name in
+one transaction. Killed anywhere, it leaves what the next collection frees.
 """
 
 from __future__ import annotations
 
-import os
 import time
 
 from plugrun.engine.images.arrival import Arrival, PullObserver
+from plugrun.engine.images.layermaking import make_layer
 from plugrun.interfaces.backend import Probe
 from plugrun.interfaces.transport import Resolved
-from plugrun.linux.filesystem import unlink
 from plugrun.model.descriptor import Descriptor
 from plugrun.model.image import (
     CONFIG_DOCKER,
@@ -31,10 +30,11 @@ from plugrun.store.content import digest_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from plugrun.engine.engine import Engine
+    from plugrun.engine.images.layermaking import Made
     from plugrun.model.descriptor import Platform
     from plugrun.model.image import Image
 
@@ -56,22 +56,23 @@ class NewImage:
     name: str
 
 
-def make_image(engine: Engine, wanted: NewImage, write: Callable[[int], str]) -> str:
+def make_image(engine: Engine, wanted: NewImage, made: Made) -> str:
     """Make an image and name it; return its ID.
 
-    ``write`` writes the layer's tar to a descriptor and returns its digest. What it raises, and
-    what is wrong with the tar, leaves nothing behind. Several may be made at once.
+    ``made`` is the layer, as ``make_layer`` takes it. What it raises, and what is wrong with the
+    tar, leaves nothing behind. Several may be made at once.
     """
+    base = wanted.base
     with engine.locks.shared("images"):
-        layer = _layer(engine, write)
+        if base is not None:
+            _unpack_base(engine, base)
+        layer = make_layer(engine, base.chain[-1] if base and base.chain else None, made)
         try:
             source = _Source(engine, wanted, layer)
             called = wanted.name or "it"
             arrival = Arrival(
                 engine, source, wanted.platform, PullObserver(), called, from_store=True
             )
-            if wanted.base is not None:
-                _unpack_base(engine, wanted.base)
             names = [ImageName(wanted.name, "", "")] if wanted.name else []
             return arrival.bring(source.resolve(wanted.platform), names).image
         finally:
@@ -87,21 +88,6 @@ def _unpack_base(engine: Engine, base: Image) -> None:
     if not is_unpacked(storage, base):
         called = (base.id, engine.storage_choice().name)
         unpack(engine, base, storage, called, PullObserver)
-
-
-def _layer(engine: Engine, write: Callable[[int], str]) -> Descriptor:
-    fd, path = engine.content.begin()
-    try:
-        try:
-            digest = write(fd)
-            size = os.fstat(fd).st_size
-        finally:
-            os.close(fd)
-        engine.content.received_as(digest, path)
-    except BaseException:
-        unlink(path)  # it may be in its place already
-        raise
-    return Descriptor(LAYER_TAR, digest, size)
 
 
 class _Source:
