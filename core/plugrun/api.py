@@ -202,6 +202,8 @@ if TYPE_CHECKING:
     from plugrun.snapshots.store import SnapshotStore as SnapshotStore
     from plugrun.snapshots.trees import delete_tree as delete_tree
     from plugrun.snapshots.trees import measure_tree as measure_tree
+    from plugrun.web.stall import TimedAdapter as TimedAdapter
+    from plugrun.web.stall import stall_timeout as stall_timeout
 
 _HOMES = {
     "plugrun.cgroups": ("cgroupfs",),
@@ -397,6 +399,10 @@ _HOMES = {
         "SnapshotRecords",
     ),
     "plugrun.snapshots.store": ("SnapshotStore",),
+    "plugrun.web.stall": (
+        "TimedAdapter",
+        "stall_timeout",
+    ),
     "plugrun.snapshots.trees": (
         "delete_tree",
         "measure_tree",

@@ -36,8 +36,12 @@ def need(*programs: str) -> None:
 
 
 @contextlib.contextmanager
-def docker_daemon(parent: str, *options: str) -> Iterator[Engine]:
-    """Run dockerd with these options besides; ``parent`` is the cgroup of its containers."""
+def docker_daemon(parent: str, *options: str, alone: bool = True) -> Iterator[Engine]:
+    """Run dockerd with these options besides; ``parent`` is the cgroup of its containers.
+
+    It is in a network namespace of its own, unless it is not to be ``alone``: then it reaches this
+    machine's registries, and touches nothing of the network.
+    """
     need("dockerd", "containerd", "docker")
     # Sockets have short names.
     top = tempfile.mkdtemp(prefix="plugrun-docker-")
@@ -47,10 +51,12 @@ def docker_daemon(parent: str, *options: str) -> Iterator[Engine]:
     own += ["--host", f"unix://{top}/docker.sock", "--containerd", f"{top}/ctr.sock"]
     own += ["--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", parent]
     own += ["--bridge", "none", "--iptables=false", "--storage-driver", "overlay2", *options]
+    own += [] if alone else ["--ip-forward=false", "--ip-masq=false"]
     words = ["containerd", "--config", f"{top}/ctr.toml"]
-    containerd = _daemon(words, f"{top}/ctr.sock", f"{top}/ctr.log")
+    containerd = _daemon(words, f"{top}/ctr.sock", f"{top}/ctr.log", alone=alone)
     try:
-        dockerd = _daemon(["dockerd", *own], f"{top}/docker.sock", f"{top}/dockerd.log")
+        words = ["dockerd", *own]
+        dockerd = _daemon(words, f"{top}/docker.sock", f"{top}/dockerd.log", alone=alone)
         try:
             yield caller(["docker", "-H", f"unix://{top}/docker.sock"], top)
         finally:
@@ -83,12 +89,10 @@ def caller(base: list[str], top: str) -> Engine:
     return call
 
 
-def _daemon(words: list[str], path: str, log: str) -> subprocess.Popen:
-    """Start one in a network namespace of its own: it would flush the machine's firewall."""
+def _daemon(words: list[str], path: str, log: str, *, alone: bool) -> subprocess.Popen:
+    words = ["unshare", "--net", *words] if alone else words
     with open(log, "wb") as output:
-        running = subprocess.Popen(
-            ["unshare", "--net", *words], stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
+        running = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
         _listens(path, running)
     except BaseException:

@@ -410,15 +410,17 @@ def test_a_hostile_archive_is_refused(used, tmp_path, name):
     path = f"{tmp_path}/archive"
     with open(path, "wb") as file:
         file.write(HOSTILE[name])
-    before, images = contents(used.root), used.out("images", "-a", "--no-trunc")
+    listed = ("images", "-a", "--no-trunc", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}")
+    before, images = contents(used.root), used.out(*listed)
     done = used("load", "-i", path, code=1)
     assert done.stdout == ""
     assert done.stderr.count("Error: ") == 1
     assert "Traceback" not in done.stderr
     assert "internal error" not in done.stderr
     assert len(done.stderr) < 1000
-    assert used.out("images", "-a", "--no-trunc") == images
-    assert contents(used.root) == before
+    assert used.out(*listed) == images
+    same = contents(used.root) == before
+    assert same  # a report of what they hold would fill the memory
     assert os.listdir(tmp_path) == ["archive"]
 
 

@@ -232,6 +232,7 @@ def test_an_image_becomes_a_tree_and_a_tree_an_image(alone, registry, tmp_path):
     assert os.listdir(tmp_path) == ["Tree_1"]
     assert "no empty folder" in refused(alone, name, f"rootfs:{tree}")
     alone("pull", "-q", f"rootfs:{tree}")
+    assert "years ago" not in alone.out("images", "--format", "{{.CreatedSince}}")
     assert alone.out("images", "--format", "{{.Repository}}:{{.Tag}}") == "localhost/tree-1:latest"
     id = alone.out("create", f"rootfs:{tree}", "x")
     with open(f"{tmp_path}/out.tar", "wb") as file:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 
 from plugrun.api import (
     INDEX_OCI,
     MANIFEST_OCI,
     OFFLINE,
+    PARALLEL,
     PULL,
     PUSH,
     RESUME,
@@ -31,12 +31,13 @@ from plugrun.api import (
 from plugrun_archive_tar.documents import LARGEST, object_in, parsed, text_in
 from plugrun_archive_tar.members import FolderMembers, whole
 from plugrun_archive_tar.names import local_name
+from plugrun_archive_tar.oneimage import OneImage
 from plugrun_archive_tar.sinks import LayoutFolder
 from plugrun_archive_tar.writing import children_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from plugrun.api import Platform
 
@@ -50,16 +51,14 @@ _ENDINGS = ("", "manifest.json", "tar")
 _HEX = frozenset("0123456789abcdef")
 
 
-class DirectoryTransport:
+class DirectoryTransport(OneImage):
     """One folder; it is opened when it is first needed."""
 
-    capabilities = frozenset((PULL, PUSH, RESUME, OFFLINE))
+    capabilities = frozenset((PULL, PUSH, PARALLEL, RESUME, OFFLINE))
 
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._lock = threading.Lock()
+        super().__init__(path)
         self._members: FolderMembers | None = None
-        self._writer: _Writer | None = None
 
     def probe(self) -> Probe:
         """Say that it works: files are read and written, nothing is unpacked."""
@@ -93,24 +92,6 @@ class DirectoryTransport:
             raise DigestMismatch(f"{name} has {size} bytes, not {descriptor.size}")
         return members.read(name, offset)
 
-    def has(self, blob: Descriptor) -> bool:
-        """Whether a blob was put; what lay there before may be any bytes."""
-        return self._writing().has(blob)
-
-    def put(self, blob: Descriptor, read: Read) -> None:
-        """Write a blob."""
-        writer = self._writing()
-        if not writer.has(blob):
-            writer.put(blob, read)
-
-    def put_manifest(self, manifest: Descriptor, raw: bytes, names: Iterable[str]) -> None:
-        """Take in the manifest, or the index after all it names; there is no place for names."""
-        self._writing().put_manifest(manifest, raw)
-
-    def finish(self) -> None:
-        """Write the manifest, and remove what an image that was here before has left."""
-        self._writing().finish()
-
     def close(self) -> None:
         """Close the folder."""
         with self._lock:
@@ -128,11 +109,8 @@ class DirectoryTransport:
                     raise ImageNotFound(f"open {self._path}: {reason}") from None
             return self._members
 
-    def _writing(self) -> _Writer:
-        with self._lock:
-            if self._writer is None:
-                self._writer = _Writer(self._path)
-            return self._writer
+    def _new_writer(self) -> _Writer:
+        return _Writer(self._path)
 
 
 def _names(descriptor: Descriptor) -> tuple[str, ...]:

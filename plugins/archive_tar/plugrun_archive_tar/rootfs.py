@@ -1,7 +1,8 @@
 """``rootfs:FOLDER``: a tree of files. As a source it is an image of one layer; a copy to it is
 the image's files, unpacked.
 
-Nothing is added to the tree: the image runs ``sh`` if it has one, and has no other settings. A
+Nothing is added to the tree, and the image says no time at which it was made, so that the same tree
+is always the same image. It runs ``sh`` if it has one, and has no other settings. A
 folder that is another file system's is empty in the image, as with ``tar --one-file-system``, so
 that a machine's own root can be taken.
 """
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 
 from plugrun.api import (
     CONFIG_OCI,
@@ -18,6 +18,7 @@ from plugrun.api import (
     LAYER_TAR,
     MANIFEST_OCI,
     OFFLINE,
+    PARALLEL,
     PULL,
     PUSH,
     RESUME,
@@ -37,20 +38,19 @@ from plugrun.api import as_json as fields
 
 from plugrun_archive_tar.documents import as_json
 from plugrun_archive_tar.names import local_name
+from plugrun_archive_tar.oneimage import OneImage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from io import FileIO
 
     from plugrun.api import Platform
 
     from plugrun_archive_tar.unpacking import TreeWriter
-    from plugrun_archive_tar.writing import Read
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _CHUNK = 1 << 20
-_EPOCH = "1970-01-01T00:00:00Z"
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -64,22 +64,19 @@ class _Made:
     file: FileIO
 
 
-class RootfsTransport:
+class RootfsTransport(OneImage):
     """One folder; as a source it is read once, when it is first asked for."""
 
-    capabilities = frozenset((PULL, PUSH, FLATTEN, RESUME, OFFLINE))
+    capabilities = frozenset((PULL, PUSH, FLATTEN, PARALLEL, RESUME, OFFLINE))
 
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._lock = threading.Lock()
+        super().__init__(path)
         self._made: _Made | None = None
         self._writer: TreeWriter | None = None
 
     def probe(self) -> Probe:
         """Say that it works."""
         return Probe(True)
-
-    # -- as a source ----------------------------------------------------------------------
 
     def resolve(self, platform: Platform) -> Resolved:
         """Make the image, for this machine's platform and no other."""
@@ -108,26 +105,6 @@ class RootfsTransport:
                 self._made = _make(self._path)
             return self._made
 
-    # -- as a destination -----------------------------------------------------------------
-
-    def has(self, blob: Descriptor) -> bool:
-        """Whether a blob was put."""
-        return self._writing().has(blob)
-
-    def put(self, blob: Descriptor, read: Read) -> None:
-        """Put a blob aside."""
-        writer = self._writing()
-        if not writer.has(blob):
-            writer.put(blob, read)
-
-    def put_manifest(self, manifest: Descriptor, raw: bytes, names: Iterable[str]) -> None:
-        """Take the one image that is to be unpacked; names have no place in a tree."""
-        self._writing().put_manifest(manifest, raw)
-
-    def finish(self) -> None:
-        """Unpack the layers, check them, and give the folder its place."""
-        self._writing().finish()
-
     def close(self) -> None:
         """Remove what is temporary; a tree that is not whole goes."""
         with self._lock:
@@ -138,13 +115,10 @@ class RootfsTransport:
         if writer is not None:
             writer.close()
 
-    def _writing(self) -> TreeWriter:
-        with self._lock:
-            if self._writer is None:
-                from plugrun_archive_tar.unpacking import TreeWriter
+    def _new_writer(self) -> TreeWriter:
+        from plugrun_archive_tar.unpacking import TreeWriter
 
-                self._writer = TreeWriter(self._path)
-            return self._writer
+        return TreeWriter(self._path)
 
 
 def _make(path: str) -> _Made:
@@ -161,10 +135,9 @@ def _make(path: str) -> _Made:
     config_raw = dumps(
         {
             **platform,
-            "created": _EPOCH,
             "config": {"Env": [_PATH], **({"Cmd": ["sh"]} if has_shell else {})},
             "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
-            "history": [{"created": _EPOCH, "created_by": "rootfs:"}],
+            "history": [{"created_by": "rootfs:"}],
         }
     ).encode()
     config = _described(CONFIG_OCI, config_raw)

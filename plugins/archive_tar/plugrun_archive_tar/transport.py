@@ -8,6 +8,7 @@ import threading
 from plugrun.api import (
     LIST,
     OFFLINE,
+    PARALLEL,
     PULL,
     PUSH,
     RESUME,
@@ -44,6 +45,8 @@ class ArchiveTransport:
     capabilities = frozenset((PULL, LIST, PUSH, RESUME, OFFLINE))
 
     def __init__(self, scheme: str, path: str, reference: str) -> None:
+        if scheme == OCI:
+            self.capabilities |= {PARALLEL}  # each blob is a file of its own
         self._scheme = scheme
         self._path = path
         self._reference = reference

@@ -12,13 +12,12 @@ from types import MappingProxyType
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from plugrun.api import Corrupt, TransportError, Unauthorized, record
+from plugrun.api import Corrupt, TimedAdapter, TransportError, Unauthorized, record
 from requests.utils import get_environ_proxies
 
 from plugrun_registry_http.challenge import answerable
 from plugrun_registry_http.faults import Passing, mapped, refusal
 from plugrun_registry_http.places import is_loopback
-from plugrun_registry_http.stall import TimedAdapter
 from plugrun_registry_http.tokens import Question, Tokens, nobody
 
 TYPE_CHECKING = False

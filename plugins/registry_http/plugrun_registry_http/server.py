@@ -13,12 +13,12 @@ from plugrun.api import (
     Unauthorized,
     Unreachable,
     loads,
+    stall_timeout,
 )
 
 from plugrun_registry_http.client import Client, Request, whole
 from plugrun_registry_http.dockerconfig import Credentials, DockerConfig, key_of
 from plugrun_registry_http.places import Trust, places
-from plugrun_registry_http.stall import stall_timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from plugrun.api import (
     Unreachable,
     parse_reference,
     record,
+    stall_timeout,
 )
 
 from plugrun_registry_http.client import Client
@@ -30,7 +31,6 @@ from plugrun_registry_http.faults import Passing
 from plugrun_registry_http.patience import Patience
 from plugrun_registry_http.places import Trust, places
 from plugrun_registry_http.referrers import referrers
-from plugrun_registry_http.stall import stall_timeout
 from plugrun_registry_http.stream import Download
 from plugrun_registry_http.tags import all_tags
 from plugrun_registry_http.uploads import Uploads

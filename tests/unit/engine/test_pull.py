@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -292,6 +293,20 @@ def test_another_config(engine, source, image):
         pull(engine, NAME, None)
     assert engine.metadata.images() == []
     assert snapshots(engine) == {}
+
+
+def test_a_manifest_that_no_name_stands_for_goes(engine, source, image):
+    body = json.loads(image.manifest.data) | {"annotations": {"second": "yes"}}
+    manifest = Blob(image.manifest.media_type, json.dumps(body).encode())
+    second = dataclasses.replace(image, manifest=manifest)
+    pull(engine, NAME, None)
+    source.put(NAME, second)
+    pull(engine, NAME, None)
+    assert set(engine.content.walk()) == blobs_of(image) | blobs_of(second)
+    source.put(NAME, image)
+    pull(engine, NAME, None)
+    assert_whole(engine, image)
+    assert set(engine.content.walk()) == blobs_of(image)
 
 
 def test_another_manifest(engine, source, image):

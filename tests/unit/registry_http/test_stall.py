@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from plugrun.api import ConfigError, Descriptor, Unreachable, host_platform
-from plugrun_registry_http.stall import LEAST, PacedStream, stall_timeout
+from plugrun.web.stall import LEAST, PacedStream, stall_timeout
 
 from tests.unit.registry_http.conftest import digest_of
 

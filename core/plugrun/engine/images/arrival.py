@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 
-from plugrun.engine.images.blobs import layer_blobs
+from plugrun.engine.images.blobs import layer_blobs, referenced_blobs
 from plugrun.engine.images.documents import Documents
 from plugrun.engine.images.find import find_name
 from plugrun.engine.images.layersizes import layers_size
@@ -28,6 +28,7 @@ from plugrun.engine.images.transfer import (
 from plugrun.errors import AlreadyExists, Corrupt, NoMatchingPlatform
 from plugrun.model.descriptor import host_platform, normal_platform, platform_order
 from plugrun.model.image import Image, ImageName
+from plugrun.model.jsontext import loads
 from plugrun.model.record import record, replace
 
 TYPE_CHECKING = False
@@ -287,7 +288,27 @@ class Arrival:
             layers=layer_blobs(self._engine, manifest, chain),
             chain=chain,
         )
+        stale = {described.digest, *self._digests_of(names)}
         self._engine.metadata.add_image(image, names, address)
+        for digest in stale - referenced_blobs(self._engine):
+            if self._is_manifest(digest):
+                self._content.remove(digest)
+
+    def _digests_of(self, names: Sequence[ImageName]) -> set[str]:
+        """Return what names of this image stand for until now: an image has many manifests.
+
+        Nobody else brings this image meanwhile, so nobody counts on them. That is not said of
+        indexes, which other platforms' images share: those wait for the next collection.
+        """
+        known = [self._engine.metadata.find_name(name.name) for name in names]
+        pairs = zip(known, names, strict=True)
+        return {was.digest for was, now in pairs if was is not None and was.image == now.image}
+
+    def _is_manifest(self, digest: str) -> bool:
+        if not digest or not self._content.has(digest):
+            return False
+        body = loads(self._content.read(digest))
+        return isinstance(body, dict) and "manifests" not in body
 
 
 def _from(data: bytes) -> Callable[[int], tuple[bytes, ...]]:

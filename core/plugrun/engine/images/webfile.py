@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
-
-from plugrun.errors import ConfigError, TransportError, Unreachable
+from plugrun.errors import TransportError, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from requests import Session
+    from requests.adapters import HTTPAdapter
+
 _PIECE = 1 << 20
-_VARIABLE = "PLUGRUN_HTTP_STALL_TIMEOUT"
-_CONNECT, _STALL = 10.0, 60.0  # seconds to connect, and without a byte
+_CONNECT = 10.0  # seconds
 
 
 def is_url(text: str) -> bool:
@@ -25,13 +25,21 @@ def web_pieces(
 ) -> Iterator[bytes]:
     """Yield a file's bytes as the server has them; raise TransportError, Unreachable.
 
-    Certificates are verified, and proxies are those of the environment. ``heard`` gets the
+    Certificates are verified, proxies are those of the environment, and a server that is slower
+    than the least pace is given up, as a registry is (``plugrun.web.stall``). ``heard`` gets the
     answer's headers before the first byte.
     """
     import requests
 
+    from plugrun.web.stall import TimedAdapter, stall_timeout
+
+    stall = stall_timeout({})
+    patience = min(_CONNECT, stall), stall
     try:
-        with requests.get(url, stream=True, timeout=_patience(os.environ)) as answer:
+        with (
+            _session(TimedAdapter()) as session,
+            session.get(url, stream=True, timeout=patience) as answer,
+        ):
             if answer.status_code >= 400:
                 raise TransportError(f"{_shown(url)}: {answer.status_code} {answer.reason}")
             if heard is not None:
@@ -42,15 +50,13 @@ def web_pieces(
         raise Unreachable(f"cannot download {_shown(url)}: {error}") from None
 
 
-def _patience(environment: Mapping[str, str]) -> tuple[float, float]:
-    text = environment.get(_VARIABLE, "")
-    try:
-        stall = float(text) if text else _STALL
-    except ValueError:
-        stall = 0.0
-    if not 0 < stall < 1e6:
-        raise ConfigError(f"{_VARIABLE} is {text[:100]!r}, not a number of seconds above 0")
-    return min(_CONNECT, stall), stall
+def _session(adapter: HTTPAdapter) -> Session:
+    import requests
+
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, adapter)
+    return session
 
 
 def _whole(pieces: Iterator[bytes], length: str, url: str) -> Iterator[bytes]:

@@ -11,10 +11,11 @@ import io
 import os
 import time
 
-from plugrun.api import ConfigError
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from plugrun.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
