@@ -42,10 +42,10 @@ class WorkerPool:
     """Worker processes, started at once; ``with`` ends them, whatever they are doing.
 
     To be made by a thread that outlives it: the kernel ends the workers with that thread
-    (PR_SET_PDEATHSIG, prctl(2)). ``inherited`` are descriptors that they get, by the same numbers.
+    (PR_SET_PDEATHSIG, prctl(2)).
     """
 
-    def __init__(self, count: int, inherited: Sequence[int] = ()) -> None:
+    def __init__(self, count: int) -> None:
         from queue import SimpleQueue
         from threading import Thread
 
@@ -54,7 +54,7 @@ class WorkerPool:
         self._processes: list[subprocess.Popen[bytes]] = []
         try:
             for _ in range(count):
-                self._processes.append(_start(inherited))
+                self._processes.append(start())
         except BaseException:
             self._kill()
             raise
@@ -95,15 +95,6 @@ class WorkerPool:
         """
         self._jobs.put(({"blob": blob, "tree": tree, "whiteouts": whiteouts}, progress, finished))
 
-    def keep(self, source: int, kept: int, tree: str, whiteouts: str, finished: Finished) -> None:
-        """Unpack and keep a layer that is being made; see ``keep_layer``.
-
-        Both descriptors are ``inherited``. When it is done the worker closes ``source``: who still
-        writes into that pipe is told by EPIPE that nobody reads any more.
-        """
-        words = {"blob": "the layer", "source": source, "kept": kept}
-        self._jobs.put(({**words, "tree": tree, "whiteouts": whiteouts}, _unheard, finished))
-
     def _kill(self) -> None:
         for process in self._processes:
             process.kill()
@@ -115,7 +106,8 @@ class WorkerPool:
         while (job := self._jobs.get()) is not None:
             words, progress, finished = job
             try:
-                finished(_converse(process, words, progress))
+                send(process, words)
+                finished(hear(process, words, progress))
             except (PlugrunError, OSError) as error:
                 finished(error)
         assert process.stdin and process.stdout
@@ -126,30 +118,32 @@ class WorkerPool:
             return
 
 
-def _converse(
-    process: subprocess.Popen[bytes], words: dict[str, Any], progress: Callable[[int], None]
-) -> Unpacked:
-    """Give one job and wait for its end; raise the error it ended with."""
-    assert process.stdin and process.stdout
+def send(process: subprocess.Popen[bytes], words: dict[str, Any]) -> None:
+    """Give a worker one job."""
+    assert process.stdin
     try:
         process.stdin.write(dumps(words).encode() + b"\n")
         process.stdin.flush()
     except BrokenPipeError:
-        raise _died(process, words) from None
+        raise died(process.wait(), words) from None
+
+
+def hear(
+    process: subprocess.Popen[bytes], words: dict[str, Any], progress: Callable[[int], None]
+) -> Unpacked:
+    """Wait for the end of a worker's job; raise the error it ended with."""
+    assert process.stdout
     for line in process.stdout:
         answer = loads(line)
         if "read" in answer:
             progress(answer["read"])
-        elif "error" in answer:
-            kind = getattr(errors, answer["error"], PlugrunError)
-            raise kind(answer["message"], hint=answer["hint"])
         else:
-            return _unpacked(answer["done"])
-    raise _died(process, words)
+            return result_of(answer)
+    raise died(process.wait(), words)
 
 
-def _died(process: subprocess.Popen[bytes], words: dict[str, Any]) -> PlugrunError:
-    code = process.wait()
+def died(code: int, words: dict[str, Any]) -> PlugrunError:
+    """Return what to say of a worker that ended in the middle of a job."""
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     return PlugrunError(
         f"the process that unpacked {words['blob']} {how}",
@@ -157,16 +151,18 @@ def _died(process: subprocess.Popen[bytes], words: dict[str, Any]) -> PlugrunErr
     )
 
 
-def _unpacked(done: dict[str, Any]) -> Unpacked:
+def result_of(answer: dict[str, Any]) -> Unpacked:
+    """Return what a job's last answer says, or raise it."""
+    if "error" in answer:
+        kind = getattr(errors, answer["error"], PlugrunError)
+        raise kind(answer["message"], hint=answer["hint"])
+    done = answer["done"]
     implied, whited = (tuple(os.fsencode(p) for p in done[key]) for key in ("implied", "whited"))
     return Unpacked(done["diff_id"], done["bytes"], implied, whited, done["emptied"])
 
 
-def _unheard(count: int) -> None:
-    """Nobody wants to know how far it is."""
-
-
-def _start(inherited: Sequence[int]) -> subprocess.Popen[bytes]:
+def start(inherited: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    """Start a worker; it gets these descriptors under their numbers."""
     import subprocess
 
     path = [entry for entry in sys.path if os.path.isabs(entry)]
@@ -205,7 +201,7 @@ def serve(parent: int) -> None:
             # Who removes what a killed command left waits for this lock, and need not wait again.
             if os.getppid() != parent:
                 return
-            _say(_work(job))
+            _say(work(job))
 
 
 class HeldTree:
@@ -231,7 +227,8 @@ class HeldTree:
         os.close(self._fd)
 
 
-def _work(job: dict[str, Any]) -> dict[str, Any]:
+def work(job: dict[str, Any]) -> dict[str, Any]:
+    """Do one job and return its last answer; progress goes to stdout on the way."""
     told = 0
 
     def progress(read: int) -> None:

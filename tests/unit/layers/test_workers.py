@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import gzip
-import hashlib
 import os
 import select
 import signal
@@ -146,36 +145,3 @@ def test_a_tree_in_use_is_waited_for(job):
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(fd)
-
-
-@pytest.mark.parametrize("compressed", [False, True])
-def test_a_layer_is_kept_while_it_is_unpacked(tmp_path, compressed):
-    data = tar_of([Made("a/b", data="x" * 3_000_000), Made("c")])
-    source, kept = tmp_path / "source", tmp_path / "kept"
-    source.write_bytes(gzip.compress(data) if compressed else data)
-    (tmp_path / "tree").mkdir()
-    finished = SimpleQueue()
-    with open(source, "rb") as archive, open(kept, "wb") as blob:
-        fds = archive.fileno(), blob.fileno()
-        with WorkerPool(1, fds) as pool:
-            pool.keep(*fds, str(tmp_path / "tree"), WHITEOUT_OVERLAYFS, finished.put)
-            told = finished.get(timeout=PATIENCE)
-    assert kept.read_bytes() == data
-    assert told.diff_id == f"sha256:{hashlib.sha256(data).hexdigest()}"
-    assert (tmp_path / "tree/a/b").stat().st_size == 3_000_000
-
-
-def test_who_writes_a_layer_that_is_refused_is_told(tmp_path):
-    (tmp_path / "tree").mkdir()
-    finished = SimpleQueue()
-    source, sink = os.pipe2(os.O_CLOEXEC)
-    with open(tmp_path / "kept", "wb") as blob, open(sink, "wb", buffering=0) as writer:
-        fds = source, blob.fileno()
-        with WorkerPool(1, fds) as pool:
-            os.close(source)
-            pool.keep(*fds, str(tmp_path / "tree"), WHITEOUT_OVERLAYFS, finished.put)
-            writer.write(tar_of([Made("../x")])[:512])
-            with pytest.raises(BrokenPipeError):
-                while True:
-                    writer.write(bytes(1 << 16))
-            assert isinstance(finished.get(timeout=PATIENCE), HostileArchive)

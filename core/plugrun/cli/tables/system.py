@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.cli.options import FILTER, FLAG, STRING, Command, Option
+from plugrun.cli.options import FILTER, FLAG, LIST, STRING, Command, Option
 from plugrun.cli.tables.shared import (
     COMMON,
     FILTER_PRUNE,
@@ -102,6 +102,19 @@ PLUGINS = Command(
     verb="plugins",
 )
 
+DOCTOR = Command(
+    "doctor",
+    "[OPTIONS]",
+    "Say what this machine can do and what to do about the rest; 1 if the profile does not work",
+    (
+        Option("json", FLAG, "Print one JSON document"),
+        Option("offline", FLAG, "Ask no registry"),
+        Option("registry", LIST, "Ask this registry (default: docker.io)", metavar="host"),
+    ),
+    most=0,
+    verb="doctor",
+)
+
 CONFIG_SHOW = Command(
     "config show",
     "[OPTIONS]",
@@ -132,6 +145,7 @@ TABLES = (
     INFO,
     INSPECT,
     PLUGINS,
+    DOCTOR,
     COMPLETION,
     SYSTEM_CHECK,
     SYSTEM_DF,

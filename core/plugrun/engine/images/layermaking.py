@@ -21,8 +21,7 @@ from plugrun.engine.images.transfer import sync_filesystem
 from plugrun.errors import AlreadyExists, NoSuchSnapshot
 from plugrun.interfaces.storage import INDEPENDENT_LAYERS
 from plugrun.layers.implied import complete
-from plugrun.layers.unpack import Unpacked
-from plugrun.layers.workers import WorkerPool
+from plugrun.layers.keeping import keep_apart
 from plugrun.linux.filesystem import unlink
 from plugrun.model.descriptor import Descriptor
 from plugrun.model.image import LAYER_TAR
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from plugrun.engine.engine import Engine
     from plugrun.interfaces.storage import LayerTree
+    from plugrun.layers.unpack import Unpacked
 
     Made = int | Callable[[int], None]
 
@@ -89,31 +89,25 @@ def _remove(engine: Engine, key: str) -> None:
 
 
 def _unpacked(tree: LayerTree, made: Made, kept: int) -> Unpacked:
-    from queue import SimpleQueue
-
-    finished: SimpleQueue[Unpacked | BaseException] = SimpleQueue()
     if isinstance(made, int):
-        source = fcntl.fcntl(made, fcntl.F_DUPFD_CLOEXEC, 3)  # 0 is something else to the worker
-        with open(source, "rb", buffering=0), WorkerPool(1, (source, kept)) as pool:
-            pool.keep(source, kept, tree.path, tree.whiteouts, finished.put)
-            return _result(finished.get())
+        source = fcntl.fcntl(made, fcntl.F_DUPFD_CLOEXEC, 3)  # 0 is something else to the process
+        keeper = keep_apart(source, kept, tree.path, tree.whiteouts)
+        try:
+            return keeper.result()
+        finally:
+            keeper.end()
     source, sink = _pipe()
-    ends = {source, sink}
-    try:
-        with WorkerPool(1, (source, kept)) as pool:
-            ends.remove(source)
-            os.close(source)
-            pool.keep(source, kept, tree.path, tree.whiteouts, finished.put)
+    with open(sink, "wb", buffering=0) as end:
+        keeper = keep_apart(source, kept, tree.path, tree.whiteouts, sink)
+        try:
             broken = _write(made, sink)
-            ends.remove(sink)
-            os.close(sink)
-            result = _result(finished.get())
-            if broken is not None:
-                raise broken
-            return result
-    finally:
-        for end in ends:
-            os.close(end)
+            end.close()
+            result = keeper.result()
+        finally:
+            keeper.end()
+    if broken is not None:
+        raise broken
+    return result
 
 
 def _write(made: Callable[[int], None], sink: int) -> BrokenPipeError | None:
@@ -132,9 +126,3 @@ def _pipe() -> tuple[int, int]:
     except PermissionError:
         pass  # over this user's limit for all pipes (pipe(7)): it stays as it is
     return source, sink
-
-
-def _result(told: Unpacked | BaseException) -> Unpacked:
-    if isinstance(told, BaseException):
-        raise told
-    return told

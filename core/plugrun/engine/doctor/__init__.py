@@ -1,0 +1,1 @@
+"""``doctor``: what this machine can do, and what to do about what it cannot; a topic a file."""
