@@ -105,7 +105,7 @@ PLUGINS = Command(
 DOCTOR = Command(
     "doctor",
     "[OPTIONS]",
-    "Say what this machine can do and what to do about the rest; 1 if the profile does not work",
+    "Say what this machine can do, and what to do about what it cannot",
     (
         Option("json", FLAG, "Print one JSON document"),
         Option("offline", FLAG, "Ask no registry"),
