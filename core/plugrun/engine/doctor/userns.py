@@ -74,9 +74,9 @@ def _ids() -> Iterator[Check]:
             found = f"nothing for {user}"
             yield Check(AREA, f"/etc/{name}", NOTE, found, _PURPOSE, remedy)
     for program in ("newuidmap", "newgidmap"):
-        found = shutil.which(program)
-        state, what = (OK, "") if found else (NOTE, "apt install uidmap")
-        yield Check(AREA, program, state, found or "not installed", _PURPOSE, what)
+        place = shutil.which(program)
+        state, what = (OK, "") if place else (NOTE, "apt install uidmap")
+        yield Check(AREA, program, state, place or "not installed", _PURPOSE, what)
 
 
 def _lines(path: str) -> list[str]:
