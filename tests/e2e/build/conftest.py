@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Plugrun
+from tests.e2e.conftest import PROFILES, Plugrun, fresh_root, profile_named
 
 CHANGING = ("RUN", "COPY", "ADD", "WORKDIR")
 BASE = "host:sh,cat,ls,sleep,id,env,touch,mkdir,stat,rm,chmod,mknod"
@@ -46,6 +46,16 @@ class Workshop:
     def marks(self) -> list[str]:
         """What builds say they are at work on."""
         return os.listdir(f"{self.plugrun.root}/build/active")
+
+
+@pytest.fixture(scope="session")
+def overlay() -> Iterator[Plugrun]:
+    """A root with kernel overlayfs, for what is the same on every storage."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    [config] = [path for path in PROFILES if profile_named(path) == "overlay-ns"]
+    with fresh_root(config) as tool:
+        yield tool
 
 
 @pytest.fixture

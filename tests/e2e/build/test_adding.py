@@ -16,6 +16,13 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.build.conftest import Workshop
+from tests.e2e.conftest import Plugrun
+
+
+@pytest.fixture
+def workshop(overlay: Plugrun, tmp_path: Path) -> Workshop:
+    """On one profile: no storage has a part in this."""
+    return Workshop(overlay, tmp_path)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
@@ -87,51 +86,6 @@ def test_interrupted_in_a_step(lone_workshop: Workshop, number: int, whom: str) 
     check = plugrun("system", "check")
     assert check.returncode == 0
     lone_workshop.image(f"FROM {BASE}\nRUN true\n")
-
-
-def test_nothing_from_outside_of_the_context_gets_in(workshop: Workshop) -> None:
-    outside = workshop.context.parent / "outside"
-    outside.mkdir(exist_ok=True)
-    (outside / "secret").write_text("secret")
-    workshop.write("own", "own")
-    context = workshop.context
-    (context / "link").symlink_to(outside / "secret")
-    (context / "up").symlink_to("../outside/secret")
-    (context / "folder").symlink_to(outside)
-    (context / "inner").symlink_to("own")
-    (context / "round").symlink_to("round")
-    for name in ("link", "up", "folder/secret", "../outside/secret", "round"):
-        failed = workshop.build(f"FROM BASE\nCOPY {name} /x\n", code=1)
-        assert "not found" in failed.stderr or "too many symlinks" in failed.stderr
-    # A whole folder takes symlinks along as what they are.
-    image = workshop.image("FROM BASE\nCOPY . /c\nCOPY inner /i\nCOPY ../own /../../j\n")
-    assert workshop.run(image, "stat", "-c", "%F", "/c/link", "/c/folder", "/i", "/j").split(
-        "\n"
-    ) == ["symbolic link", "symbolic link", "regular file", "regular file"]
-
-
-def test_what_is_no_file_neither_hangs_nor_harms(workshop: Workshop) -> None:
-    os.mkfifo(workshop.context / "fifo")
-    with socket.socket(socket.AF_UNIX) as one:
-        one.bind(str(workshop.context / "socket"))
-        image = workshop.image("FROM BASE\nCOPY . /c\n")
-    assert workshop.run(image, "ls", "/c") == "fifo"
-    os.mknod(workshop.context / "device", 0o600 | 0o020000, os.makedev(1, 3))
-    failed = workshop.build("FROM BASE\nCOPY . /c\n", code=1)
-    assert "device is a device, which no context may bring" in failed.stderr
-
-
-def test_what_dockerignore_keeps_out(workshop: Workshop) -> None:
-    for name in ("kept", "left", "deep/left", "deep/kept"):
-        workshop.write(name, name)
-    (workshop.context / "to-left").symlink_to("left")
-    workshop.write(".dockerignore", "left\ndeep\n!deep/kept\n.dockerignore\n")
-    image = workshop.image("FROM BASE\nCOPY . /c\n")
-    assert workshop.run(image, "ls", "/c", "/c/deep").split() == [
-        *("/c:", "deep", "kept", "to-left", "/c/deep:", "kept"),
-    ]
-    for name in ("left", "to-left", "deep/left"):
-        assert "not found" in workshop.build(f"FROM BASE\nCOPY {name} /x\n", code=1).stderr
 
 
 def test_two_builds_of_the_same_at_once(workshop: Workshop) -> None:
