@@ -1,0 +1,1 @@
+"""Network: whatever standard CNI plugins make of a conflist."""
