@@ -43,6 +43,7 @@ def runtime_config(
     """
     linux = dict(spec.get("linux") or {})
     refuse_impossible(linux.get("resources") or {})
+    _refuse_users(linux.get("namespaces") or [])
     _refuse_shared(linux.get("rootfsPropagation") or "", spec.get("mounts") or [])
     linux["cgroupsPath"] = cgroup
     config = {**spec, "ociVersion": _VERSION, "linux": linux}
@@ -85,6 +86,14 @@ def _possible(limit: dict[str, Any]) -> dict[str, Any]:
         hard = min(hard, own)
         soft = min(soft, hard)
     return {**limit, "soft": soft, "hard": hard}
+
+
+def _refuse_users(namespaces: list[dict[str, Any]]) -> None:
+    """A runtime enters the namespace first, and its root then has no way to where the root is."""
+    if any(namespace.get("type") == "user" for namespace in namespaces):
+        raise BackendUnavailable(
+            "isolation oci makes no user namespaces", hint="use isolation ns, or --userns=host"
+        )
 
 
 def _refuse_shared(root: str, mounts: list[dict[str, Any]]) -> None:
