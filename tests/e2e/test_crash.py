@@ -67,7 +67,6 @@ def test_a_killed_client_with_rm_still_cleans_up(plugrun, ended_by_test):
     assert plugrun.out("ps", "-aq") == ""
 
 
-@pytest.mark.cgroups
 def test_a_killed_monitor_leaves_its_container_running(plugrun):
     id, pid, monitor = detached(plugrun)
     os.kill(monitor, signal.SIGKILL)

@@ -197,7 +197,6 @@ def test_exec(plugrun):
     assert plugrun.out("exec", id, "ls", "/proc/self/fd").split() == ["0", "1", "2", "3"]
 
 
-@pytest.mark.cgroups
 def test_exec_is_in_the_cgroup(plugrun):
     id = forever(plugrun)
     inside = plugrun.out("exec", id, "cat", "/proc/self/cgroup")

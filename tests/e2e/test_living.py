@@ -74,7 +74,6 @@ def test_stopping_a_paused_one_asks_it(plugrun, box):
 
 
 @pytest.mark.parametrize("command", [("kill", "box"), ("rm", "-f", "box")])
-@pytest.mark.cgroups
 def test_killing_a_paused_one(plugrun, box, command):
     plugrun("pause", "box")
     plugrun(*command)

@@ -8,8 +8,6 @@ import pytest
 
 from tests.e2e.conftest import HOST_IMAGE, Plugrun
 
-pytestmark = pytest.mark.cgroups
-
 LIMITED = ("run", "--name", "box", "--network", "none", "-m", "24m", "--memory-swap", "24m")
 HOG = "dd if=/dev/zero of=/dev/null bs=90M count=3"
 
@@ -21,6 +19,7 @@ def actions(plugrun: Plugrun, begin: float) -> list[str]:
 
 
 @pytest.mark.parametrize("more", [(), ("--rm",)])
+@pytest.mark.cgroups
 def test_the_first_process(plugrun, more):
     begin = time.time()
     plugrun(*LIMITED, *more, HOST_IMAGE, *HOG.split(), code=137)
@@ -39,6 +38,7 @@ def test_a_child(plugrun):
     assert (state["OOMKilled"], state["ExitCode"]) == (True, 5)
 
 
+@pytest.mark.cgroups
 def test_it_is_told_while_the_container_goes_on(plugrun, ended_by_test):
     begin = f"{time.time():.9f}"
     plugrun(*LIMITED, "-d", HOST_IMAGE, "sh", "-c", f"{HOG}; sleep 1000")

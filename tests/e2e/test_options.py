@@ -104,7 +104,6 @@ def test_sysctl_ulimit_oom_score_shared_memory(plugrun):
     assert "size=1024k" in shm
 
 
-@pytest.mark.cgroups
 def test_devices(plugrun):
     listed = run(plugrun, "--device", "/dev/null:/dev/x", HOST_IMAGE, "ls", "-l", "/dev/x")
     assert listed.startswith("crw-rw-rw- 1 root root 1, 3")
@@ -253,7 +252,6 @@ def test_host_gateway(plugrun):
     assert "127.0.0.1\tgw" in hosts.splitlines()
 
 
-@pytest.mark.cgroups
 def test_cpus_of_the_set(plugrun):
     script = "cat /proc/self/status"
     text = run(plugrun, "--cpuset-cpus", "0", HOST_IMAGE, "sh", "-c", script)

@@ -150,7 +150,6 @@ def test_docker_s_fence(plugrun):
     assert done.returncode != 0
 
 
-@pytest.mark.cgroups
 def test_a_made_device_cannot_be_opened(plugrun):
     done = plugrun(*RUN, HOST_IMAGE, "sh", "-c", "mknod /d b 7 0 && cat /d", code=None)
     assert done.returncode != 0
@@ -245,7 +244,6 @@ def test_memory_limit_kills_and_says_so(plugrun):
     assert plugrun.inspect("oom")["State"]["OOMKilled"] is True
 
 
-@pytest.mark.cgroups
 def test_pids_limit(plugrun):
     script = "for i in 1 2 3 4 5 6 7 8 9; do sleep 100 & done; echo all"
     done = plugrun(*RUN, "--pids-limit", "5", HOST_IMAGE, "sh", "-c", script, code=None)
