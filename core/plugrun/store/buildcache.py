@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 
+from plugrun.linux.filesystem import unlink
 from plugrun.model.jsontext import dumps, loads
 from plugrun.model.record import record
 from plugrun.store.database import BUSY_SECONDS, Transaction, explain
@@ -82,19 +83,40 @@ def held(root: str) -> Held:
     )
 
 
+def open_spare(path: str, schema: str) -> sqlite3.Connection:
+    """Open a database that only saves time; a damaged one is begun anew."""
+    try:
+        return _opened(path, schema)
+    except sqlite3.DatabaseError as error:
+        if not any(word in str(error) for word in ("not a database", "malformed")):
+            raise explain(error, path) from error
+    for tail in ("", "-wal", "-shm"):
+        unlink(path + tail)
+    try:
+        return _opened(path, schema)
+    except sqlite3.DatabaseError as error:
+        raise explain(error, path) from error
+
+
+def _opened(path: str, schema: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(schema)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 class BuildCache:
     """The entries of one root. ``with`` it, or ``close`` it: a process that forks must before."""
 
     def __init__(self, root: str) -> None:
         self._path = cache_path(root)
         os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
-        try:
-            self._db = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute(_SCHEMA)
-        except sqlite3.DatabaseError as error:
-            raise explain(error, self._path) from error
+        self._db = open_spare(self._path, _SCHEMA)
 
     def __enter__(self) -> BuildCache:
         return self

@@ -49,6 +49,15 @@ def test_the_cache_keeps_entries(tmp_path: Path) -> None:
     assert held(root).blobs == frozenset()
 
 
+def test_a_damaged_cache_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "build/cache.db"
+    path.parent.mkdir()
+    path.write_bytes(b"no database " * 100)
+    with BuildCache(str(tmp_path)) as cache:
+        cache.put(entry("new"))
+        assert len(cache.all()) == 1
+
+
 def test_a_key_tells_states_and_parts_apart() -> None:
     state = StageState("", LINUX)
     higher = state.with_layer(Outcome(ONE, 0, 0))

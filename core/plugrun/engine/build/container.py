@@ -121,6 +121,10 @@ def _write_bundle(engine: Engine, container: Container, state: StageState) -> No
     folder = engine.container_folder(container.id)
     make_private(f"{folder}/rootfs")
     write_etc_files(container, folder)
+    if container.uid_map:
+        from plugrun.engine.userns.mounts import give_etc_files
+
+        give_etc_files(container, folder)
     accounts = image_accounts(engine, engine.storage_of(container), state.top)
     spec = runtime_spec(container, identify(container.user, accounts), folder)
     if engine.backends.profile.hooks:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import time
 
-from plugrun.store.database import BUSY_SECONDS, explain
+from plugrun.store.buildcache import open_spare
+from plugrun.store.database import explain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,13 +48,7 @@ class Digests:
         self._path = digests_path(root)
         os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
         self._new: list[tuple[int, int, str, bytes]] = []
-        try:
-            self._db = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=OFF")
-            self._db.execute(_SCHEMA)
-        except sqlite3.DatabaseError as error:
-            raise explain(error, self._path) from error
+        self._db = open_spare(self._path, _SCHEMA)
 
     def __enter__(self) -> Digests:
         return self

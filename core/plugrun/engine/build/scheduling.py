@@ -87,15 +87,16 @@ class Schedule:
 
     def __enter__(self) -> Schedule:
         # Who is asked to end waits for the workers as who is interrupted does.
-        self._before = signals.signal(signals.SIGTERM, _interrupted)
+        self._before = {signals.SIGTERM: signals.signal(signals.SIGTERM, _interrupted)}
+        self._before[signals.SIGINT] = signals.getsignal(signals.SIGINT)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number in (signals.SIGTERM, signals.SIGINT):
+        for number in self._before:
             signals.signal(number, signals.SIG_IGN)
         self._stop()
-        signals.signal(signals.SIGTERM, self._before)
-        signals.signal(signals.SIGINT, signals.default_int_handler)
+        for number, handler in self._before.items():
+            signals.signal(number, handler)
 
     def _stop(self) -> None:
         for doing in self._doing.values():
