@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 
 import pytest
@@ -161,6 +162,22 @@ class TestOthers(Opened):
         attached(other, third, two)
         with second.listen(81) as server:
             assert third.reaches(server, address_of(got), 81)
+
+    def test_what_is_left_of_a_root_that_is_gone_goes(self, network, other, place, tmp_path):
+        idle, used = made(other), made(other)
+        container, box = an_id(), place()
+        network.attach(Endpoint(an_id(), made(network)), place().path)
+        other.attach(Endpoint(container, used), box.path)
+        shutil.rmtree(tmp_path / "other")
+        made(network)
+        assert f"pr-{idle.id[:12]}" in run("ip link")
+        assert box.interfaces() == {"lo", "eth0"}
+        box.run("ip link delete eth0")
+        made(network)
+        links = run("ip link")
+        assert f"pr-{idle.id[:12]}" not in links
+        assert f"pr-{used.id[:12]}" not in links
+        assert run("nft list tables").count("plugrun-") == 1
 
     def test_an_interface_of_anothers_is_refused(self, network, other, place):
         run("ip link add taken0 type bridge")

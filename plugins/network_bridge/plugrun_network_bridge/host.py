@@ -30,6 +30,8 @@ _MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 _ICC = "com.docker.network.bridge.enable_icc"
 _NO_TABLES = (errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errno.EINVAL, errno.ENOENT)
 
+MARK, LONGEST_ALIAS = "plugrun", 255  # IFALIASZ, without the NUL
+
 
 class Host:
     """The host's side of all networks of one state folder."""
@@ -38,7 +40,11 @@ class Host:
         self._leases = leases
         # Names that no other state folder uses.
         self.owner = f"{crc32(os.fsencode(leases.state)):08x}"
-        self.table = f"plugrun-{self.owner}"
+        self.table = table_name(self.owner)
+
+    def alias(self, network_id: str) -> str:
+        """Return what ``ip link`` shows of whose a bridge is, and where its state lies."""
+        return f"{MARK} {self.owner} {network_id[:12]} {self._leases.state}"[:LONGEST_ALIAS]
 
     def ensure(self, network: NetworkConfig) -> tuple[Link, tuple[str, ...]]:
         """Return a network's bridge, and what had to be mended, though somebody is attached."""
@@ -54,10 +60,10 @@ class Host:
     def ensure_bridge(self, network: NetworkConfig) -> tuple[Link, str]:
         """Return a network's bridge, and what had to be done to it."""
         with Netlink(NETLINK_ROUTE) as route:
-            link = hostbridge.find_bridge(route, network, self.owner)
+            link = hostbridge.find_bridge(route, network, self.alias(network.id))
             if link is None:
                 ports = [lease.veth for lease in self._leases.of_network(network.id)]
-                link = hostbridge.make_bridge(route, network, self.owner, ports)
+                link = hostbridge.make_bridge(route, network, self.alias(network.id), ports)
                 return link, f"the bridge {link.name} was gone: made it again"
             if not link.up:
                 route.act(link_up(link.name))
@@ -108,7 +114,7 @@ class Host:
     def remove(self, network: NetworkConfig) -> None:
         """Remove a network's bridge, and its part of the table; it is forgotten already."""
         with Netlink(NETLINK_ROUTE) as route:
-            link = hostbridge.find_bridge(route, network, self.owner)
+            link = hostbridge.find_bridge(route, network, self.alias(network.id))
             if link is not None:
                 route.act(delete_link(link.name))
         with _netfilter() as netlink:
@@ -123,6 +129,11 @@ class Host:
             else:
                 # Making it first spares the question whether it is there.
                 netlink.batch((add_table(self.table), delete_table(self.table)), BEGIN, END)
+
+
+def table_name(owner: str) -> str:
+    """Return what the table of a state folder is called."""
+    return f"{MARK}-{owner}"
 
 
 def published(lease: Lease) -> list[ruleset.Published]:

@@ -57,7 +57,7 @@ def mtu(network: NetworkConfig) -> int:
     return int(text or 0)
 
 
-def find_bridge(netlink: Netlink, network: NetworkConfig, owner: str) -> Link | None:
+def find_bridge(netlink: Netlink, network: NetworkConfig, alias: str) -> Link | None:
     """Return the network's bridge, or None; Conflict if the name is another's."""
     name = bridge_name(network)
     try:
@@ -66,7 +66,7 @@ def find_bridge(netlink: Netlink, network: NetworkConfig, owner: str) -> Link | 
         if error.errno == errno.ENODEV:
             return None
         raise
-    if link.alias != alias(owner, network.id):
+    if link.alias != alias:
         whose = f" of {link.alias!r}" if link.alias else ""
         raise Conflict(
             f'network "{network.name}" cannot have the interface {name}: there is one{whose}',
@@ -75,17 +75,12 @@ def find_bridge(netlink: Netlink, network: NetworkConfig, owner: str) -> Link | 
     return link
 
 
-def alias(owner: str, network_id: str) -> str:
-    """Return what ``ip link`` shows of whose an interface is: a state folder's network."""
-    return f"plugrun {owner} {network_id[:12]}"
-
-
-def make_bridge(netlink: Netlink, network: NetworkConfig, owner: str, ports: Iterable[str]) -> Link:
+def make_bridge(netlink: Netlink, network: NetworkConfig, alias: str, ports: Iterable[str]) -> Link:
     """Make the network's bridge with its gateways' addresses, and put interfaces on it."""
     name, gateways = bridge_name(network), _gateways(network)
     mac = packed_mac(_mac(network))
     try:
-        netlink.act(*new_bridge(name, alias(owner, network.id), mac, mtu(network)))
+        netlink.act(*new_bridge(name, alias, mac, mtu(network)))
     except OSError as error:
         raise _refused(error, name) from None
     link = find_link(netlink, name)

@@ -44,8 +44,10 @@ class BridgeNetwork:
     def create(self, network: NetworkConfig, others: Sequence[NetworkConfig] = ()) -> NetworkConfig:
         """Choose subnets and gateways, and make the bridge, which shows others what is taken."""
         from plugrun_network_bridge.pools import complete
+        from plugrun_network_bridge.sweeping import sweep_abandoned
 
         with Held(_CHOOSING):
+            sweep_abandoned()
             completed = complete(network, others)
             with self._leases.locked():
                 self._leases.keep_network(completed)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 
-from plugrun_network_bridge import hostbridge
+from plugrun_network_bridge.host import LONGEST_ALIAS, MARK, table_name
 from plugrun_network_bridge.links import delete_link
-from plugrun_network_bridge.netlink import NETLINK_ROUTE, Netlink
+from plugrun_network_bridge.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, Netlink
+from plugrun_network_bridge.nftables import BEGIN, END, add_table, delete_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ def sweep(leases: Leases, host: Host, networks: frozenset[str], *, remove: bool)
     known = interfaces()
     gone = [network_id for network_id in leases.network_ids() if network_id not in networks]
     said += [f"state of network {network_id[:12]}, which is gone" for network_id in gone]
-    kept = {hostbridge.alias(host.owner, network_id) for network_id in networks}
-    mark = hostbridge.alias(host.owner, "")
+    kept = {host.alias(network_id) for network_id in networks}
+    mark = f"{MARK} {host.owner} "
     bridges = [name for name, alias, _ in known if alias.startswith(mark) and alias not in kept]
     said += [f"bridge {name} of no network" for name in bridges]
     ours = {name for name, alias, _ in known if alias in kept}
@@ -40,6 +42,29 @@ def sweep(leases: Leases, host: Host, networks: frozenset[str], *, remove: bool)
         if gone or bridges:
             host.renew()
     return tuple(said)
+
+
+def sweep_abandoned() -> None:
+    """Remove bridges and tables of state folders that are gone, unless a container is on one.
+
+    Whoever removes all of a root cannot be asked to tell; there are only so many subnets.
+    """
+    from plugrun_network_bridge.survey import interfaces
+
+    known = interfaces()
+    used = {master for _, _, master in known}
+    left: dict[str, list[str]] = {}
+    for name, alias, _ in known:
+        words = alias.split(" ", 3)
+        whole = len(words) == 4 and words[0] == MARK and len(alias) < LONGEST_ALIAS
+        if whole and not os.path.isdir(words[3]):
+            left.setdefault(words[1], []).append(name)
+    for owner, bridges in left.items():
+        if used.isdisjoint(bridges):
+            _delete_all(bridges)
+            table = table_name(owner)
+            with Netlink(NETLINK_NETFILTER) as netlink:
+                netlink.batch((add_table(table), delete_table(table)), BEGIN, END)
 
 
 def _delete_all(names: list[str]) -> None:
