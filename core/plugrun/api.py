@@ -149,6 +149,7 @@ if TYPE_CHECKING:
     from plugrun.linux import signalnames as signalnames
     from plugrun.linux import terminal as terminal
     from plugrun.linux.idmap import MountIds as MountIds
+    from plugrun.linux.release import is_kernel as is_kernel
     from plugrun.linux.serving import Connection as Connection
     from plugrun.linux.serving import connect as connect
     from plugrun.model.container import Container as Container
@@ -408,6 +409,7 @@ _HOMES = {
         "measure_tree",
     ),
     "plugrun.linux.idmap": ("MountIds",),
+    "plugrun.linux.release": ("is_kernel",),
     "plugrun.linux.serving": (
         "Connection",
         "connect",

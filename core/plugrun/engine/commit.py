@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from plugrun.engine.engine import Engine
     from plugrun.model.container import Container
+    from plugrun.model.idmap import IdMap
 
 _DEFAULT_SIGNAL = "SIGTERM"
 
@@ -69,7 +70,7 @@ def commit(engine: Engine, request: CommitRequest) -> str:
 
     def write(fd: int) -> None:
         with _still(engine, container, request.pause):
-            write_layer(container_changes(engine, container), TarSink(fd))
+            write_layer(container_changes(engine, container), TarSink(fd), _owners(container))
 
     id = make_image(engine, wanted, write)
     shown = reference.familiar if reference else ""
@@ -78,6 +79,15 @@ def commit(engine: Engine, request: CommitRequest) -> str:
     if reference:
         emit_image(engine, "tag", id, reference.familiar)
     return id
+
+
+def _owners(container: Container) -> IdMap | None:
+    """Return what the owners on disk are to be translated by, if they are those outside."""
+    if not container.shifted:
+        return None
+    from plugrun.engine.userns.deciding import ids_of
+
+    return ids_of(container)
 
 
 @contextlib.contextmanager

@@ -323,6 +323,10 @@ def _prepare(engine: Engine, container: Container, image: Image) -> None:
     storage = engine.storage_of(container)
     top = image.chain[-1] if image.chain else None
     storage.prepare(container.id, top)
+    if container.shifted:
+        from plugrun.engine.userns.mounts import shift
+
+        shift(engine, container)
     folder = engine.container_folder(container.id)
     make_private(f"{folder}/rootfs")
     if container.mounts:

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
     from plugrun.layers.changes import Change
     from plugrun.layers.tarsink import TarSink
+    from plugrun.model.idmap import IdMap
 
 
-def write_layer(changes: Iterable[Change], sink: TarSink) -> int:
+def write_layer(changes: Iterable[Change], sink: TarSink, ids: IdMap | None = None) -> int:
     """Write a layer and end the stream; return the sum of its files' sizes.
 
     Left out are sockets, and names that would read as whiteouts. What a folder hides is deleted
     name by name: only a storage with layers apart knows that it is opaque, and a layer's digest is
-    not to depend on the storage.
+    not to depend on the storage. ``ids`` are as in ``Reader``.
     """
-    reader = Reader()
+    reader = Reader(ids)
     size = 0
     for change in told(changes, all_files=True):
         above, slash, base = change.path.rpartition(b"/")

@@ -6,15 +6,23 @@ user namespace (capabilities(7), "File capability extended attribute versioning"
 
 from __future__ import annotations
 
+import os
+import stat
 from struct import Struct
 
 from plugrun.layers.attributes import ACL, DEFAULT_ACL
-from plugrun.model.idmap import inside
+from plugrun.layers.treeread import Walk, attributes_of
+from plugrun.model.idmap import inside, outside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plugrun.layers.entry import Entry
-    from plugrun.model.idmap import IdMap
+    from plugrun.layers.treeread import Node
+    from plugrun.model.idmap import IdMap, IdRange
+
+    Convert = Callable[[tuple[IdRange, ...], int], int]
 
 _CAPABILITY = "security.capability"
 # include/uapi/linux/capability.h: revision and flag, permitted and inheritable twice, root's ID.
@@ -63,7 +71,7 @@ def of_namespace(raw: bytes, ids: IdMap) -> bytes:
 def _value(name: str, raw: bytes, ids: IdMap) -> bytes:
     if name == _CAPABILITY:
         return _capability(raw, ids)
-    return _acl(raw, ids) if name in (ACL, DEFAULT_ACL) else raw
+    return _acl(raw, ids, inside) if name in (ACL, DEFAULT_ACL) else raw
 
 
 def _capability(raw: bytes, ids: IdMap) -> bytes:
@@ -77,11 +85,65 @@ def _capability(raw: bytes, ids: IdMap) -> bytes:
     return _REVISION.pack(_REVISION_2 | flags) + raw[4:_ROOT_ID]
 
 
-def _acl(raw: bytes, ids: IdMap) -> bytes:
+def _acl(raw: bytes, ids: IdMap, convert: Convert) -> bytes:
     if (len(raw) - _ACL_HEADER) % _ACL_ENTRY.size:
         return raw
     found = [raw[:_ACL_HEADER]]
     for tag, rights, id in _ACL_ENTRY.iter_unpack(raw[_ACL_HEADER:]):
         ranges = {_ACL_USER: ids.uids, _ACL_GROUP: ids.gids}.get(tag)
-        found.append(_ACL_ENTRY.pack(tag, rights, id if ranges is None else inside(ranges, id)))
+        found.append(_ACL_ENTRY.pack(tag, rights, id if ranges is None else convert(ranges, id)))
     return b"".join(found)
+
+
+def state_outside(state: os.stat_result, ids: IdMap) -> os.stat_result:
+    """Return what stat(2) says with the owners that ``give_outside`` gives."""
+    fields = list(state)
+    fields[4] = _outside_or_kept(ids.uids, state.st_uid)
+    fields[5] = _outside_or_kept(ids.gids, state.st_gid)
+    kept = ("st_atime_ns", "st_mtime_ns", "st_ctime_ns", "st_rdev", "st_blocks", "st_blksize")
+    return os.stat_result(fields, {name: getattr(state, name) for name in kept})
+
+
+def give_outside(root: int, ids: IdMap) -> None:
+    """Give all files of a tree the owners outside for those inside; nobody else is at it.
+
+    What has no place in the namespace keeps its owner, who is nobody there.
+    """
+    given: dict[tuple[int, int], tuple[int, int]] = {}
+    state = os.fstat(root)
+    os.fchown(root, *_owner(state, ids))
+    os.fchmod(root, stat.S_IMODE(state.st_mode))
+    for node in Walk(root):
+        state = node.state
+        owner = _owner(state, ids)
+        if state.st_nlink > 1 and not node.is_folder:
+            # Another name of a file that has been given, unless a union parted the two by that.
+            if given.get((state.st_dev, state.st_ino)) == (state.st_uid, state.st_gid):
+                continue
+            given[state.st_dev, state.st_ino] = owner
+        _give(node, owner, ids)
+
+
+def _owner(state: os.stat_result, ids: IdMap) -> tuple[int, int]:
+    return _outside_or_kept(ids.uids, state.st_uid), _outside_or_kept(ids.gids, state.st_gid)
+
+
+def _outside_or_kept(ranges: tuple[IdRange, ...], id: int) -> int:
+    found = outside(ranges, id)
+    return id if found < 0 else found
+
+
+def _give(node: Node, owner: tuple[int, int], ids: IdMap) -> None:
+    """Change an owner; chown(2) clears setuid and capabilities, which come back."""
+    kept = attributes_of(node.parent, node.name) or {}
+    os.chown(node.name, *owner, dir_fd=node.parent, follow_symlinks=False)
+    if stat.S_ISLNK(node.state.st_mode):
+        return
+    os.chmod(node.name, stat.S_IMODE(node.state.st_mode), dir_fd=node.parent)
+    path = b"/proc/self/fd/%d/%b" % (node.parent, node.name)
+    for name, raw in kept.items():
+        if name == _CAPABILITY:
+            os.setxattr(path, name, of_namespace(raw, ids), follow_symlinks=False)
+        elif name in (ACL, DEFAULT_ACL):
+            value = _acl(raw, ids, _outside_or_kept)
+            os.setxattr(path, name, value, follow_symlinks=False)

@@ -20,21 +20,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from plugrun.model.idmap import IdMap
+
 _PIECE = 1 << 18
 NEVER = -1
 
 
-def tree_changes(before: int, now: int, since: int = NEVER) -> Iterator[Change]:
+def tree_changes(
+    before: int, now: int, since: int = NEVER, ids: IdMap | None = None
+) -> Iterator[Change]:
     """Yield what is different in the tree ``now``; both are descriptors of folders.
 
     ``before`` is -1 if there was nothing. With ``since``, in nanoseconds, nothing whose ctime is
     not after that has changed, unless the clock says now that it is earlier. Otherwise two files
-    are the same if they are one inode with one ctime, or if attributes and contents are.
+    are the same if they are one inode with one ctime, or if attributes and contents are. With
+    ``ids`` the owners ``now`` are those outside of that user namespace, those ``before`` inside.
     """
     allow_depth()
     if since > time.time_ns():
         since = NEVER
-    comparison = _Comparison(since)
+    comparison = _Comparison(since, ids)
     levels = [_Level(_again(before), _again(now), b"")]
     try:
         while levels:
@@ -115,8 +120,9 @@ def _again(fd: int) -> int:
 
 
 class _Comparison:
-    def __init__(self, since: int) -> None:
+    def __init__(self, since: int, ids: IdMap | None) -> None:
         self._since = since
+        self._ids = ids
         # Of files with several names that did not change themselves: those that were told, since
         # a folder above them moved, and the others.
         self._told: dict[int, set[bytes]] = {}
@@ -130,6 +136,10 @@ class _Comparison:
         """Compare one name; return the change if any, and what is beneath a folder."""
         path = level.path + b"/" + name if level.path else name
         below = _state(level.before, name) if level.before >= 0 else None
+        if below is not None and self._ids is not None:
+            from plugrun.layers.owners import state_outside
+
+            below = state_outside(below, self._ids)
         state = _state(level.now, name)
         if state is None:
             return self._gone(level, path, below), None

@@ -68,6 +68,19 @@ class MountIds:
             ) from None
 
 
+def can_map(path: str, ids: IdMap) -> bool:
+    """Whether what lies at a path can be mounted with other owners."""
+    tree = mountfd.clone_tree(mountfd.AT_FDCWD, path)
+    try:
+        with MountIds(ids) as through:
+            through.map(tree, path)
+    except BackendUnavailable:
+        return False
+    finally:
+        os.close(tree)
+    return True
+
+
 class ActingAs:
     """Files are made as another user, with all rights, for the length of a ``with``.
 

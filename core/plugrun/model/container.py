@@ -46,7 +46,8 @@ class Container:
     empty, which is ``/``, where neither image nor request names one; a negative
     ``stop_timeout`` is without end. ``namespaces`` name other containers by their full IDs.
     ``uid_map`` and ``gid_map`` are the lines of its user namespace's mapping: first ID inside,
-    first outside, how many; none if that namespace is the host's.
+    first outside, how many; none if that namespace is the host's. ``shifted`` says that its files
+    have the owners outside on disk, since they cannot be shown with them here.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Container:
     publish_all: bool = False
     uid_map: tuple[tuple[int, int, int], ...] = ()
     gid_map: tuple[tuple[int, int, int], ...] = ()
+    shifted: bool = False
     NESTED: ClassVar = {
         "storage": BackendChoice,
         "isolation": BackendChoice,

@@ -118,8 +118,8 @@ def check_sysctls(values: dict[str, str], namespaces: Namespaces) -> None:
 
 
 def check_names(spec: dict[str, Any], namespaces: Namespaces) -> None:
-    """Refuse names for a UTS namespace that is not the container's own."""
-    if namespaces.new & process.CLONE_NEWUTS:
+    """Refuse names for a UTS namespace that is the host's."""
+    if not namespaces.is_shared("uts"):
         return
     for word in ("hostname", "domainname"):
         if spec.get(word):

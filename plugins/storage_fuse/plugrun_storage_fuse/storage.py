@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.api import IDMAPPED, INDEPENDENT_LAYERS, POSIX_UNION, LayerStack, Mount
+from plugrun.api import IDMAPPED, INDEPENDENT_LAYERS, POSIX_UNION, LayerStack, Mount, is_kernel
 
 from plugrun_storage_fuse.server import argv
 
@@ -17,8 +17,13 @@ SOURCE = "plugrun-fuse"
 class FuseStorage(LayerStack):
     """Snapshots as stacks of folders, of overlayfs's form, in a folder of their own."""
 
-    capabilities = frozenset((INDEPENDENT_LAYERS, POSIX_UNION, IDMAPPED))
     most_lower = 500  # as overlayfs; each is a word of the program's command line
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What a union by FUSE is, and what this kernel's FUSE allows (FUSE_ALLOW_IDMAP)."""
+        words = frozenset((INDEPENDENT_LAYERS, POSIX_UNION))
+        return words | {IDMAPPED} if is_kernel(6, 12) else words
 
     def probe(self) -> Probe:
         """Serve a trial union on the root's file system, in a child with its own mounts."""

@@ -9,6 +9,7 @@ from plugrun.api import (
     WHITEOUT_USERXATTR,
     LayerStack,
     Mount,
+    is_kernel,
     overlay,
 )
 
@@ -28,8 +29,12 @@ _USER_FEATURES = ("index=off", "metacopy=off", "redirect_dir=nofollow", "userxat
 class OverlayStorage(LayerStack):
     """Snapshots as stacks of folders, put together by the kernel."""
 
-    capabilities = frozenset((INDEPENDENT_LAYERS, IDMAPPED))
     most_lower = 500  # OVL_MAX_STACK in fs/overlayfs/ovl_entry.h
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What a stack of layers is, and what this kernel's overlayfs takes as layers."""
+        return frozenset((INDEPENDENT_LAYERS, *((IDMAPPED,) if is_kernel(5, 19) else ())))
 
     def __init__(self, root: str) -> None:
         super().__init__(root)

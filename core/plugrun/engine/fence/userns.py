@@ -46,7 +46,7 @@ def _mounts(spec: RuntimeSpec, container: Container, ids: IdMap) -> None:
         point.target
         for point in container.mounts
         # What a volume with options mounts is not plugrun's: it shows its owners as they are.
-        if point.kind == VOLUME and not has_options(point.source)
+        if point.kind == VOLUME and not has_options(point.source) and not container.shifted
     }
     for mount in spec["mounts"]:
         if mount["destination"] in volumes:

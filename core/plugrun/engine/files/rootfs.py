@@ -195,11 +195,12 @@ class _ContainerTree(OpenTree):
         try:
             if self._container.uid_map and self._bare and self._is_plain_folder():
                 self._mount_bare()
+                self._show_ids(self._container.shifted)
                 return True
             self._fds.append(open_root_of(namespace, bare=self._bare))
         finally:
             os.close(namespace)
-        self._show_ids()
+        self._show_ids(bool(self._container.uid_map))
         return True
 
     def _is_plain_folder(self) -> bool:
@@ -210,8 +211,8 @@ class _ContainerTree(OpenTree):
         storage = self._engine.storage_of(self._container)
         self._mount(self._engine, storage.mounts(self._container.id), ())
 
-    def _show_ids(self) -> None:
-        if self._container.uid_map:
+    def _show_ids(self, wanted: bool) -> None:
+        if wanted:
             from plugrun.engine.userns.deciding import ids_of
 
             self.ids = ids_of(self._container)
@@ -227,6 +228,7 @@ class _ContainerTree(OpenTree):
         self._alone()
         if self._bare:
             self._mount_bare()
+            self._show_ids(self._container.shifted)
             return True
         mounts = self._engine.storage_of(self._container).mounts(self._container.id)
         if self._container.uid_map:
@@ -234,7 +236,7 @@ class _ContainerTree(OpenTree):
 
             mounts = seen_inside(self._container, mounts)
         self._mount(self._engine, mounts, self._binds())
-        self._show_ids()
+        self._show_ids(bool(self._container.uid_map))
         return True
 
     def _alone(self) -> None:

@@ -59,6 +59,9 @@ def changes_alone(engine: Engine, container: Container) -> Iterator[Change]:
     Read from the layer itself where the storage has layers apart; then nothing is mounted.
     """
     storage = engine.storage_of(container)
+    if container.shifted:
+        yield from _shifted_changes(engine, container)
+        return
     if INDEPENDENT_LAYERS in storage.capabilities:
         tree = storage.layer_tree(container.id)
         if are_kept_apart(tree.whiteouts):
@@ -72,6 +75,19 @@ def changes_alone(engine: Engine, container: Container) -> Iterator[Change]:
             return
         with snapshot_tree(engine, storage, snapshot.parent) as before:
             yield from tree_changes(before, now, since)
+
+
+def _shifted_changes(engine: Engine, container: Container) -> Iterator[Change]:
+    """Compare with the image's tree, whose owners are those inside; every file has been touched."""
+    storage = engine.storage_of(container)
+    parent = storage.stat(container.id).parent
+    tree = bare_rootfs(engine, container, alone=True)
+    with tree as now:
+        if parent is None:
+            yield from tree_changes(-1, now, NEVER, tree.ids)
+            return
+        with snapshot_tree(engine, storage, parent) as before:
+            yield from tree_changes(before, now, NEVER, tree.ids)
 
 
 def _own(changes: Iterable[Change]) -> Iterator[Change]:

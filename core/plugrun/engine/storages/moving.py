@@ -48,8 +48,13 @@ def fill(engine: Engine, container: Container, target: Storage) -> None:
     """Write all that a container changed into its new, empty snapshot in ``target``.
 
     The caller holds ``stand_alone``.
-    Raise Conflict if it has names that read as deletions in a layer, and NoSpace.
+    Raise Conflict if it has names that read as deletions in a layer or is shifted, and NoSpace.
     """
+    if container.shifted:
+        raise Conflict(
+            f"container {container.name} has a user namespace's owners on disk, and stays here",
+            hint="commit it, remove it, and run the new image",
+        )
     source = engine.storage_of(container)
     fd, path = engine.content.begin()
     try:

@@ -45,12 +45,13 @@ def with_ids(engine: Engine, container: Container) -> Container:
     """Return a container that is about to be made with its mapping, if it is to have one.
 
     Raise InvalidArgument or Conflict for what does not go together, in Docker's words, and
-    BackendUnavailable where isolation or storage cannot do it.
+    BackendUnavailable where the isolation cannot do it.
     """
     ids = _decide(engine, container)
     if ids is None:
         return container
-    return replace(container, uid_map=ids.uid_rows, gid_map=ids.gid_rows)
+    shifted = not can_be_shown(engine, container, ids)
+    return replace(container, uid_map=ids.uid_rows, gid_map=ids.gid_rows, shifted=shifted)
 
 
 def reserve_ids(
@@ -71,7 +72,7 @@ def _decide(engine: Engine, container: Container) -> IdMap | None:
     if not mode:
         return None
     _refuse_host(container)
-    _check_backends(engine, container)
+    _check_isolation(engine, container)
     if is_auto(mode):
         from plugrun.engine.userns.auto import free_range
 
@@ -113,15 +114,22 @@ def _refuse_host(container: Container) -> None:
         )
 
 
-def _check_backends(engine: Engine, container: Container) -> None:
-    hint = "run it with --userns=host, or with a profile whose backends can"
+def _check_isolation(engine: Engine, container: Container) -> None:
     isolation = container.isolation.name
     if USER_NAMESPACES not in engine.isolation_named(isolation).capabilities:
-        raise BackendUnavailable(f"isolation {isolation} makes no user namespaces", hint=hint)
-    if IDMAPPED not in engine.storage_of(container).capabilities:
         raise BackendUnavailable(
-            f"storage {container.storage.name} cannot show its files with other owners", hint=hint
+            f"isolation {isolation} makes no user namespaces",
+            hint="run it with --userns=host, or with a profile whose isolation can",
         )
+
+
+def can_be_shown(engine: Engine, container: Container, ids: IdMap) -> bool:
+    """Whether this machine can show the storage's files with other owners than those on disk."""
+    from plugrun.linux.idmap import can_map
+
+    if IDMAPPED not in engine.storage_of(container).capabilities:
+        return False
+    return can_map(f"{engine.root}/storage/{container.storage.name}", ids)
 
 
 def _joined(engine: Engine, container: Container) -> Container | None:

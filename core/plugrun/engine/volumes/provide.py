@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from plugrun.engine.volumes.folders import LOCK, make_folder
+from plugrun.engine.volumes.folders import LOCK, make_folder, volume_data
 from plugrun.errors import InvalidArgument
 from plugrun.model.mountpoint import BIND, BY_CONTAINER, VOLUME
 from plugrun.model.volume import ANONYMOUS, Volume
@@ -59,6 +59,11 @@ def _provide_volumes(engine: Engine, container: Container, points: list[MountPoi
         for volume in made.values():
             # One that is there already has its own options, whatever was asked for now.
             make_folder(engine, volume if volume.name in new else table.get(volume.name) or volume)
+    if container.shifted:
+        from plugrun.engine.userns.mounts import give_volume
+
+        for name in new:
+            give_volume(container, volume_data(engine, name))
     for name in new:
         engine.emit("volume", "create", name, {"driver": made[name].driver})
 

@@ -45,6 +45,14 @@ class SharingContract(IsolationFixtures):
         os.close(reader)
         return task.pid
 
+    # joined UTS namespaces
+
+    def test_a_name_is_given_to_a_joined_uts_namespace(self, bundle: Bundle) -> None:
+        first = self._first(bundle)
+        spec = joining(default_spec(["hostname"]), first, uts="uts")
+        spec["hostname"] = "shared-name"
+        assert bundle.run(spec) == (0, "shared-name\n")
+
     # joined PID namespaces
 
     def test_a_pid_namespace_is_joined(self, bundle: Bundle) -> None:

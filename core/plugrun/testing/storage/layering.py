@@ -233,7 +233,7 @@ def layer_digest(storage: Storage, box: str, below: str, folder: str) -> str:
             write_layer(layer_changes(tree), sink)
         else:
             fds = [os.open(path, os.O_RDONLY | os.O_DIRECTORY) for path in (before, now)]
-            write_layer(tree_changes(*fds), sink)
+            write_layer(tree_changes(fds[0], fds[1]), sink)
         return sink.digest
 
     places = [f"{folder}/now", f"{folder}/before"]
