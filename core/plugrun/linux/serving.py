@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from plugrun.model.mount import Mount
 
 DEVICE = "/dev/fuse"
+# One more argument for the helper of a mount that has ``Mount.ids``.
+WITH_IDS = "with-ids"
 _TOLD = (CannotMount, Corrupt, NoSpace)
 _HINT = "hint: "
 _LOG_SIZE = 16384  # bytes of what the program says on stderr that are kept
@@ -108,7 +110,8 @@ def connect(mount: Mount) -> Connection:
         fd = _detached_mount(mount, device)
         try:
             log = _make_log()
-            spawn_orphan(mount.helper, (device, log, log))
+            argv = mount.helper if mount.ids is None else (*mount.helper, WITH_IDS)
+            spawn_orphan(argv, (device, log, log))
         except BaseException:
             os.close(fd)
             raise

@@ -23,7 +23,8 @@ class Mount:
     (``plugrun.linux.serving``). Of ``options`` such a mount takes flags only.
 
     With ``ids`` the mount shows what it holds with other owners: user 0 on disk is the one that
-    the mapping has for 0, and so on. Whoever performs the mount sees to it (``linux.idmap``).
+    the mapping has for 0, and so on. Whoever performs the mount sees to it (``linux.idmap``); a
+    ``helper`` gets ``with-ids`` as its last argument then, and has to allow it (FUSE_ALLOW_IDMAP).
     """
 
     type: str

@@ -31,11 +31,7 @@ class LayerStack(SnapshotStore):
     overridden. ``union`` and ``probe`` are the backend's.
     """
 
-    @property
-    def capabilities(self) -> frozenset[str]:
-        """Words of ``interfaces.storage``; each layer's entries lie apart."""
-        return frozenset((INDEPENDENT_LAYERS,))
-
+    capabilities: frozenset[str] = frozenset((INDEPENDENT_LAYERS,))
     most_lower = 500  # layers beneath the writable one
 
     def probe(self) -> Probe:

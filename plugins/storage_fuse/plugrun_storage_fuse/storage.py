@@ -19,11 +19,11 @@ class FuseStorage(LayerStack):
 
     most_lower = 500  # as overlayfs; each is a word of the program's command line
 
-    @property
-    def capabilities(self) -> frozenset[str]:
-        """What a union by FUSE is, and what this kernel's FUSE allows (FUSE_ALLOW_IDMAP)."""
-        words = frozenset((INDEPENDENT_LAYERS, POSIX_UNION))
-        return words | {IDMAPPED} if is_kernel(6, 12) else words
+    def __init__(self, root: str) -> None:
+        super().__init__(root)
+        # FUSE_ALLOW_IDMAP came with that kernel.
+        shown = (IDMAPPED,) if is_kernel(6, 12) else ()
+        self.capabilities = frozenset((INDEPENDENT_LAYERS, POSIX_UNION, *shown))
 
     def probe(self) -> Probe:
         """Serve a trial union on the root's file system, in a child with its own mounts."""

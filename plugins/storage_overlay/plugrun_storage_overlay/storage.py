@@ -31,13 +31,11 @@ class OverlayStorage(LayerStack):
 
     most_lower = 500  # OVL_MAX_STACK in fs/overlayfs/ovl_entry.h
 
-    @property
-    def capabilities(self) -> frozenset[str]:
-        """What a stack of layers is, and what this kernel's overlayfs takes as layers."""
-        return frozenset((INDEPENDENT_LAYERS, *((IDMAPPED,) if is_kernel(5, 19) else ())))
-
     def __init__(self, root: str) -> None:
         super().__init__(root)
+        # That kernel's overlayfs takes layers that are shown with other owners.
+        shown = (IDMAPPED,) if is_kernel(5, 19) else ()
+        self.capabilities = frozenset((INDEPENDENT_LAYERS, *shown))
         self._style = ""
 
     def probe(self) -> Probe:

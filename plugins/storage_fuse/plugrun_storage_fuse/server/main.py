@@ -6,8 +6,13 @@ import os
 import resource
 import sys
 
+from plugrun_storage_fuse.server import wire
 from plugrun_storage_fuse.server.session import Session
 from plugrun_storage_fuse.server.union import Union
+
+# For a mount that shows other owners (``Mount.ids``). Without it the kernel says of each request
+# whose it is; with it only of those that make a file, and the others are as if an ordinary user's.
+WITH_IDS = "with-ids"
 
 
 def main() -> None:
@@ -16,6 +21,8 @@ def main() -> None:
     upper = "".join(word[9:] for word in sys.argv[1:] if word.startswith("upperdir="))
     work = "".join(word[8:] for word in sys.argv[1:] if word.startswith("workdir="))
     without = [int(word[8:]) for word in sys.argv[1:] if word.startswith("without=")]
+    if sys.argv[-1] != WITH_IDS:
+        without.append(wire.ALLOW_IDMAP)
     serve(0, lower, upper, work, sum(without))
     # Whoever waits for the layers to be free should not wait for an interpreter's tidying up.
     sys.stderr.flush()

@@ -42,7 +42,7 @@ _WANTED = (
     | wire.SETXATTR_EXT
     | wire.INIT_EXT
     | wire.PASSTHROUGH
-    | wire.ALLOW_IDMAP  # from then on only what makes a file says for whom
+    | wire.ALLOW_IDMAP
 )
 
 # What is not here is refused with ENOSYS, and then asked for no more: FLUSH, OPENDIR, ACCESS,
