@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 
+import plugrun_network_bridge as own
 import pytest
+from plugrun import api
 from plugrun.api import (
     AlreadyExists,
     BackendUnavailable,
@@ -30,6 +34,8 @@ from plugrun.testing.network.fixtures import (
 from plugrun.testing.network.names import NOERROR, A, asked_for
 from plugrun.testing.network.place import is_refused, reaches, run
 from plugrun_network_bridge.plugin import plugrun_open_network, plugrun_options
+
+from tests.e2e.test_hot_path import FORBIDDEN
 
 
 class TestBridge(Contract):
@@ -190,6 +196,43 @@ class TestOthers(Opened):
             made(other, options=own)
         with pytest.raises(AlreadyExists):
             network.create(NetworkConfig(an_id(), "b", "suite", options=own), (config,))
+
+
+class TestCost(Opened):
+    """A start must not pay for what it does not need."""
+
+    def test_attach_and_detach_load_little(self, network, place, tmp_path):
+        box, config = place(), made(network)
+        roots = [os.path.dirname(os.path.dirname(module.__file__)) for module in (api, own)]
+        words = [*roots, str(tmp_path / "state"), config.id, config.subnets[0].cidr]
+        words += [config.subnets[0].gateway, box.path]
+        command = [sys.executable, "-I", "-S", "-c", _START, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        loaded = set(done.stdout.split())
+        assert "plugrun_network_bridge.attaching" in loaded
+        assert loaded & FORBIDDEN == set()
+
+    def test_the_dns_server_is_small(self, network, place, tmp_path):
+        network.attach(Endpoint(an_id(), made(network), names=("one",)), place().path)
+        with open(
+            f"/proc/{_dns_server(tmp_path / 'state')}/smaps_rollup", encoding="ascii"
+        ) as file:
+            private = sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
+        assert private < 12 * 1024  # KiB
+
+
+_START = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+from plugrun.api import Endpoint, NetworkConfig, Port, Subnet
+from plugrun_network_bridge.plugin import plugrun_open_network
+state, number, cidr, gateway, netns = sys.argv[3:]
+network = plugrun_open_network(state, {})
+config = NetworkConfig(number, "suite", "suite", subnets=(Subnet(cidr, gateway),))
+network.attach(Endpoint("c" * 64, config, ports=(Port(80, host_port=8080),)), netns)
+network.detach("c" * 64)
+print(*sys.modules)
+"""
 
 
 class TestOptions(Opened):
