@@ -6,15 +6,20 @@ the step is reached (``scope``). ``# check=skip=RULE,…`` leaves some out.
 
 from __future__ import annotations
 
+import posixpath
+
+from plugrun.dockerfile.context import PATH, context_kind
 from plugrun.dockerfile.directives import check_options
-from plugrun.dockerfile.instructions import Maintainer, Warned
+from plugrun.dockerfile.instructions import Add, Copy, Maintainer, Warned
+from plugrun.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from plugrun.dockerfile.instructions import Dockerfile, Instruction, Stage
+    from plugrun.dockerfile.instructions import Dockerfile, Instruction, Stage, Transfer
     from plugrun.dockerfile.lines import Text
+    from plugrun.dockerfile.patterns import Matcher
 
 _RESERVED = ("context", "scratch")
 _SECRET = frozenset(
@@ -31,14 +36,26 @@ def shown(warned: Warned) -> str:
 
 def wanted(dockerfile: Dockerfile, warnings: Iterable[Warned]) -> tuple[Warned, ...]:
     """Return each warning once, without those that the file's ``# check=skip=`` leaves out."""
-    return _wanted(dockerfile.check, warnings)
+    return _wanted(dockerfile, warnings)
 
 
-def _wanted(check: str, warnings: Iterable[Warned]) -> tuple[Warned, ...]:
-    skipped = check_options(check).skipped
-    if "all" in skipped:
-        return ()
-    return tuple(dict.fromkeys(one for one in warnings if one.rule not in skipped))
+def _wanted(source: Dockerfile | Text, warnings: Iterable[Warned]) -> tuple[Warned, ...]:
+    everywhere = check_options(source.check).skipped
+    return tuple(
+        dict.fromkeys(
+            one
+            for one in warnings
+            if everywhere.union(_skipped(source, one)).isdisjoint((one.rule, "all"))
+        )
+    )
+
+
+def _skipped(source: Dockerfile | Text, warned: Warned) -> frozenset[str]:
+    """Return the checks that a comment above the instruction leaves out; a wrong one does not."""
+    try:
+        return check_options(source.checks.get(warned.line, "")).skipped
+    except InvalidArgument:
+        return frozenset()
 
 
 def violations(dockerfile: Dockerfile, warnings: Iterable[Warned]) -> str:
@@ -56,7 +73,7 @@ def file_warnings(text: Text, stages: Sequence[Stage]) -> tuple[Warned, ...]:
         found += _stage_warnings(stage)
     found += _names(stages)
     found += _casing(stages)
-    return _wanted(text.check, found)
+    return _wanted(text, found)
 
 
 def _stage_warnings(stage: Stage) -> list[Warned]:
@@ -125,3 +142,20 @@ def secret_name(keyword: str, name: str, line: int) -> list[Warned]:
         return []
     said = f'Do not use ARG or ENV instructions for sensitive data ({keyword} "{name}")'
     return [Warned("SecretsUsedInArgOrEnv", said, line)]
+
+
+def ignored_sources(transfer: Transfer, ignored: Matcher) -> list[Warned]:
+    """Warn of sources that ``.dockerignore`` keeps out; with a ``!`` in it nobody knows."""
+    of_context = isinstance(transfer, Add) or (isinstance(transfer, Copy) and not transfer.origin)
+    if not of_context or ignored.has_exceptions:
+        return []
+    word = "Add" if isinstance(transfer, Add) else "Copy"
+    found = []
+    for source in transfer.sources:
+        path = posixpath.normpath(posixpath.join("/", source)).strip("/")
+        if context_kind(source).kind != PATH:
+            continue
+        if ignored.excluded(path) if path else ignored.leaves_nothing:
+            said = f'Attempting to {word} file "{path or "."}" that is excluded by .dockerignore'
+            found.append(Warned("CopyIgnoredFile", said, transfer.first))
+    return found

@@ -52,6 +52,7 @@ def parse_dockerfile(data: bytes, name: str = "Dockerfile") -> Dockerfile:
         tuple(arguments),
         stages,
         file_warnings(text, stages),
+        text.checks,
     )
 
 

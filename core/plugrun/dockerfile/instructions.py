@@ -313,7 +313,8 @@ class Dockerfile:
     """A file that was read: ``arguments`` are the ARGs before the first FROM.
 
     ``lines`` is the source, for what is shown of an error. ``escape`` is ``\\`` or a backquote.
-    ``syntax`` and ``check`` are those directives' values.
+    ``syntax`` and ``check`` are those directives' values; ``checks`` has, by an instruction's
+    first line, what a comment right above it says with ``check=``.
     """
 
     name: str
@@ -324,3 +325,4 @@ class Dockerfile:
     arguments: tuple[Arg, ...]
     stages: tuple[Stage, ...]
     warnings: tuple[Warned, ...]
+    checks: Mapping[int, str] = {}

@@ -14,6 +14,10 @@ from plugrun.dockerfile.splitting import json_words, split_flags
 from plugrun.errors import InvalidArgument
 from plugrun.model.record import record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 # What Docker's scanner takes of one line, and what a file may have in all, in bytes.
 LONGEST_LINE = 64 * 1024 - 1
 LARGEST_FILE = 16 * 1024 * 1024
@@ -44,7 +48,11 @@ class Written:
 
 @record
 class Text:
-    """A whole file, cut up; ``gaps`` are the last lines of instructions with an empty line in."""
+    """A whole file, cut up.
+
+    ``gaps`` are the last lines of instructions with an empty line in; ``checks`` what a comment
+    right above an instruction says with ``check=``, by the instruction's first line.
+    """
 
     name: str
     lines: tuple[str, ...]
@@ -53,6 +61,7 @@ class Text:
     check: str
     written: tuple[Written, ...]
     gaps: tuple[int, ...]
+    checks: Mapping[int, str]
 
 
 def read_text(data: bytes, name: str) -> Text:
@@ -75,6 +84,7 @@ def read_text(data: bytes, name: str) -> Text:
         found.found.get("check", ""),
         written,
         tuple(reader.gaps),
+        reader.checks,
     )
 
 
@@ -88,6 +98,8 @@ class _Reader:
         self.at = 0
         self.directives = Directives()
         self.gaps: list[int] = []
+        self.checks: dict[int, str] = {}
+        self._said = ""
 
     def failure(self, error: InvalidArgument, first: int) -> InvalidArgument:
         return located(error, self.name, self.shown, first, self.at)
@@ -119,9 +131,11 @@ class _Reader:
     def _line(self) -> str | None:
         """Return one instruction's line, continued ones put together; None if there is none."""
         line = self._next().lstrip(SPACES)
-        self.directives.take(line)
+        is_directive = self.directives.take(line)
         if line.startswith("#"):
+            self._said = "" if is_directive else self._above(line)
             return None
+        first = self.at
         part, continued = _continued(line, self.directives.escape)
         parts, gap = [part], False
         while continued and self.at < len(self.lines):
@@ -137,7 +151,20 @@ class _Reader:
         if gap:
             self.gaps.append(self.at)
         whole = "".join(parts)
-        return whole if whole.strip(SPACES) else None
+        if not whole.strip(SPACES):
+            return None
+        if self._said:
+            self.checks[first] = self._said
+        self._said = ""
+        return whole
+
+    def _above(self, comment: str) -> str:
+        """Return what comments above an instruction say of checks; an empty one parts them."""
+        text = comment[1:].strip(SPACES)
+        name, equals, value = text.partition("=")
+        if equals and name.rstrip(SPACES).lower() == "check":
+            return value.strip(SPACES)
+        return self._said if text else ""
 
     def _instruction(self, line: str, first: int) -> Written:
         found = parted(line, self.directives.escape, first, self.at)

@@ -35,6 +35,16 @@ class Matcher:
     def __bool__(self) -> bool:
         return bool(self._patterns)
 
+    @property
+    def has_exceptions(self) -> bool:
+        """Say whether a ``!`` may take something back in."""
+        return any(one.negated for one in self._patterns)
+
+    @property
+    def leaves_nothing(self) -> bool:
+        """Say whether a pattern leaves out all there is in the root."""
+        return any(one.text in ("*", "**", "**/*") for one in self._patterns if not one.negated)
+
     def excluded(self, path: str) -> bool:
         """Say whether a path, relative to the root and plain, is left out. The root never is."""
         if not path or path == ".":

@@ -18,6 +18,7 @@ from plugrun.dockerfile.words import Rules, expand
 from plugrun.errors import InvalidArgument
 from plugrun.model.descriptor import host_platform, parse_platform
 from plugrun.model.record import record, replace
+from plugrun.model.reference import parse_reference
 from plugrun.model.spelling import did_you_mean, meant
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from plugrun.dockerfile.instructions import Arg, Dockerfile, Stage
+    from plugrun.dockerfile.patterns import Matcher
     from plugrun.model.descriptor import Platform
 
 SCRATCH = "scratch"
@@ -57,6 +59,7 @@ class Plan:
     """What to build: ``order`` are the stages needed, each after those it needs.
 
     ``arguments`` is the global scope: predefined ARGs and those before the first FROM.
+    ``ignored`` is what of the context ``.dockerignore`` leaves out, to warn of it.
     """
 
     dockerfile: Dockerfile
@@ -66,6 +69,7 @@ class Plan:
     arguments: Mapping[str, str]
     build_args: Mapping[str, str]
     warnings: tuple[Warned, ...]
+    ignored: Matcher | None = None
 
     def origin(self, name: str) -> int | str:
         """Return the stage that COPY's ``--from`` names, or the name again: it is an image's."""
@@ -85,6 +89,7 @@ def plan_build(
     build_args: Mapping[str, str] | None = None,
     platform: Platform | None = None,
     triggers: Mapping[int, Sequence[str]] | None = None,
+    ignored: Matcher | None = None,
 ) -> Plan:
     """Plan a build up to ``target``, a stage's name or number, or the last one.
 
@@ -97,7 +102,8 @@ def plan_build(
     target_name = target or dockerfile.stages[-1].name
     found = platform_arguments(wanted_platform, host_platform(), target_name, given)
     arguments = _global_arguments(dockerfile, found, given)
-    warnings = list(dockerfile.warnings)
+    predefined = platform_arguments(wanted_platform, host_platform(), target_name, {})
+    warnings = [*dockerfile.warnings, *_default_warnings(dockerfile, predefined)]
     stages: list[PlannedStage] = []
     for stage in dockerfile.stages:
         stages.append(_placed(dockerfile, stage, stages, arguments, warnings))
@@ -114,6 +120,7 @@ def plan_build(
         arguments,
         given,
         wanted(dockerfile, warnings),
+        ignored,
     )
 
 
@@ -129,6 +136,31 @@ def _global_arguments(
             if value is not None:
                 found[item.name] = value
     return found
+
+
+def _default_warnings(dockerfile: Dockerfile, predefined: Mapping[str, str]) -> list[Warned]:
+    """Warn of a FROM that names no image unless build arguments are given."""
+    found = []
+    try:
+        arguments = _global_arguments(dockerfile, predefined, {})
+        for stage in dockerfile.stages:
+            base = stage.head.base
+            word = expand(base, arguments, Rules(dockerfile.escape)).text
+            if "$" in base and not _is_reference(word):
+                said = f"Default value for ARG {base} results in empty or invalid base image name"
+                found.append(Warned("InvalidDefaultArgInFrom", said, stage.head.first))
+    except InvalidArgument:
+        # What is wrong without build arguments may be right with those that were given.
+        return found
+    return found
+
+
+def _is_reference(text: str) -> bool:
+    try:
+        parse_reference(text)
+    except InvalidArgument:
+        return False
+    return True
 
 
 def _global_value(

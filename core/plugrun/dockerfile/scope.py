@@ -6,7 +6,7 @@ later ENV or ARG sets wins over an earlier one, and a build argument over ARG's 
 
 from __future__ import annotations
 
-from plugrun.dockerfile.checks import secret_name, wanted
+from plugrun.dockerfile.checks import ignored_sources, secret_name, wanted
 from plugrun.dockerfile.config import applied, environment
 from plugrun.dockerfile.created import created_by
 from plugrun.dockerfile.failures import located
@@ -21,6 +21,7 @@ from plugrun.dockerfile.instructions import (
     Instruction,
     Label,
     Maintainer,
+    Transfer,
     Warned,
     Workdir,
 )
@@ -167,6 +168,8 @@ class Scope:
             return [Warned("WorkdirRelativePath", f"{said}changes", line)]
         if isinstance(found, (Env, Label)):
             return _pair_warnings(found)
+        if isinstance(found, Transfer) and self.plan.ignored is not None:
+            return ignored_sources(found, self.plan.ignored)
         if isinstance(found, Expose):
             return [one for port in found.ports for one in _port_warnings(port, line)]
         return []

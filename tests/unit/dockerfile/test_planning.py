@@ -140,6 +140,12 @@ def test_triggers_that_are_none(trigger: str, said: str) -> None:
         ("FROM --platform=linux/amd64 a", ["FromPlatformFlagConstDisallowed"]),
         ("FROM --platform=linux/amd64 a AS on-amd64", []),
         ("ARG X=a\nFROM $X", []),
+        ("ARG X\nFROM a$X", []),
+        ("ARG X=:\nFROM a$X", ["InvalidDefaultArgInFrom"]),
+        ("# check=skip=UndefinedArgInFrom\n\nFROM a$X", []),
+        ("# note\n#\n# check=skip=UndefinedArgInFrom\n# more\nFROM a$X", []),
+        ("# check=skip=all\n#\n# note\nFROM a$X\nFROM b$X", []),
+        ("# note\n# check=skip=X,UndefinedArgInFrom\nFROM a$X\nFROM b$X", ["UndefinedArgInFrom"]),
     ],
 )
 def test_what_is_warned_of(source: str, rules: list[str]) -> None:

@@ -9,6 +9,7 @@ from plugrun.dockerfile.checks import shown, violations
 from plugrun.dockerfile.commandline import run_command, run_script
 from plugrun.dockerfile.file import parse_dockerfile
 from plugrun.dockerfile.instructions import Add, Copy, Run, RunMount, Warned
+from plugrun.dockerfile.patterns import Matcher
 from plugrun.dockerfile.planning import plan_build
 from plugrun.dockerfile.scope import DEFAULT_PATH, Scope, Step, begin, inherit, not_consumed
 from plugrun.errors import DockerfileError
@@ -242,6 +243,32 @@ def test_what_history_tells(source: str, wanted: str) -> None:
 def test_what_is_warned_of(source: str, rule: str, line: int) -> None:
     found = [(one.rule, one.line) for step in steps(f"FROM a\n{source}") for one in step.warnings]
     assert found == ([(rule, line)] if rule else [])
+
+
+@pytest.mark.parametrize(
+    ("patterns", "source", "said"),
+    [
+        ("a", "COPY b ./a/c /x/", ['Attempting to Copy file "a/c"']),
+        ("a", "ADD a https://h/a /x/", ['Attempting to Add file "a"']),
+        ("a", "COPY --from=y a /x", []),
+        ("a", "COPY . /x", []),
+        ("* a", "COPY . /x", ['Attempting to Copy file "."']),
+        ("a !a/b", "COPY a /x", []),
+    ],
+)
+def test_sources_that_are_ignored(patterns: str, source: str, said: list[str]) -> None:
+    found = parse_dockerfile(f"FROM z\n{source}\n".encode())
+    plan = plan_build(found, ignored=Matcher(patterns.split()))
+    step = begin(plan, 0, {}).step(plan.stages[0].instructions[0])
+    assert [one.message for one in step.warnings] == [
+        f"{text} that is excluded by .dockerignore" for text in said
+    ]
+
+
+def test_a_comment_above_leaves_a_check_out() -> None:
+    source = "FROM a\n# check=skip=UndefinedVar\nENV A=$X\nENV B=$Y\n# check=what\nENV C=$Z"
+    found = [one.line for step in steps(source) for one in step.warnings]
+    assert found == [4, 6]
 
 
 def test_a_warning_reads_as_dockers() -> None:

@@ -120,6 +120,7 @@ def _planned(
             build_args=arguments,
             platform=request.platform,
             triggers=triggers,
+            ignored=opened.ignored,
         )
         before = dict(triggers)
         for index in plan.order:

@@ -30,11 +30,15 @@ _DEFAULTS = ("Dockerfile", "dockerfile")
 
 @record
 class Opened:
-    """A build's files: ``context`` is None if there is nothing but the Dockerfile."""
+    """A build's files: ``context`` is None if there is nothing but the Dockerfile.
+
+    ``ignored`` is what ``.dockerignore`` keeps out of it.
+    """
 
     context: Tree | None
     dockerfile: bytes
     name: str
+    ignored: Matcher | None = None
 
 
 class OpenContext:
@@ -91,8 +95,9 @@ class OpenContext:
             if found is not None:
                 patterns = read_ignore(found, os.path.basename(name))
                 break
-        tree = Tree(self._fd, called, Matcher(patterns) if patterns else None)
-        return Opened(tree, data, os.path.basename(path) or "Dockerfile")
+        ignored = Matcher(patterns) if patterns else None
+        tree = Tree(self._fd, called, ignored)
+        return Opened(tree, data, os.path.basename(path) or "Dockerfile", ignored)
 
     def _dockerfile(self) -> tuple[bytes, str, bool]:
         """Return the Dockerfile, its path, and whether that is this machine's and no context's."""
