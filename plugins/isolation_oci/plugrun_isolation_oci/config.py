@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from plugrun.api import BackendUnavailable, IsolationError, capabilities, loads
+from plugrun.api import BackendUnavailable, IsolationError, capabilities, filesystem, loads
 
 from plugrun_isolation_oci.group import refuse_impossible
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 # A runtime may refuse a version that is newer than itself, though nothing in the document is.
 _VERSION = "1.0.2"
-_UNLIMITED = 2**64 - 1
+_PROC_FILES = frozenset(
+    ("cpuinfo", "diskstats", "loadavg", "meminfo", "net/dev", "slabinfo", "stat", "swaps", "uptime")
+)
 _SHARED = ("shared", "rshared")
 
 
@@ -43,6 +45,7 @@ def runtime_config(
     """
     linux = dict(spec.get("linux") or {})
     refuse_impossible(linux.get("resources") or {})
+    _refuse_over_proc(spec.get("mounts") or [])
     _refuse_users(linux.get("namespaces") or [])
     _refuse_shared(linux.get("rootfsPropagation") or "", spec.get("mounts") or [])
     linux["cgroupsPath"] = cgroup
@@ -86,6 +89,28 @@ def _possible(limit: dict[str, Any]) -> dict[str, Any]:
         hard = min(hard, own)
         soft = min(soft, hard)
     return {**limit, "soft": soft, "hard": hard}
+
+
+def _refuse_over_proc(mounts: list[dict[str, Any]]) -> None:
+    """Keep /proc the kernel's own (CVE-2019-16884), as runc does and crun 1.8 does not.
+
+    The files that may be bound are those of lxcfs(1).
+    """
+    for mount in mounts:
+        options = mount.get("options") or ()
+        if not {"bind", "rbind"}.intersection((mount.get("type"), *options)):
+            continue
+        place = os.path.normpath("/" + mount["destination"].lstrip("/"))
+        source = mount.get("source", "")
+        if place == "/proc" and os.path.exists(source):
+            wrong = filesystem.filesystem_magic(source) != filesystem.PROC_MAGIC
+        else:
+            wrong = place.startswith("/proc/") and place[6:] not in _PROC_FILES
+        if wrong:
+            raise IsolationError(
+                f'"{mount["destination"]}" cannot be mounted because it is inside /proc',
+                hint="mount it elsewhere",
+            )
 
 
 def _refuse_users(namespaces: list[dict[str, Any]]) -> None:

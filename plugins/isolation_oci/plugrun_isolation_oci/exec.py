@@ -12,7 +12,7 @@ from plugrun_isolation_oci.execution import Execution
 from plugrun_isolation_oci.program import Call, Refusal, Runtime, memory_file, path_of
 from plugrun_isolation_oci.state import Folder
 from plugrun_isolation_oci.verbs import status
-from plugrun_isolation_oci.words import failure
+from plugrun_isolation_oci.words import failure, not_executed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,9 +70,5 @@ def _executed(runtime: Runtime, pid: int, command: str) -> int:
     if reason:
         # It was never shown to the caller, so it is not the caller's to reap.
         reap(pid)
-        raise failure(f"exec {command}: {_tail(reason, command)}", runtime.name, command)
+        raise failure(not_executed(reason, command), runtime.name, command)
     return pid
-
-
-def _tail(reason: str, command: str) -> str:
-    return reason.removeprefix(f"exec {command}: ")

@@ -119,6 +119,7 @@ class Call:
         streams = (null, output if output >= 0 else null, self._said)
         if stdio is not None:
             streams = (stdio.stdin, stdio.stdout, stdio.stderr)
+        self._before = _children() if stdio is not None else None
         try:
             self.pid = os.fork()
             if self.pid == 0:
@@ -151,10 +152,23 @@ class Call:
             if failed:
                 raise _failure(failed)
             if code != 0:
+                self._end_left()
                 raise Refusal(self._reason(code))
         finally:
             for fd in (self._report, self._log, self._said):
                 os.close(fd)
+
+    def _end_left(self) -> None:
+        """Reap what a call that failed has left to this process as a subreaper.
+
+        A zombie of a container's PID namespace would keep its init from ending (crun exec of a
+        command that is missing leaves one).
+        """
+        if self._before is None:
+            return  # one that makes no process of a container's
+        for pid in _children() - self._before:
+            os.kill(pid, _SIGKILL)
+            _reap(pid)
 
     def _reason(self, code: int) -> str:
         logged = [_message(line) for line in _content(self._log).splitlines()]
@@ -162,6 +176,11 @@ class Call:
         told = [text for text in (*said, *logged) if text.strip()]
         how = f"it was ended by signal {-code}" if code < 0 else f"it ended with code {code}"
         return told[-1].strip() if told else how
+
+
+def _children() -> frozenset[int]:
+    with open("/proc/thread-self/children", "rb", 0) as stream:
+        return frozenset(map(int, stream.read().split()))
 
 
 def path_of(fd: int) -> str:

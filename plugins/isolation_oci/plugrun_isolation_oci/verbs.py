@@ -27,7 +27,7 @@ from plugrun_isolation_oci.execution import Execution
 from plugrun_isolation_oci.group import Group, refuse_impossible
 from plugrun_isolation_oci.program import Refusal, Runtime, memory_file, path_of
 from plugrun_isolation_oci.state import Facts, Folder
-from plugrun_isolation_oci.words import failure
+from plugrun_isolation_oci.words import failure, not_executed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,8 +68,7 @@ def start(runtime: Runtime, folder: Folder) -> None:
     finally:
         os.close(lock)
     if reason:
-        lead = f"exec {facts.command}: "
-        raise failure(lead + reason.removeprefix(lead), runtime.name, facts.command)
+        raise failure(not_executed(reason, facts.command), runtime.name, facts.command)
 
 
 def _start(runtime: Runtime, folder: Folder, facts: Facts) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.api import CommandNotExecutable, CommandNotFound, IsolationError
+from plugrun.api import CommandNotExecutable, CommandNotFound, IsolationError, loads
 
 # What runtimes put before the reason, each of them naming itself.
 _LEADS = (
@@ -10,6 +10,7 @@ _LEADS = (
     "unable to start container process: ",
     "error executing setns process: ",
 )
+_OPENED = "open executable: "  # crun's
 _MISSING = ("executable file not found", "executable file `", "no such file or directory")
 _REFUSED = ("permission denied", "is a directory", "exec format error", "not a directory")
 
@@ -20,8 +21,13 @@ def failure(reason: str, name: str, command: str) -> IsolationError:
     if not _is_of_command(text, command):
         return IsolationError(f"{name}: {text}", hint=_hint(text))
     low = text.lower()
+    if "not found in $path" in low and "/" in command:
+        return CommandNotFound(f'exec: "{command}": stat {command}: no such file or directory')
     if "not found in $path" in low:
         return CommandNotFound(f'exec: "{command}": executable file not found in $PATH')
+    if text.startswith(_OPENED):
+        reason = low[len(_OPENED) :].replace("operation not permitted", "permission denied")
+        text = low = f'exec: "{command}": {reason}'
     if any(words in low for words in _MISSING):
         return CommandNotFound(text)
     if any(words in low for words in _REFUSED):
@@ -29,9 +35,22 @@ def failure(reason: str, name: str, command: str) -> IsolationError:
     return CommandNotExecutable(f"exec {command}: {text}")
 
 
+def not_executed(said: str, command: str) -> str:
+    """Return ``exec COMMAND: reason`` of what a runtime's init wrote when execve(2) failed."""
+    lead = f"exec {command}: "
+    text = said.removeprefix(lead)
+    if text.startswith("{"):
+        try:
+            text = str(loads(text)["msg"])
+        except (ValueError, KeyError, TypeError):
+            return lead + text
+    _, process, reason = text.partition(f"`{command}`: ")
+    return lead + (reason.lower() if process else text)
+
+
 def _is_of_command(text: str, command: str) -> bool:
     """Whether it is the command that cannot be executed, and not, say, a mount that is missing."""
-    leads = ("exec: ", f"exec {command}:", f"executable file `{command}`", f"open `{command}`")
+    leads = ("exec: ", f"exec {command}:", f"executable file `{command}`", _OPENED)
     return bool(command) and text.startswith(leads)
 
 
