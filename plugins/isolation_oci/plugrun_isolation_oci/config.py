@@ -87,8 +87,15 @@ def _possible(limit: dict[str, Any]) -> dict[str, Any]:
     if number is not None and "CAP_SYS_RESOURCE" not in capabilities.at_hand():
         own = resource.getrlimit(number)[1] % 2**64
         hard = min(hard, own)
-        soft = min(soft, hard)
-    return {**limit, "soft": soft, "hard": hard}
+    if limit["type"] == "RLIMIT_NOFILE":
+        hard = min(hard, _most_files())
+    return {**limit, "soft": min(soft, hard), "hard": hard}
+
+
+def _most_files() -> int:
+    """Return what nobody may go beyond, root neither: proc_sys_fs(5)."""
+    with open("/proc/sys/fs/nr_open", encoding="ascii") as stream:
+        return int(stream.read())
 
 
 def _refuse_over_proc(mounts: list[dict[str, Any]]) -> None:

@@ -39,6 +39,13 @@ def test_no_limit_is_the_largest_number():
     assert 0 < made["hard"] < 2**64
 
 
+def test_no_more_files_than_the_kernel_allows():
+    limit = {"type": "RLIMIT_NOFILE", "soft": 33, "hard": -1}
+    [made] = config(spec(rlimits=[limit]))["process"]["rlimits"]
+    with open("/proc/sys/fs/nr_open", encoding="ascii") as stream:
+        assert 33 == made["soft"] <= made["hard"] <= int(stream.read())
+
+
 def test_capabilities_that_root_lacks_are_left_out(monkeypatch):
     kept = at_hand()[0]
     given = {"bounding": [kept, "CAP_OF_ANOTHER_KERNEL"], "ambient": None}
