@@ -58,6 +58,13 @@ def overlay() -> Iterator[Plugrun]:
         yield tool
 
 
+@pytest.fixture(scope="session")
+def shared(cell: str) -> Iterator[Plugrun]:
+    """A root apart from that of other tests: images that builds leave are in nobody's listing."""
+    with fresh_root(cell) as tool:
+        yield tool
+
+
 @pytest.fixture
 def workshop(plugrun: Plugrun, tmp_path: Path) -> Workshop:
     return Workshop(plugrun, tmp_path)
