@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from plugrun.api import (
     BackendUnavailable,
     Conflict,
     Endpoint,
+    InvalidArgument,
     NetworkConfig,
     Port,
     Subnet,
@@ -105,6 +107,36 @@ class TestMending(Opened):
             assert asked_for(box, got, "one", A) == (NOERROR, [address_of(first)])
             assert asked_for(box, got, "two", A) == (NOERROR, [address_of(second)])
 
+    def test_a_command_that_is_killed_while_it_speaks_to_the_dns_server(
+        self, network, place, tmp_path
+    ):
+        config, box = made(network), place()
+        got = attached(network, box, config, names=("one",))
+        pid = _dns_server(tmp_path / "state")
+        for words in (b"", f"look {config.id}".encode()):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as caller:
+                caller.connect(str(tmp_path / "state" / "dns"))
+                if words:
+                    caller.send(words)
+        for _ in range(3):  # after whatever those two have come to
+            assert asked_for(box, got, "one", A) == (NOERROR, [address_of(got)])
+        assert _dns_server(tmp_path / "state") == pid
+
+    def test_queries_that_come_at_once_on_one_connection(self, network, place):
+        """As glibc asks for both kinds of address; a thousand, and the server still lives."""
+        config, box = made(network), place()
+        got = attached(network, box, config, names=("one",))
+        query = b"\0\x15" + bytes((1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0)) + b"\3one\0\0\1\0\1"
+        answered = len(query) + 16
+        with box.inside(lambda: socket.create_connection((got.resolvers[0], 53), 10)) as one:
+            one.sendall(query * 1000)
+            told = one.makefile("rb").read(1000 * answered)
+        address = socket.inet_aton(address_of(got))
+        assert [told[n - 4 : n] for n in range(answered, len(told) + 1, answered)] == [
+            address
+        ] * 1000
+        assert asked_for(box, got, "one", A) == (NOERROR, [address_of(got)])
+
     def test_the_dns_server_ends_with_the_last_container(self, network, place, tmp_path):
         config, box, container = made(network), place(), an_id()
         network.attach(Endpoint(container, config, names=("one",)), box.path)
@@ -118,6 +150,46 @@ class TestMending(Opened):
 
 class TestOthers(Opened):
     """Nobody else is disturbed, and nobody else disturbs."""
+
+    @pytest.mark.parametrize(
+        ("wanted", "refusal"),
+        [
+            ({"options": (("com.docker.network.bridge.name", "lo"),)}, Conflict),
+            ({"options": (("com.docker.network.bridge.name", "pr%d"),)}, InvalidArgument),
+            ({"options": (("com.docker.network.bridge.name", "a\x01b"),)}, InvalidArgument),
+            ({"subnets": (Subnet("224.0.0.0/24"),)}, InvalidArgument),
+            ({"subnets": (Subnet("ff00::/64"),)}, InvalidArgument),
+        ],
+    )
+    def test_a_network_that_is_refused_leaves_nothing(self, network, place, wanted, refusal):
+        links = set(run("ip -br link").splitlines())
+        with pytest.raises(refusal):
+            made(network, **wanted)
+        assert set(run("ip -br link").splitlines()) == links
+        config = made(network)
+        attached(network, place(), config)
+        found = run(f"nft list set inet {_table()} bridges")
+        assert [word for word in found.split() if word.startswith('"')] == [
+            f'"pr-{config.id[:12]}"'
+        ]
+
+    def test_a_network_whose_bridge_is_somebody_elses_by_now(self, network, place):
+        name = (("com.docker.network.bridge.name", "mine0"),)
+        config = made(network, options=name)
+        run("ip link delete mine0", "ip link add mine0 type bridge")
+        with pytest.raises(Conflict):
+            attached(network, place(), config)
+        attached(network, place(), made(network))
+        assert "mine0" not in run(f"nft list set inet {_table()} bridges")
+
+    def test_the_last_subnet_that_there_is(self, network, place, world):
+        config = made(network, subnets=(Subnet("255.255.255.0/24"),))
+        with pytest.raises(Conflict, match="already in use"):
+            attached(network, place(), config, ipv4="255.255.255.255")
+        with pytest.raises(Conflict, match="already in use"):
+            attached(network, place(), config, ipv4="255.255.255.0")
+        attached(network, place(), config)
+        assert "255.255.255.0" in run(f"nft list set inet {_table()} subnets4")
 
     def test_rules_of_others_stay(self, network, place):
         run("nft add table inet mine", "nft add chain inet mine c")
@@ -295,8 +367,6 @@ def _table():
 
 
 def _connect(address):
-    import socket
-
     return socket.create_connection((address, 80), 5)
 
 

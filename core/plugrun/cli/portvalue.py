@@ -33,6 +33,7 @@ def parse_port(text: str) -> list[Port]:
     if not inner:
         raise UsageError(f"no port specified: {text}<empty>")
     first, last = _range(inner, "containerPort")
+    host = host if host.strip("0") else ""  # 0 is any that is free
     low, high = _range(host, "hostPort") if host else (0, 0)
     if host and last - first != high - low and last != first:
         raise UsageError(
@@ -81,8 +82,12 @@ def _address(text: str) -> str:
 def _range(text: str, what: str) -> tuple[int, int]:
     first, dash, last = text.partition("-")
     parts = (first, last if dash else first)
-    if not all(part.isascii() and part.isdigit() and int(part) <= _MOST for part in parts):
+    if not all(part.isascii() and part.isdigit() and _is_port(part) for part in parts):
         raise UsageError(f"invalid {what}: {text}")
     if int(parts[1]) < int(parts[0]) or int(parts[0]) == 0:
         raise UsageError(f"invalid {what}: {text}")
     return int(parts[0]), int(parts[1])
+
+
+def _is_port(digits: str) -> bool:
+    return len(digits.lstrip("0")) <= len(str(_MOST)) and int(digits) <= _MOST

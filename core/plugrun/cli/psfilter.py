@@ -8,6 +8,7 @@ from plugrun.engine.images.find import find_image
 from plugrun.engine.inspect.network import published_ports
 from plugrun.engine.networks.attached import read_attached
 from plugrun.engine.networks.find import fixed_id
+from plugrun.engine.networks.ports import exposed
 from plugrun.errors import InvalidArgument, NoSuchImage
 
 TYPE_CHECKING = False
@@ -142,7 +143,12 @@ def _by_port(engine: Engine, key: str, values: tuple[str, ...]) -> Passes:
     wanted = {port for value in values for port in _ports(key, value)}
     if key == "publish":
         return lambda c, s: not wanted.isdisjoint(_published(engine, c, s))
-    return lambda c, s: any(port in wanted for text in c.exposed_ports for port in _ports("", text))
+    return lambda c, s: not wanted.isdisjoint(_exposed(c))
+
+
+def _exposed(container: Container) -> list[str]:
+    found = [one for text in container.exposed_ports for one in exposed(text)]
+    return [f"{port}/{protocol}" for port, protocol in found]
 
 
 def _published(engine: Engine, container: Container, status: Status) -> list[str]:

@@ -48,8 +48,7 @@ def _attach(
     held: tuple[int, ...] = ()
     with leases.locked():
         _drop_older(leases, host, lease)
-        leases.keep_network(network)
-        bridge, warnings = host.ensure(network)
+        bridge, warnings = _ready(leases, host, network)
         lease = _with_addresses(leases, endpoint, lease)
         lease, held = _with_ports(leases, host, endpoint, lease)
         try:
@@ -67,6 +66,17 @@ def _attach(
             _undo(leases, host, lease, held)
         raise
     return replace(_attachment(endpoint, lease), held=held, warnings=warnings)
+
+
+def _ready(leases: Leases, host: Host, network: NetworkConfig) -> tuple[Link, tuple[str, ...]]:
+    leases.keep_network(network)
+    try:
+        return host.ensure(network)
+    except BaseException:
+        # What is kept is in the rules; its bridge's name may be another interface's by now.
+        if not leases.has_holders(network.id):
+            leases.forget_network(network.id)
+        raise
 
 
 def _undo(leases: Leases, host: Host, lease: Lease, held: tuple[int, ...]) -> None:

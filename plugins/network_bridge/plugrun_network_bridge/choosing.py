@@ -47,7 +47,7 @@ def _asked(block: Block, asked: str, reserved: Container[int], taken: Container[
             f"Invalid address {asked}: It does not belong to any of this network's subnets"
         )
     text = address_text(number, v6=block.v6)
-    if text in taken or number in reserved:
+    if text in taken or number in reserved or number in _own(block):
         raise Conflict(f"Address already in use: {text}")
     return text
 
@@ -56,10 +56,15 @@ def _offered(block: Block, subnet: Subnet) -> tuple[int, int]:
     """Return the lowest and the highest address for containers: not the network's own names."""
     within = parse_block(subnet.range) if subnet.range else block
     first, last = within.first, within.last
-    if block.bits - block.length > 1:
-        first = max(first, block.first + 1)
-        last = last if block.v6 else min(last, block.last - 1)
-    return first, last
+    own = _own(block)
+    return first + (first in own), last - (last in own)
+
+
+def _own(block: Block) -> tuple[int, ...]:
+    """Return the addresses that stand for the subnet itself: for nobody, or for everybody."""
+    if block.bits - block.length < 2:
+        return ()
+    return (block.first,) if block.v6 else (block.first, block.last)
 
 
 def _reserved(subnet: Subnet) -> frozenset[int]:

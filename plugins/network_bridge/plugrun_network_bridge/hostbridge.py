@@ -19,7 +19,14 @@ from plugrun_network_bridge.addresses import (
     parse_address,
     parse_block,
 )
-from plugrun_network_bridge.links import enslave, find_link, link_up, new_address, new_bridge
+from plugrun_network_bridge.links import (
+    delete_link,
+    enslave,
+    find_link,
+    link_up,
+    new_address,
+    new_bridge,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +51,9 @@ def option(network: NetworkConfig, key: str, usual: str = "") -> str:
 def bridge_name(network: NetworkConfig) -> str:
     """Return what the network's bridge is called on the host."""
     name = option(network, _NAME) or f"pr-{network.id[:12]}"
-    if len(name) > _LONGEST or name in (".", "..") or any(c in "/: \t\n" for c in name):
+    # The kernel makes pr0 of pr%d.
+    wrong = not name.isascii() or not name.isprintable() or any(c in "/: %" for c in name)
+    if wrong or len(name) > _LONGEST or name in (".", ".."):
         raise InvalidArgument(f"{name!r} is no name for a network interface ({_NAME})")
     return name
 
@@ -83,9 +92,13 @@ def make_bridge(netlink: Netlink, network: NetworkConfig, alias: str, ports: Ite
         netlink.act(*new_bridge(name, alias, mac, mtu(network)))
     except OSError as error:
         raise _refused(error, name) from None
-    link = find_link(netlink, name)
-    _quiet(name, v6=any(len(address) == 16 for address, _ in gateways))
-    netlink.act(*(new_address(link.index, *gateway) for gateway in gateways), link_up(name))
+    try:
+        link = find_link(netlink, name)
+        _quiet(name, v6=any(len(address) == 16 for address, _ in gateways))
+        netlink.act(*(new_address(link.index, *gateway) for gateway in gateways), link_up(name))
+    except BaseException:
+        netlink.act(delete_link(name))
+        raise
     for port in ports:
         _put(netlink, port, link.index)
     return link

@@ -50,8 +50,9 @@ class BridgeNetwork:
             sweep_abandoned()
             completed = complete(network, others)
             with self._leases.locked():
-                self._leases.keep_network(completed)
+                # Only then: what is kept is in the rules, and this name may be another's.
                 self._host.ensure_bridge(completed)
+                self._leases.keep_network(completed)
         return completed
 
     def remove(self, network: NetworkConfig) -> None:

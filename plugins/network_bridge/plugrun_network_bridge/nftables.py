@@ -157,8 +157,11 @@ def element(key: bytes, data: bytes = b"") -> bytes:
     return nested(1, nested(1, attribute(1, key)), value)
 
 
-def interval(first: bytes, behind: bytes) -> tuple[bytes, bytes]:
-    """Return the elements that stand for all keys from ``first`` on and before ``behind``."""
+def interval(first: bytes, last: bytes) -> tuple[bytes, ...]:
+    """Return the elements that stand for all keys from ``first`` to ``last``."""
+    if last.count(255) == len(last):
+        return (element(first),)  # no key is behind it
+    behind = (int.from_bytes(last, "big") + 1).to_bytes(len(last), "big")
     end = nested(1, nested(1, attribute(1, behind)), attribute(3, be32(_INTERVAL_END)))
     return element(first), end
 

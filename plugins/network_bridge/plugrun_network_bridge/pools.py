@@ -65,6 +65,8 @@ def _checked(subnet: Subnet) -> Subnet:
     block = parse_block(subnet.cidr)
     if block.bits - block.length < 2:
         raise InvalidArgument(f"subnet {subnet.cidr} has no room for a gateway and a container")
+    if _is_multicast(block):
+        raise InvalidArgument(f"subnet {subnet.cidr} has addresses of groups, not of hosts")
     texts = {"gateway": subnet.gateway}
     texts.update(("auxiliary address", address) for _, address in subnet.reserved)
     for what, text in texts.items():
@@ -75,6 +77,10 @@ def _checked(subnet: Subnet) -> Subnet:
     if within.v6 != block.v6 or not inside:
         raise InvalidArgument(f"no matching subnet for range {subnet.range}")
     return replace(subnet, cidr=str(block), range=str(within) if subnet.range else "")
+
+
+def _is_multicast(block: Block) -> bool:
+    return block.overlaps(parse_block("ff00::/8" if block.v6 else "224.0.0.0/4"))
 
 
 def _lies_in(text: str, block: Block) -> bool:

@@ -149,7 +149,7 @@ def _elements(name: str, network: Fenced) -> Iterator[bytes]:
         into["internal"] = [nft.element(key)]
     for block in network.masqueraded:
         size = block.bits // 8
-        ends = block.first.to_bytes(size, "big"), (block.last + 1).to_bytes(size, "big")
+        ends = block.first.to_bytes(size, "big"), block.last.to_bytes(size, "big")
         into.setdefault("subnets6" if block.v6 else "subnets4", []).extend(nft.interval(*ends))
     for one, elements in into.items():
         yield nft.add_elements(name, one, elements, exclusive=False)

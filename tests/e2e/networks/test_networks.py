@@ -105,6 +105,19 @@ def test_several_networks_connected_and_left_while_it_runs(net):
     assert {"eth0", "eth1"} <= interfaces(net, "web")
 
 
+def test_another_network_leads_out_when_the_first_is_left(net):
+    for name in ("one", "two"):
+        net("network", "create", name)
+    net(*SLEEP, "web", "--network", "one", "--network", "two", IMAGE, "sleep", "100")
+    address = net.address("web", "two")
+    net("network", "disconnect", "one", "web")
+    assert "dev eth1" in net.inside("web", "ip", "route", "show", "default")
+    assert net.address("web", "two") == address
+    net("network", "disconnect", "two", "web")
+    net("network", "connect", "one", "web")
+    assert "dev eth0" in net.inside("web", "ip", "route", "show", "default")
+
+
 def interfaces(net, name):
     lines = net.inside(name, "ip", "-o", "link").splitlines()
     return {line.split(": ")[1].partition("@")[0] for line in lines}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from plugrun.engine.engine import Engine
 from plugrun.engine.etcfiles import write_etc_files
@@ -34,7 +36,7 @@ from plugrun.errors import (
     NoSuchContainer,
     NoSuchNetwork,
 )
-from plugrun.interfaces.network import CONNECT, NETWORKS, PORTS
+from plugrun.interfaces.network import ADDRESSES, CONNECT, NETWORKS, PORTS
 from plugrun.linux.filesystem import make_private
 from plugrun.model.container import BackendChoice
 from plugrun.model.image import Image, ImageName
@@ -385,7 +387,9 @@ def test_which_ports_are_published():
         Port(71, "udp"),
     )
     assert exposed("80") == [(80, "tcp")]
-    for nonsense in ("x", "80-", "-1/tcp", "", "70000"):
+    assert exposed("80/UDP") == [(80, "udp")]
+    endless = ("1-99999999999", "9" * 5000, "80-\u00b2", "80/\x1b[31m", "0")
+    for nonsense in ("x", "80-", "-1/tcp", "", "70000", *endless):
         assert exposed(nonsense) == []
 
 
@@ -434,9 +438,89 @@ def test_connecting_one_that_runs(engine, wire, monkeypatch):
     assert hosts == ["10.9.9.1\t111111111111", "10.9.9.2\t111111111111"]
     assert "nameserver 127.0.0.11" in resolv
     disconnect(engine, "bridge", "web")
-    assert wire.said[-1] == ("detach", made.id, engine.metadata.networks.named("bridge").id)
-    assert told_files(engine, made)[0] == ["10.9.9.2\t111111111111"]
+    assert wire.said[-3] == ("detach", made.id, engine.metadata.networks.named("bridge").id)
+    # That one led out; now the other does.
+    assert wire.said[-2:] == [("detach", made.id, mine.id), ("attach", "mine", "eth1", True)]
+    assert read_attached(engine, made.id).leads == mine.id
+    assert told_files(engine, made)[0] == ["10.9.9.3\t111111111111"]
     assert [one.network for one in read_attached(engine, made.id).endpoints] == [mine.id]
+
+
+def test_leaving_all_networks_and_joining_one_leads_out_again(engine, wire, monkeypatch):
+    from plugrun.engine.networks import connect as module
+
+    create_network(engine, NetworkConfig("", "inner", "", internal=True))
+    create_network(engine, NetworkConfig("", "mine", ""))
+    made = on(engine, "mine", "inner")
+    start(engine, made)
+    monkeypatch.setattr(module, "is_running", lambda *_: True)
+    disconnect(engine, "mine", "web")
+    assert wire.said[-1][0] == "detach"  # an internal one cannot
+    assert read_attached(engine, made.id).leads == ""
+    connect(engine, "web", EndpointConfig("mine"))
+    assert wire.said[-1] == ("attach", "mine", "eth0", True)
+
+
+def test_the_address_stays_when_a_network_comes_to_lead_out(engine, wire, monkeypatch):
+    from plugrun.engine.networks import connect as module
+
+    wire.capabilities |= {ADDRESSES}
+    create_network(engine, NetworkConfig("", "one", ""))
+    create_network(engine, NetworkConfig("", "two", ""))
+    made = on(engine, "one", "two")
+    start(engine, made)
+    monkeypatch.setattr(module, "is_running", lambda *_: True)
+    had = read_attached(engine, made.id).endpoints[1]
+    disconnect(engine, "one", "web")
+    assert read_attached(engine, made.id).endpoints == (had,)
+
+
+def test_a_connecting_that_fails_leaves_no_attachment(engine, wire, monkeypatch):
+    from plugrun.engine.networks import connect as module
+
+    mine = create_network(engine, NetworkConfig("", "mine", ""))
+    made = on(engine)
+    start(engine, made)
+    monkeypatch.setattr(module, "is_running", lambda *_: True)
+    os.unlink(f"{engine.container_folder(made.id)}/hosts")
+    with pytest.raises(FileNotFoundError):
+        connect(engine, "web", EndpointConfig("mine"))
+    assert wire.said[-1] == ("detach", made.id, mine.id)
+    assert engine.metadata.networks.users(mine.id) == []
+
+
+def test_a_hosts_file_that_is_endless_is_left_alone(engine, monkeypatch):
+    from plugrun.engine.networks import connect as module
+
+    create_network(engine, NetworkConfig("", "mine", ""))
+    made = on(engine)
+    start(engine, made)
+    monkeypatch.setattr(module, "is_running", lambda *_: True)
+    path = f"{engine.container_folder(made.id)}/hosts"
+    os.truncate(path, 1 << 40)
+    connect(engine, "web", EndpointConfig("mine"))
+    assert os.stat(path).st_size == 1 << 40
+
+
+def test_a_last_line_without_an_end_stays_one(engine, monkeypatch):
+    from plugrun.engine.networks import connect as module
+
+    create_network(engine, NetworkConfig("", "mine", ""))
+    made = on(engine)
+    start(engine, made)
+    monkeypatch.setattr(module, "is_running", lambda *_: True)
+    with open(f"{engine.container_folder(made.id)}/hosts", "a") as file:
+        file.write("1.1.1.1\tmine")
+    connect(engine, "web", EndpointConfig("mine"))
+    assert told_files(engine, made)[0][-2:] == ["1.1.1.1\tmine", "10.9.9.2\t111111111111"]
+
+
+def test_what_is_no_address_is_not_asked_for_names(monkeypatch):
+    from plugrun.engine.networks import etcfiles
+
+    text = "nameserver 9.9.9.9\nnameserver foo\nnameserver fe80::1%eth0\nnameserver 1.1\0\n"
+    monkeypatch.setattr(etcfiles, "usual_resolv", lambda: text)
+    assert etcfiles.own_resolvers(WEB) == ("9.9.9.9", "fe80::1%eth0")
 
 
 def test_a_resolv_conf_that_was_changed_stays(engine, monkeypatch):

@@ -47,7 +47,7 @@ def attach(
         ports = published(container) if is_gateway else ()
         endpoint = endpoint_of(container, asked, network, f"eth{place}", is_gateway, ports)
         done.append(attach_one(engine, container, endpoint, f"/proc/{pid}/ns/net"))
-    attached = AttachedTask(os.urandom(32).hex(), tuple(done))
+    attached = AttachedTask(os.urandom(32).hex(), tuple(done), leads=leader)
     write_attached(engine, container.id, write_names(engine, container, attached))
     for one in done:
         tell(engine, "connect", container, one)

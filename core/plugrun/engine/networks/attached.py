@@ -35,12 +35,14 @@ class AttachedEndpoint:
 class AttachedTask:
     """All of a task's; ``sandbox`` names its network namespace, as Docker's SandboxID.
 
-    ``resolv`` is the resolv.conf that was written, to tell whether it was changed since.
+    ``resolv`` is the resolv.conf that was written, to tell whether it was changed since. ``leads``
+    is the ID of the network that leads everywhere else.
     """
 
     sandbox: str
     endpoints: tuple[AttachedEndpoint, ...] = ()
     resolv: str = ""
+    leads: str = ""
     NESTED: ClassVar = {"endpoints": AttachedEndpoint}
 
     @property

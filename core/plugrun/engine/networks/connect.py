@@ -11,6 +11,7 @@ from plugrun.engine.networks.attached import AttachedTask, read_attached, write_
 from plugrun.engine.networks.decide import decided_endpoint
 from plugrun.engine.networks.etcfiles import rewrite_names
 from plugrun.engine.networks.find import find_network, is_kept
+from plugrun.engine.networks.leading import led_elsewhere
 from plugrun.engine.taskfile import read_task_file, serve_lock
 from plugrun.errors import Conflict, InvalidArgument, NoSuchContainer, NoSuchNetwork
 from plugrun.interfaces.network import CONNECT
@@ -68,16 +69,23 @@ def _connect_running(
             f"the network backend {network.driver} joins no container that runs",
             hint=f"stop {container.name} first",
         )
-    task = read_task_file(engine.task_folder(container.id))
     before = read_attached(engine, container.id) or AttachedTask(os.urandom(32).hex())
-    has_gateway = any(one.attachment.gateways for one in before.endpoints)
-    endpoint = endpoint_of(
-        container, asked, network, _free_interface(before), not has_gateway and not network.internal
-    )
-    one = attach_one(engine, container, endpoint, f"/proc/{task.pid if task else 0}/ns/net")
-    now = replace(before, endpoints=(*before.endpoints, one))
-    write_attached(engine, container.id, rewrite_names(engine, container, before, now))
+    leads = not before.leads and not network.internal
+    endpoint = endpoint_of(container, asked, network, _free_interface(before), leads)
+    one = attach_one(engine, container, endpoint, _netns(engine, container))
+    try:
+        now = replace(before, endpoints=(*before.endpoints, one))
+        now = replace(now, leads=network.id) if leads else now
+        write_attached(engine, container.id, rewrite_names(engine, container, before, now))
+    except BaseException:
+        backend.detach(container.id, network.id)
+        raise
     tell(engine, "connect", container, one)
+
+
+def _netns(engine: Engine, container: Container) -> str:
+    task = read_task_file(engine.task_folder(container.id))
+    return f"/proc/{task.pid if task else 0}/ns/net"
 
 
 def disconnect(engine: Engine, network_text: str, text: str) -> None:
@@ -125,10 +133,10 @@ def _disconnect_running(engine: Engine, container: Container, gone: EndpointConf
     before = read_attached(engine, container.id)
     if before is None:
         return
-    now = replace(
-        before,
-        endpoints=tuple([one for one in before.endpoints if one.network != gone.network]),
-    )
+    left = tuple([one for one in before.endpoints if one.network != gone.network])
+    now = replace(before, endpoints=left)
+    if gone.network == before.leads:
+        now = led_elsewhere(engine, container, now, _netns(engine, container))
     write_attached(engine, container.id, rewrite_names(engine, container, before, now))
     for one in before.endpoints:
         if one.network == gone.network:

@@ -16,6 +16,7 @@ from plugrun.engine.etcfiles import (
     write_file,
 )
 from plugrun.engine.networks.links import legacy_links
+from plugrun.linux.addresses import version
 from plugrun.model.record import replace
 
 TYPE_CHECKING = False
@@ -27,13 +28,16 @@ if TYPE_CHECKING:
 # Docker's, for a machine whose resolvers are all on its own loopback.
 _LAST_RESORT = "nameserver 8.8.8.8\nnameserver 8.8.4.4\n"
 
+_LARGEST = 1 << 20  # bytes; a hosts that is as large is left alone
+
 
 def own_resolvers(container: Container) -> tuple[str, ...]:
     """Return who knows all names that are no container's: ``--dns``, or the host's resolvers.
 
     Those on the host's loopback are among them: a name server of a network asks from the host.
     """
-    return container.dns or name_servers(usual_resolv())
+    asked = container.dns or name_servers(usual_resolv())
+    return tuple([one for one in asked if version(one.partition("%")[0])])
 
 
 def write_names(engine: Engine, container: Container, attached: AttachedTask) -> AttachedTask:
@@ -56,17 +60,23 @@ def rewrite_names(
     folder = engine.container_folder(container.id)
     gone = set(before.addresses) - set(now.addresses)
     new = [address for address in now.addresses if address not in before.addresses]
-    with open(f"{folder}/hosts", encoding="utf-8", errors="surrogateescape") as file:
-        lines = file.read().splitlines(keepends=True)
-    kept = [line for line in lines if (line.split() or [""])[0] not in gone]
-    write_file(f"{folder}/hosts", "".join(kept) + own_lines(container, tuple(new)))
-    with open(f"{folder}/resolv.conf", encoding="utf-8", errors="surrogateescape") as file:
-        present = file.read()
-    if present != before.resolv:
+    hosts = _present(f"{folder}/hosts")
+    if len(hosts) < _LARGEST:
+        lines = hosts.decode("utf-8", "surrogateescape").splitlines()
+        kept = [line for line in lines if (line.split() or [""])[0] not in gone]
+        text = "".join([f"{line}\n" for line in kept])
+        write_file(f"{folder}/hosts", text + own_lines(container, tuple(new)))
+    if _present(f"{folder}/resolv.conf") != before.resolv.encode("utf-8", "surrogateescape"):
         return now
     text = resolv_text(container, now)
     write_file(f"{folder}/resolv.conf", text)
     return replace(now, resolv=text)
+
+
+def _present(path: str) -> bytes:
+    """Return what a file says, but no more than that: containers write what they like."""
+    with open(path, "rb") as file:
+        return file.read(_LARGEST)
 
 
 def own_lines(container: Container, addresses: tuple[str, ...]) -> str:

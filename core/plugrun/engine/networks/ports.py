@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.model.container import Container
 
+_PROTOCOLS = ("", "tcp", "udp", "sctp")
+
 
 def published(container: Container) -> tuple[Port, ...]:
     """Return the ports to publish; with ``-P`` also those exposed, each at any that is free."""
@@ -24,9 +26,15 @@ def published(container: Container) -> tuple[Port, ...]:
 
 def exposed(text: str) -> list[tuple[int, str]]:
     """Return the ports of EXPOSE's ``80``, ``80/udp`` or ``80-90/tcp``; none if it is no port."""
-    span, _, protocol = text.partition("/")
+    span, _, protocol = text.lower().partition("/")
     first, dash, last = span.partition("-")
-    if not (first.isascii() and first.isdigit()) or (dash and not last.isdigit()):
+    ends = _number(first), _number(last if dash else first)
+    if 0 in ends or protocol not in _PROTOCOLS:
         return []
-    ports = range(int(first), int(last if dash else first) + 1)
-    return [(port, protocol.lower() or "tcp") for port in ports if 0 < port < 1 << 16]
+    return [(port, protocol or "tcp") for port in range(ends[0], ends[1] + 1)]
+
+
+def _number(text: str) -> int:
+    """Return a port, or 0; an image may say anything."""
+    usual = text.isascii() and text.isdigit() and len(text) <= len("65535")
+    return int(text) if usual and int(text) < 1 << 16 else 0

@@ -162,6 +162,9 @@ class Connection:
             self.close()
             return
         self._heard += data
+        self._take()
+
+    def _take(self) -> None:
         whole = 2 + int.from_bytes(self._heard[:2], "big")
         if len(self._heard) >= max(whole, 3):
             query, self._heard = self._heard[2:whole], self._heard[whole:]
@@ -189,4 +192,11 @@ class Connection:
         if self._unsent:
             self._loop.watch(self._socket.fileno(), self._send, WRITE)
         else:
-            self._loop.watch(self._socket.fileno(), self._hear)
+            # Others may be waiting, and so may be its next query, which came with this one.
+            self._loop.forget(self._socket.fileno())
+            self._loop.limit(self._socket.fileno(), 0.0, self._go_on)
+
+    def _go_on(self) -> None:
+        self._loop.watch(self._socket.fileno(), self._hear)
+        self._loop.limit(self._socket.fileno(), _IDLE, self.close)
+        self._take()

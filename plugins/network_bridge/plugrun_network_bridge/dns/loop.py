@@ -41,9 +41,10 @@ class Loop:
     def turn(self, longest: float) -> None:
         """Wait until something is ready or too late, ``longest`` seconds at most; do it."""
         waits = [deadline - monotonic() for deadline, _ in self._deadlines.values()]
-        for fd, _ in self._epoll.poll(max(0.0, min([longest, *waits]))):
-            act = self._acts.get(fd)
-            if act is not None:
+        events = self._epoll.poll(max(0.0, min([longest, *waits])))
+        for fd, act in [(fd, self._acts.get(fd)) for fd, _ in events]:
+            # Meanwhile somebody may have closed it, and its number may be another's.
+            if act is not None and self._acts.get(fd) is act:
                 act()
         now = monotonic()
         late = [fd for fd, (deadline, _) in self._deadlines.items() if deadline <= now]

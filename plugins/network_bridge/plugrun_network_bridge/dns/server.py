@@ -63,16 +63,23 @@ class Server:
     def _hear(self) -> None:
         try:
             fd, _ = self._door._accept()  # type: ignore[attr-defined]
-        except BlockingIOError:
+        except OSError:
             return
         with _Closing(_socket.socket(fileno=fd)) as caller:
-            self._heard = True
-            message = caller.recv(_LONGEST_MESSAGE).decode()
             try:
-                self._obey(*message.split(" "))
-                caller.send(b"ok")
-            except OSError as error:
-                caller.send(f"{error.strerror or error}".encode()[:_LONGEST_MESSAGE])
+                message = caller.recv(_LONGEST_MESSAGE).decode()
+                if message:
+                    self._heard = True
+                    caller.send(self._answer(message))
+            except OSError:
+                return  # who called was killed before it spoke, or before it heard
+
+    def _answer(self, message: str) -> bytes:
+        try:
+            self._obey(*message.split(" "))
+        except OSError as error:
+            return f"{error.strerror or error}".encode()[:_LONGEST_MESSAGE]
+        return b"ok"
 
     def _obey(self, verb: str, network_id: str, container_id: str = "", veth: str = "") -> None:
         """``attach`` and ``look`` a network; ``detach`` a container, whose interface may stay."""
