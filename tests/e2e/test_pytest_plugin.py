@@ -6,6 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from plugrun.engine.engine import open_engine
+from plugrun.engine.request import GlobalOptions
+from plugrun.engine.reset import reset
 
 from tests.e2e.conftest import ends, processes
 from tests.e2e.test_python import examples
@@ -69,7 +72,9 @@ def test_images_can_be_kept(project):
     for count in (0, 1):
         done = run(project, "--plugrun-root", f"{project}/kept", "-s")
         assert f"before {count}" in done.stdout
-    assert os.path.isdir(project / "kept/default")
+    place = f"{project}/kept/default"
+    assert os.path.isdir(place)
+    reset(open_engine(GlobalOptions(place, f"{place}.run")))
 
 
 def test_killed_in_the_middle_nothing_is_left(project):

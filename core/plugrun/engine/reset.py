@@ -29,9 +29,20 @@ def reset(engine: Engine) -> None:
             remove(engine, find_container(engine, id).id, force=True, killed=killed)
         except NoSuchContainer:
             continue  # it was one of --rm, and its end has removed it
+    _release_networks(engine)
     engine.close_metadata()
     for place in reversed(mounts_beneath([engine.root, engine.run_root])):
         umount(place, MNT_DETACH)
     for folder in (engine.run_root, engine.root):
         if os.path.isdir(folder):
             delete_tree(folder)
+
+
+def _release_networks(engine: Engine) -> None:
+    """Take from the host what networks made there: bridges outlive the folders that know them."""
+    try:
+        drivers = sorted(os.listdir(f"{engine.run_root}/network"))
+    except FileNotFoundError:
+        return
+    for driver in drivers:
+        engine.network_named(driver).sweep(frozenset())

@@ -197,11 +197,16 @@ def serve(parent: int) -> None:
 
     for line in sys.stdin.buffer:
         job = loads(line)
-        with HeldTree(job["tree"]):
-            # Who removes what a killed command left waits for this lock, and need not wait again.
+        try:
+            with HeldTree(job["tree"]):
+                # Who removes what a killed command left waits for this lock, once is enough.
+                if os.getppid() != parent:
+                    return
+                _say(work(job))
+        except FileNotFoundError:
             if os.getppid() != parent:
-                return
-            _say(work(job))
+                return  # it was quicker
+            raise
 
 
 class HeldTree:

@@ -69,13 +69,17 @@ def plugrun_session(
     from plugrun.client.engine import Engine
 
     kept = request.config.getoption("--plugrun-root")
-    top = tempfile.mkdtemp(dir=_plugrun_reaper.folder)
-    root = os.path.join(kept, plugrun_profile or "default") if kept else f"{top}/root"
-    if not kept:
+    if kept:
+        # Both are kept: a root's networks have their state where it runs.
+        root = os.path.join(kept, plugrun_profile or "default")
+        run_root = f"{root}.run"
+    else:
+        top = tempfile.mkdtemp(dir=_plugrun_reaper.folder)
+        root, run_root = f"{top}/root", f"{top}/run"
         config = os.environ.get("PLUGRUN_CONFIG", "")
         profile = plugrun_profile or os.environ.get("PLUGRUN_PROFILE", "")
-        _plugrun_reaper.watch_root(root, f"{top}/run", config, profile)
-    with Engine(root=root, run_root=f"{top}/run", profile=plugrun_profile) as engine:
+        _plugrun_reaper.watch_root(root, run_root, config, profile)
+    with Engine(root=root, run_root=run_root, profile=plugrun_profile) as engine:
         _check(engine, required=request.config.getoption("--plugrun-require"))
         yield engine
         for container in engine.containers():

@@ -58,7 +58,9 @@ class WithoutPast(Forgetful):
 class Boastful(OverlayStorage):
     """Says of itself what is not so."""
 
-    capabilities = OverlayStorage.capabilities | {"posix-union"}
+    def __init__(self, root):
+        super().__init__(root)
+        self.capabilities |= {"posix-union"}
 
 
 @pytest.fixture
