@@ -5,7 +5,7 @@ from __future__ import annotations
 from plugrun.cli.units import NS, ago, human_duration, human_size, local_time
 from plugrun.model.container import CREATED, PAUSED, RESTARTING, Container, Status
 from plugrun.model.image import Image
-from plugrun.model.network import OF_CONTAINER
+from plugrun.model.network import HOST, NONE
 from plugrun.model.times import rfc3339_ns
 
 TYPE_CHECKING = False
@@ -83,9 +83,8 @@ def container_row(container: Container, status: Status, full: bool, now_ns: int)
 
 def networks_cell(container: Container) -> str:
     """Return the names of a container's networks."""
-    if container.network.startswith(OF_CONTAINER):
-        return ""
-    return ",".join(sorted(one.name for one in container.endpoints)) or container.network
+    alone = container.network if container.network in (HOST, NONE) else ""
+    return ",".join(sorted(one.name for one in container.endpoints)) or alone
 
 
 def quoted(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from plugrun.engine.etcfiles import write_etc_files
+from plugrun.engine.etcfiles import check_printable, write_etc_files
 from plugrun.engine.fence.accountcache import image_accounts
 from plugrun.engine.fence.accounts import Identity, identify, with_groups
 from plugrun.engine.fence.initprogram import find_init
@@ -91,6 +91,7 @@ def assemble_from(
     signal_number(stop_signal)  # refused now, while somebody can do something about it
     isolation = engine.isolation_choice()
     _check_runtime(request.runtime, isolation)
+    _check_lines(request)
     joined = networks_of(engine, request)
     attached = attached_streams(request)
     timeout = request.stop_timeout
@@ -225,6 +226,14 @@ def networks_of(engine: Engine, request: RunRequest) -> Joined:
     from plugrun.engine.networks.decide import decide_networks
 
     return decide_networks(engine, request)
+
+
+def _check_lines(request: RunRequest) -> None:
+    check_printable("domainname", request.domainname)
+    for name in request.extra_hosts:
+        check_printable("add-host", name)
+    for word in (*request.dns, *request.dns_search, *request.dns_options):
+        check_printable("word of resolv.conf", word)
 
 
 def _exposed_ports(request: RunRequest, config: ImageConfig) -> tuple[str, ...]:

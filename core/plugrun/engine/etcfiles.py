@@ -22,6 +22,12 @@ ff02::2\tip6-allrouters
 """
 
 
+def check_printable(what: str, text: str) -> None:
+    """Refuse line feeds and the like in what becomes part of a line of hosts or resolv.conf."""
+    if not text.isprintable():
+        raise InvalidArgument(f"invalid {what}: {text!r}")
+
+
 def write_etc_files(container: Container, folder: str) -> None:
     """Write the three files into the container's folder.
 

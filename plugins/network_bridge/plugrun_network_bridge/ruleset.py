@@ -260,8 +260,9 @@ def _forwarding() -> Iterator[tuple[bytes, ...]]:
     # What stays on one bridge comes here only if br_netfilter hands it to IP's rules.
     both = nft.meta(nft.IIFNAME), nft.meta(nft.OIFNAME, nft.R0 + 4)
     yield (*both, nft.is_in("inside"), accept)
+    # Before ports: their gateway is an address of the host, at which those of others are published.
+    yield nft.meta(nft.IIFNAME), nft.is_in("internal"), drop
     yield (*_was_translated(), accept)
     ours = nft.meta(nft.IIFNAME), nft.is_in("bridges")
     yield (*ours, nft.meta(nft.OIFGROUP), nft.is_equal(u32(GROUP)), drop)
-    yield nft.meta(nft.IIFNAME), nft.is_in("internal"), drop
     yield (*_onto_bridge(), drop)

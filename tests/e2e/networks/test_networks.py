@@ -105,6 +105,15 @@ def test_several_networks_connected_and_left_while_it_runs(net):
     assert {"eth0", "eth1"} <= interfaces(net, "web")
 
 
+@pytest.mark.parametrize(
+    "options",
+    [("--domainname", "d\nx"), ("--add-host", "a\n6.6.6.6 b:1.1.1.1"), ("--dns-option", "a\nb")],
+)
+def test_a_line_feed_in_what_is_written_to_hosts_or_resolv_conf(net, options):
+    done = net("create", "--network", "none", *options, IMAGE, "ls", code=1)
+    assert "invalid" in done.stderr
+
+
 def test_another_network_leads_out_when_the_first_is_left(net):
     for name in ("one", "two"):
         net("network", "create", name)
@@ -114,6 +123,7 @@ def test_another_network_leads_out_when_the_first_is_left(net):
     assert "dev eth1" in net.inside("web", "ip", "route", "show", "default")
     assert net.address("web", "two") == address
     net("network", "disconnect", "two", "web")
+    assert net.out("ps", "--format", "{{.Names}}:{{.Networks}}") == "web:"
     net("network", "connect", "one", "web")
     assert "dev eth0" in net.inside("web", "ip", "route", "show", "default")
 

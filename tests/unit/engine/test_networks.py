@@ -515,6 +515,31 @@ def test_a_last_line_without_an_end_stays_one(engine, monkeypatch):
     assert told_files(engine, made)[0][-2:] == ["1.1.1.1\tmine", "10.9.9.2\t111111111111"]
 
 
+def test_an_inspection_while_the_default_network_is_left(engine, monkeypatch):
+    from plugrun.engine.inspect.network import network_settings
+
+    create_network(engine, NetworkConfig("", "mine", ""))
+    made = on(engine, "mine")
+    start(engine, made)
+    both = replace(made, endpoints=(*decide_networks(engine, asks()).endpoints, *made.endpoints))
+    settings = network_settings(engine, both, 1)
+    assert settings["IPAddress"] == ""
+    assert settings["Networks"]["mine"]["IPAddress"] == "10.9.9.1"
+
+
+@pytest.mark.parametrize("more", [{"aliases": ("a\nb",)}, {"links": (("a\x1b[1m", "web"),)}])
+def test_names_that_would_break_a_line(engine, more):
+    create_network(engine, NetworkConfig("", "mine", ""))
+    with pytest.raises(InvalidArgument, match="invalid name on a network"):
+        decide_networks(engine, asks(EndpointConfig("mine", **more)))
+
+
+def test_an_empty_alias_is_no_name(engine):
+    mine = create_network(engine, NetworkConfig("", "mine", ""))
+    asked = EndpointConfig("mine", aliases=("", "al"))
+    assert endpoint_of(WEB, asked, mine, "eth0", False).names == ("web", "al", "1" * 12)
+
+
 def test_what_is_no_address_is_not_asked_for_names(monkeypatch):
     from plugrun.engine.networks import etcfiles
 

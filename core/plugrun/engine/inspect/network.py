@@ -32,7 +32,8 @@ def network_settings(engine: Engine, container: Container, pid: int) -> dict[str
     attached = read_attached(engine, container.id) if pid and container.endpoints else None
     found = {one.network: one for one in attached.endpoints} if attached else {}
     usual = next(
-        (found[e.network] for e in container.endpoints if e.name == BRIDGE and found), None
+        (found[e.network] for e in container.endpoints if e.name == BRIDGE and e.network in found),
+        None,
     )
     own = pid and container.network != HOST and not container.network.startswith(OF_CONTAINER)
     top = _addresses(usual)

@@ -116,7 +116,7 @@ def endpoint_names(
         return ()
     own = () if container.hostname == container.short_id else (container.hostname,)
     names = (container.name, *asked.aliases, container.short_id, *own)
-    return tuple(dict.fromkeys(names))
+    return tuple([name for name in dict.fromkeys(names) if name])
 
 
 def gateway_network(networks: list[NetworkConfig]) -> str:

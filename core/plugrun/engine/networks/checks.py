@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plugrun.engine.etcfiles import check_printable
 from plugrun.errors import InvalidArgument
 from plugrun.linux.addresses import contains, version
 from plugrun.model.network import BRIDGE, HOST, NONE
@@ -42,7 +43,9 @@ def check_shared(request: RunRequest) -> None:
 
 
 def check_endpoint(asked: EndpointConfig, network: NetworkConfig) -> None:
-    """Refuse what a network cannot give."""
+    """Refuse what a network cannot give, and names that would break the lines they come to."""
+    for name in (*asked.aliases, *(alias for alias, _ in asked.links)):
+        check_printable("name on a network", name)
     for given, kind, number in ((asked.ipv4, "IPv4", 4), (asked.ipv6, "IPv6", 6)):
         if given and version(given) != number:
             raise InvalidArgument(f"invalid {kind} address: {given}")

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from plugrun.interfaces.network import CONNECT, NETWORKS, OUTBOUND
-from plugrun.model.network import Endpoint
+from plugrun.interfaces.network import CONNECT, NETWORKS, OUTBOUND, PORTS
+from plugrun.model.network import Endpoint, Port
 from plugrun.testing.network.fixtures import (
     HOST,
     WORLD,
@@ -16,6 +16,7 @@ from plugrun.testing.network.fixtures import (
     address_of,
     an_id,
     attached,
+    let_go,
     made,
     needs,
 )
@@ -108,6 +109,19 @@ class WayContract(NetworkFixtures):
             assert one.inside(lambda: is_refused(WORLD, 80))
             asked.settimeout(0.2)
             assert not one.asks(asked, WORLD, 53)
+
+    @needs(NETWORKS, PORTS)
+    def test_an_internal_network_does_not_lead_to_published_ports(
+        self, network: Network, place: Callable[[], Place]
+    ) -> None:
+        """Though its gateway is an address of the host, at which they are published."""
+        config, inner, web = made(network, internal=True), place(), place()
+        attached(network, inner, config)
+        got = attached(network, web, made(network), ports=(Port(80, host_port=8080),))
+        gateway = config.subnets[0].gateway
+        with web.listen(80):
+            assert inner.inside(lambda: is_refused(gateway, 8080))
+        let_go(got)
 
     @needs(OUTBOUND)
     def test_containers_do_not_reach_the_hosts_loopback(
