@@ -489,6 +489,27 @@ def test_a_connecting_that_fails_leaves_no_attachment(engine, wire, monkeypatch)
     assert engine.metadata.networks.users(mine.id) == []
 
 
+@pytest.mark.parametrize("step", ["write_attached", "_change"])
+def test_connecting_again_after_a_kill_in_the_middle(engine, wire, monkeypatch, step):
+    from plugrun.engine.networks import connect as module
+
+    mine = create_network(engine, NetworkConfig("", "mine", ""))
+    made = on(engine)
+    start(engine, made)
+    monkeypatch.setattr(module, "is_running", lambda *_: True)
+    with monkeypatch.context() as killed:
+        killed.setattr(module, step, lambda *_: os.kill(os.getpid(), 9))
+        child = os.fork()
+        if not child:
+            connect(engine, "web", EndpointConfig("mine"))
+        assert os.waitpid(child, 0)[1] == 9
+    connect(engine, "web", EndpointConfig("mine"))
+    assert ("detach", made.id, mine.id) in wire.said
+    on_now = [(one.name, one.attachment.interface)
+              for one in read_attached(engine, made.id).endpoints]  # fmt: skip
+    assert on_now == [("bridge", "eth0"), ("mine", "eth1")]
+
+
 def test_a_hosts_file_that_is_endless_is_left_alone(engine, monkeypatch):
     from plugrun.engine.networks import connect as module
 

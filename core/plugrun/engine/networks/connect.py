@@ -70,7 +70,9 @@ def _connect_running(
             hint=f"stop {container.name} first",
         )
     before = read_attached(engine, container.id) or AttachedTask(os.urandom(32).hex())
-    leads = not before.leads and not network.internal
+    before = _without(before, network.id)
+    backend.detach(container.id, network.id)  # what a connect that was killed left
+    leads = before.leads in ("", network.id) and not network.internal
     endpoint = endpoint_of(container, asked, network, _free_interface(before), leads)
     one = attach_one(engine, container, endpoint, _netns(engine, container))
     try:
@@ -133,14 +135,18 @@ def _disconnect_running(engine: Engine, container: Container, gone: EndpointConf
     before = read_attached(engine, container.id)
     if before is None:
         return
-    left = tuple([one for one in before.endpoints if one.network != gone.network])
-    now = replace(before, endpoints=left)
+    now = _without(before, gone.network)
     if gone.network == before.leads:
         now = led_elsewhere(engine, container, now, _netns(engine, container))
     write_attached(engine, container.id, rewrite_names(engine, container, before, now))
     for one in before.endpoints:
         if one.network == gone.network:
             tell(engine, "disconnect", container, one)
+
+
+def _without(attached: AttachedTask, network: str) -> AttachedTask:
+    left = tuple([one for one in attached.endpoints if one.network != network])
+    return replace(attached, endpoints=left)
 
 
 def _free_interface(attached: AttachedTask) -> str:
