@@ -178,7 +178,7 @@ def _is_map(name: str, parent: str) -> bool:
 def _nil(name: str, parent: str) -> Any:
     if _is_map(name, parent):
         return NilMap()
-    if name in _SLICES:
+    if name in _SLICES or parent == "Ports":
         return NilSlice()
     return NilPointer(name) if name in _POINTERS else None
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from plugrun.engine.engine import Engine
+    from plugrun.engine.networks.attached import AttachedTask
     from plugrun.engine.plumbing import Plumbing
     from plugrun.engine.stopwatch import Stopwatch
     from plugrun.engine.taskfile import TaskFile
@@ -37,12 +38,14 @@ if TYPE_CHECKING:
 class Begun:
     """A process that runs: its task file, and the descriptor that holds its watch lock.
 
-    ``held`` are descriptors that its networks want open while it lives.
+    ``held`` are descriptors that its networks want open while it lives, ``warnings`` what they had
+    to mend.
     """
 
     task: TaskFile
     watching: int
     held: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def begin(
@@ -70,7 +73,7 @@ def begin(
     task_file = _following(served_by(os.getpid()), life_before)
     before = read_exit_file(folder)
     watching = engine.locks.exclusive(watch_lock(container.id))
-    held: tuple[int, ...] = ()
+    attached: AttachedTask | None = None
     try:
         if container.mounts:
             from plugrun.engine.volumes.serve import begin_volumes
@@ -87,7 +90,7 @@ def begin(
         if container.endpoints:
             from plugrun.engine.networks.attach import attach
 
-            held = attach(engine, container, task.pid, networks)
+            attached = attach(engine, container, task.pid, networks)
         clock.mark("network")
         if before is not None:
             unlink(f"{folder}/exit")
@@ -102,7 +105,9 @@ def begin(
     write_start_file(folder, task_file.started_ns)
     clock.mark("start")
     engine.emit_container("start", container)
-    return Begun(task_file, watching.detach(), held)
+    if attached is None:
+        return Begun(task_file, watching.detach())
+    return Begun(task_file, watching.detach(), attached.held, attached.warnings)
 
 
 def _create(

@@ -19,9 +19,11 @@ class Reporter:
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
-    def started(self, pid: int, stages: list[tuple[str, float]]) -> None:
-        """The command has been executed."""
-        self._send({"started": pid, "stages": stages})
+    def started(
+        self, pid: int, stages: list[tuple[str, float]], warnings: tuple[str, ...] = ()
+    ) -> None:
+        """The command has been executed; ``warnings`` are what was mended on the way."""
+        self._send({"started": pid, "stages": stages, "warnings": list(warnings)})
 
     def failed(self, error: Exception) -> None:
         """It could not be made or started."""

@@ -9,6 +9,7 @@ cost a checkpoint.
 from __future__ import annotations
 
 import os
+import sys
 
 from plugrun.engine.attaching.client import Attachment, Input
 from plugrun.engine.report import Reports, error_of
@@ -195,6 +196,8 @@ class Starter:
             self._exit = message["exit"]
             return True
         self.pid = message["started"]
+        for text in message["warnings"]:
+            sys.stderr.write(f"WARNING: {text}\n")
         if self._attachment is not None:
             self._attachment.process(self.pid)
             self._attachment.follow_size()

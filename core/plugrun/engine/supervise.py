@@ -130,15 +130,24 @@ class Supervision:
             door = open_door(engine, container.id)
             begun = begin(engine, container, plumbing, self._clock, None, self._networks)
         except Exception:
-            forget_task(engine, container.id)
+            self._take_back()
             raise
         lifeline = -1 if detached else self._orders
         guests = self._guests
         plan = watch_plan(
             engine, container, plumbing, begun, door=door, guests=guests, lifeline=lifeline
         )
-        self._reporter.started(begun.task.pid, self._clock.stages)
+        self._reporter.started(begun.task.pid, self._clock.stages, begun.warnings)
         return plan
+
+    def _take_back(self) -> None:
+        """Leave nothing of a start that failed: whoever began it may be dead by now."""
+        if self._container.auto_remove:
+            from plugrun.engine.discard import discard
+
+            discard(self._engine, self._container)
+        else:
+            forget_task(self._engine, self._container.id)
 
     def _become_lean(self, plan: WatchPlan) -> NoReturn:
         from plugrun.monitor.relaunch import become_lean

@@ -10,6 +10,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import time
 
 import pytest
 
@@ -272,6 +273,31 @@ def test_system_check_finds_and_removes_what_nobody_else_would(net, host):
     assert net.out("system", "check", "--quick") == "Nothing is wrong."
     links = inside_of(host, "ip", "-o", "link").stdout
     assert shown["NetworkSettings"]["Networks"]["mine"]["NetworkID"][:12] not in links
+
+
+def test_a_bridge_that_somebody_removed_is_made_again_said_aloud(net, host):
+    net("network", "create", "mine")
+    net(*SLEEP, "first", "--network", "mine", IMAGE, "sleep", "100")
+    (found,) = json.loads(net.out("network", "inspect", "mine"))
+    inside_of(host, "ip", "link", "del", f"pr-{found['Id'][:12]}")
+    done = net(*SLEEP, "web", "--network", "mine", IMAGE, "sleep", "100")
+    assert done.stderr.startswith("WARNING: ")
+    assert net.address("web", "mine") in net.inside("web", "ip", "addr")
+
+
+def test_one_that_was_to_go_goes_when_its_start_fails_and_its_starter_is_dead(net):
+    net(*SLEEP, "web", "-p", "8095:80", IMAGE, "sleep", "100")
+    words = ("run", "--rm", "--name", "late", "-p", "8095:80", IMAGE, "ls")
+    for pause in (0.01, 0.05, 0.1, 0.15):
+        process = net.start(*words)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(pause)
+        process.kill()
+        process.communicate()
+    gone = time.monotonic() + 20
+    while net.out("ps", "-aqf", "name=late") and time.monotonic() < gone:
+        pass
+    assert net.out("ps", "-aqf", "name=late") == ""
 
 
 def test_a_start_on_the_bridge_loads_no_more_than_it_needs(net):

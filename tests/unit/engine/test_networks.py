@@ -78,7 +78,7 @@ class Wire:
         address = endpoint.ipv4 or f"10.9.9.{self.count}"
         return Attachment(
             endpoint.interface, "02:42:00:00:00:01", (f"{address}/16",), ("10.9.0.1",),
-            tuple(ports), resolvers, (7,),
+            tuple(ports), resolvers, (7,), ("mended",),
         )  # fmt: skip
 
     def detach(self, container_id, network_id=""):
@@ -296,7 +296,8 @@ def test_attaching_writes_down_what_came_of_it(engine, wire):
     create_network(engine, NetworkConfig("", "inner", "", internal=True))
     create_network(engine, NetworkConfig("", "outer", ""))
     made = on(engine, "inner", "outer", ports=(Port(80, "tcp", "", 8080),), domainname="d.e")
-    assert start(engine, made) == (7, 7)
+    attached = start(engine, made)
+    assert (attached.held, attached.warnings) == ((7, 7), ("mended", "mended"))
     assert wire.said[-2:] == [("attach", "inner", "eth0", False), ("attach", "outer", "eth1", True)]
     found = read_attached(engine, made.id)
     assert [one.name for one in found.endpoints] == ["inner", "outer"]

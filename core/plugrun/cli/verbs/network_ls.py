@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,6 @@ from plugrun.cli import output
 from plugrun.cli.listing import render
 from plugrun.cli.networkfilter import networks_filter
 from plugrun.cli.options import Parsed
-from plugrun.cli.units import local_time
 from plugrun.engine.heal import open_healed
 from plugrun.engine.networks.find import all_networks
 from plugrun.engine.request import GlobalOptions
@@ -46,6 +46,15 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
 _RAW = "network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n"
 
 
+def _created(time_ns: int) -> str:
+    """Return a time as Go prints one of UTC's; Docker shows it so here alone."""
+    if not time_ns:
+        return "0001-01-01 00:00:00 +0000 UTC"
+    seconds, rest = divmod(time_ns, 10**9)
+    fraction = f".{rest:09d}".rstrip("0") if rest else ""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds)) + fraction + " +0000 UTC"
+
+
 def _row(network: NetworkConfig, full: bool) -> dict[str, Any]:
     labels = dict(network.labels)
     families = {":" in subnet.cidr for subnet in network.subnets}
@@ -59,5 +68,5 @@ def _row(network: NetworkConfig, full: bool) -> dict[str, Any]:
         "Internal": "true" if network.internal else "false",
         "Labels": ",".join(f"{key}={value}" for key, value in network.labels),
         "Label": lambda name: labels.get(name, ""),
-        "CreatedAt": local_time(network.created_ns),
+        "CreatedAt": _created(network.created_ns),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from plugrun.engine.networks.attached import AttachedEndpoint, AttachedTask, write_attached
 from plugrun.engine.networks.etcfiles import own_resolvers, write_names
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from plugrun.engine.engine import Engine
     from plugrun.model.container import Container
-    from plugrun.model.network import Attachment, EndpointConfig, NetworkConfig, Port
+    from plugrun.model.network import EndpointConfig, NetworkConfig, Port
 
 
 def claim_networks(engine: Engine, container: Container) -> tuple[NetworkConfig, ...]:
@@ -33,11 +32,10 @@ def claim_networks(engine: Engine, container: Container) -> tuple[NetworkConfig,
 
 def attach(
     engine: Engine, container: Container, pid: int, networks: Iterable[NetworkConfig]
-) -> tuple[int, ...]:
+) -> AttachedTask:
     """Attach a container's process to its networks, and write its hosts and resolv.conf.
 
-    Return descriptors to be kept open until it has ended. When this fails, ``detach_all`` undoes
-    what was done.
+    When this fails, ``detach_all`` undoes what was done.
     """
     pairs = list(zip(container.endpoints, networks, strict=True))
     leader = gateway_network([network for _, network in pairs])
@@ -48,10 +46,11 @@ def attach(
         endpoint = endpoint_of(container, asked, network, f"eth{place}", is_gateway, ports)
         done.append(attach_one(engine, container, endpoint, f"/proc/{pid}/ns/net"))
     attached = AttachedTask(os.urandom(32).hex(), tuple(done), leads=leader)
-    write_attached(engine, container.id, write_names(engine, container, attached))
+    attached = write_names(engine, container, attached)
+    write_attached(engine, container.id, attached)
     for one in done:
         tell(engine, "connect", container, one)
-    return tuple([fd for one in done for fd in one.attachment.held])
+    return attached
 
 
 def attach_one(
@@ -71,13 +70,7 @@ def attach_one(
             f"{container.name} ({id}): {error.message}",
             hint=error.hint,
         ) from error
-    _warn(attachment)
     return AttachedEndpoint(network.id, network.name, network.driver, id, attachment)
-
-
-def _warn(attachment: Attachment) -> None:
-    for text in attachment.warnings:
-        sys.stderr.write(f"WARNING: {text}\n")
 
 
 def endpoint_of(

@@ -46,6 +46,16 @@ class AttachedTask:
     NESTED: ClassVar = {"endpoints": AttachedEndpoint}
 
     @property
+    def held(self) -> tuple[int, ...]:
+        """Descriptors to be kept open until the container has ended."""
+        return tuple([fd for one in self.endpoints for fd in one.attachment.held])
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What backends had to mend on the way."""
+        return tuple([text for one in self.endpoints for text in one.attachment.warnings])
+
+    @property
     def resolvers(self) -> tuple[str, ...]:
         """The DNS servers of the networks."""
         found = [one for endpoint in self.endpoints for one in endpoint.attachment.resolvers]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from plugrun.engine.containers import find_container, is_running
 from plugrun.engine.ending import wait_monitor
@@ -75,6 +76,8 @@ def _connect_running(
     leads = before.leads in ("", network.id) and not network.internal
     endpoint = endpoint_of(container, asked, network, _free_interface(before), leads)
     one = attach_one(engine, container, endpoint, _netns(engine, container))
+    for text in one.attachment.warnings:
+        sys.stderr.write(f"WARNING: {text}\n")
     try:
         now = replace(before, endpoints=(*before.endpoints, one))
         now = replace(now, leads=network.id) if leads else now
