@@ -71,3 +71,14 @@ def test_the_context_and_stages_are_bound(workshop: Workshop) -> None:
         "FROM BASE\nRUN --mount=type=bind,source=sub,target=/in cat /in/file\n"
     ).stderr
     assert " other\n" in again
+
+
+def test_what_is_written_to_a_file_of_the_context_goes_with_the_step(workshop: Workshop) -> None:
+    for name in ("top", "sub/deep"):
+        workshop.write(name, "context\n")
+        done = workshop.build(
+            f"FROM BASE\nRUN --mount=type=bind,source={name},target=/m,rw"
+            " cat /m; echo written >/m; cat /m\n"
+        ).stderr
+        assert done.index(" context\n") < done.index(" written\n")
+        assert (workshop.context / name).read_text() == "context\n"

@@ -254,20 +254,31 @@ class _Bench:
 
     def _bind_context(self, place: str, one: RunMount, listing: Listing) -> None:
         """Bind a part of the context: what is kept out of it stays so, and so does it as it is."""
-        root = self._context()
-        found = open_beneath(root, listing.source.path, os.O_PATH)
-        if not listing.source.is_folder or (one.read_only and not listing.left_out):
-            self._attach(found, place)
-            return
+        root, path = self._context(), listing.source.path
+        if one.read_only and not (listing.source.is_folder and listing.left_out):
+            self._attach(open_beneath(root, path, os.O_PATH), place)
+        elif listing.source.is_folder:
+            self._overlay(place, open_beneath(root, path, os.O_PATH), listing.left_out)
+        else:
+            # What is written goes to an overlay of the folder above, never to the file itself.
+            above, _, name = path.rpartition("/")
+            folder = self._overlay(f"{place}-above", open_beneath(root, above, os.O_PATH), ())
+            merged = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                self._attach(open_beneath(merged, name, os.O_PATH), place)
+            finally:
+                os.close(merged)
+
+    def _overlay(self, place: str, found: int, hidden: Sequence[str]) -> str:
+        """Mount a folder so that writes to it go with the step; return where."""
         lower = self._folder(f"{place}-lower")
         self._attach(found, f"{place}-lower", made=True)
         upper, work = self._folder(f"{place}-upper"), self._folder(f"{place}-work")
         state = os.stat(lower)
         os.chmod(upper, state.st_mode & 0o7777)
-        for path in listing.left_out:
-            hidden = f"{upper}/{path}"
+        for path in hidden:
             _make_like(lower, upper, os.path.dirname(path))
-            os.mknod(hidden, 0o020000, 0)  # overlayfs's whiteout
+            os.mknod(f"{upper}/{path}", 0o020000, 0)  # overlayfs's whiteout
         folder = self._folder(place)
         options = [
             folder_option("lowerdir", [lower]),
@@ -279,6 +290,7 @@ class _Bench:
             mount_overlay(options, fd, folder)
         finally:
             os.close(fd)
+        return folder
 
     def _context(self) -> int:
         """Open the context as this mount namespace has it: only that can be bound here."""
