@@ -133,6 +133,30 @@ def test_files_of_the_web(workshop: Workshop, web: tuple[str, Path]) -> None:
     assert [name for name in os.listdir(f"{workshop.plugrun.root}/build") if "-" in name] == []
 
 
+def test_the_same_archive_is_another_step_where_it_is_not_unpacked(
+    workshop: Workshop, web: tuple[str, Path]
+) -> None:
+    url, folder = web
+    data = archive(entry("inner", size=1))
+    (folder / "p.tar").write_bytes(data)
+    (workshop.context / "p.tar").write_bytes(data)
+    (workshop.context / "p.tar").chmod(0o600)  # as what is fetched has
+    checked = f"--checksum=sha256:{hashlib.sha256(data).hexdigest()}"
+    for source, made in (
+        ("p.tar", "inner"),
+        (f"{url}/p.tar", "p.tar"),
+        (f"{checked} {url}/p.tar", "p.tar"),
+        (f"--unpack {checked} {url}/p.tar", "inner"),
+    ):
+        image = workshop.image(f"FROM BASE\nADD {source} /d/\n")
+        assert workshop.run(image, "ls", "/d") == made
+
+
+def test_no_checksum_is_taken_that_is_not_compared(workshop: Workshop) -> None:
+    text = f"FROM BASE\nADD --checksum=sha256:{'0' * 64} https://localhost:1/x.git /x\n"
+    assert "checksum is only supported" in workshop.build(text, code=1).stderr
+
+
 def test_contexts_of_the_web(workshop: Workshop, web: tuple[str, Path]) -> None:
     url, folder = web
     (folder / "plain").write_text("FROM host:sh,cat\nRUN echo web >/x\n")

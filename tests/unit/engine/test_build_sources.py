@@ -136,3 +136,12 @@ def test_digests_are_remembered_until_a_file_changes(
         assert digests.known(state) == (digest if age_ns > 1 else None)
         path.write_text("changed")
         assert digests.known(path.stat()) is None
+
+
+def test_of_a_stage_attributes_count(tree: Tree, top: Path, tmp_path: Path) -> None:
+    stage = Tree(tree.fd, "stage", keeps_owners=True)
+    before = listed(stage, tmp_path), listed(tree, tmp_path)
+    os.setxattr(top / "own", "user.kind", b"another")
+    after = listed(stage, tmp_path), listed(tree, tmp_path)
+    assert before[0].digest != after[0].digest
+    assert before[1].digest == after[1].digest

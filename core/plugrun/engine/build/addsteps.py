@@ -11,11 +11,12 @@ from plugrun.dockerfile.context import GIT, TAR, context_kind, stdin_kind
 from plugrun.dockerfile.instructions import Add
 from plugrun.engine.build.copying import Attributes, Copier
 from plugrun.engine.build.copysteps import CopyStep
+from plugrun.engine.build.listing import watched
 from plugrun.engine.build.marks import remove_temporary, temporary_folder
 from plugrun.engine.build.sources import Tree, open_beneath
 from plugrun.engine.build.unpacking import unpack_archive
 from plugrun.engine.images.webfile import is_url
-from plugrun.errors import Corrupt, DigestMismatch, InvalidArgument
+from plugrun.errors import Conflict, Corrupt, DigestMismatch, InvalidArgument
 from plugrun.layers.decompress import decompress, is_compressed
 from plugrun.linux.writing import write_all
 from plugrun.model.descriptor import parse_digest
@@ -47,7 +48,8 @@ class AddStep(CopyStep):
         self._found: list[tuple[Tree, Listing]] | None = None
         self._checksum = parse_digest(self._add.checksum) if self._add.checksum else ""
         remote = [one for one in self._add.sources if _is_remote(one)]
-        if self._checksum and (len(self._add.sources) != 1 or not remote):
+        is_file = len(self._add.sources) == 1 and is_url(self._add.sources[0])
+        if self._checksum and (not is_file or _is_git(self._add.sources[0])):
             raise InvalidArgument("checksum is only supported for a single HTTP source")
         self._is_local = not remote
 
@@ -63,7 +65,7 @@ class AddStep(CopyStep):
         if self._is_local:
             return (self._found_key(),)
         if self._checksum:
-            return (self.key("checksum", self._add.sources[0], self._checksum),)
+            return (self.key("checksum", self._add.unpack, self._add.sources[0], self._checksum),)
         return ()
 
     def late_keys(self) -> tuple[str, ...]:
@@ -71,9 +73,10 @@ class AddStep(CopyStep):
         return () if self._is_local else (self._found_key(),)
 
     def _found_key(self) -> str:
+        # The same archive is unpacked if it is the context's, and not if it was fetched.
         told = [
-            [one.source.name, one.source.is_folder, one.digest, one.source.called.endswith("/")]
-            for _, one in self._all()
+            [one.source.name, one.source.is_folder, one.digest, tree.fd in self._fds]
+            for tree, one in self._all()
         ]
         return self.key("added", self._add.unpack, *told)
 
@@ -126,9 +129,19 @@ class AddStep(CopyStep):
         fd = open_beneath(tree.fd, listing.source.path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             engine = self.site.engine
+            self._refuse_another(fd, listing)
             unpack_archive(engine, _pieces(fd), folder, path=path, root=root, change=own.apply)
+            self._refuse_another(fd, listing)
         finally:
             os.close(fd)
+
+    def _refuse_another(self, fd: int, listing: Listing) -> None:
+        """Refuse an archive that is not the one whose digest the step is kept under."""
+        if watched(os.fstat(fd)) != listing.facts[""]:
+            raise Conflict(
+                f"{listing.source.called} changed while it was unpacked",
+                hint="build again when nothing writes there",
+            )
 
     # -- what is fetched ------------------------------------------------------------------
 
@@ -181,7 +194,11 @@ class AddStep(CopyStep):
 
 
 def _is_remote(text: str) -> bool:
-    return is_url(text) or context_kind(text).kind == GIT
+    return is_url(text) or _is_git(text)
+
+
+def _is_git(text: str) -> bool:
+    return context_kind(text).kind == GIT
 
 
 def _file_name(url: str) -> str:

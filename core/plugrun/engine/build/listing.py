@@ -8,7 +8,7 @@ import stat
 from plugrun.engine.build.digests import facts_of
 from plugrun.engine.build.sources import open_beneath
 from plugrun.errors import Conflict, InvalidArgument
-from plugrun.layers.treeread import allow_depth
+from plugrun.layers.treeread import allow_depth, attributes_of
 from plugrun.model.record import record
 
 TYPE_CHECKING = False
@@ -41,8 +41,9 @@ def list_source(
 ) -> Listing:
     """Look at all that a source stands for; raise Conflict if it changes meanwhile.
 
-    The digest is of names, types, modes, targets of symlinks and contents, and of owners where the
-    tree keeps them; not of times. Sockets are left out, and devices of a context are refused.
+    The digest is of names, types, modes, targets of symlinks and contents, and where the tree keeps
+    them of owners and extended attributes (a program's capabilities are one); not of times. Sockets
+    are left out, and devices of a context are refused.
     """
     from hashlib import sha256
 
@@ -51,7 +52,7 @@ def list_source(
     if source.is_folder:
         fd = open_beneath(tree.fd, source.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            walk.folder_itself(os.fstat(fd))
+            walk.folder_itself(fd)
             walk.folder(fd, "")
         finally:
             os.close(fd)
@@ -89,8 +90,8 @@ class _Walk:
         self.facts: dict[str, str] = {}
         self.left_out: list[str] = []
 
-    def folder_itself(self, state: os.stat_result) -> None:
-        self._note("", state, b"")
+    def folder_itself(self, fd: int) -> None:
+        self._note("", os.fstat(fd), b"", (fd, "."))
 
     def folder(self, fd: int, path: str) -> None:
         with os.scandir(fd) as found:
@@ -116,11 +117,11 @@ class _Walk:
         return False
 
     def one(self, parent: int, name: str, path: str, state: os.stat_result) -> None:
-        mode = state.st_mode
+        mode, place = state.st_mode, (parent, name)
         if stat.S_ISREG(mode):
-            self._note(path, state, self._content(parent, name, path, state))
+            self._note(path, state, self._content(parent, name, path, state), place)
         elif stat.S_ISDIR(mode):
-            self._note(path, state, b"")
+            self._note(path, state, b"", place)
             try:
                 fd = os.open(name, _FOLDER, dir_fd=parent)
             except OSError:
@@ -130,18 +131,18 @@ class _Walk:
             finally:
                 os.close(fd)
         elif stat.S_ISLNK(mode):
-            self._note(path, state, os.fsencode(os.readlink(name, dir_fd=parent)))
+            self._note(path, state, os.fsencode(os.readlink(name, dir_fd=parent)), place)
         elif stat.S_ISFIFO(mode):
-            self._note(path, state, b"")
+            self._note(path, state, b"", place)
         elif stat.S_ISSOCK(mode):
             self.left_out.append(path)
         else:
-            self._device(path, state)
+            self._device(path, state, place)
 
-    def _device(self, path: str, state: os.stat_result) -> None:
+    def _device(self, path: str, state: os.stat_result, place: tuple[int, str]) -> None:
         if not self._tree.keeps_owners:
             raise InvalidArgument(f"{self._shown(path)} is a device, which no context may bring")
-        self._note(path, state, str(state.st_rdev).encode())
+        self._note(path, state, str(state.st_rdev).encode(), place)
 
     def _content(self, parent: int, name: str, path: str, state: os.stat_result) -> bytes:
         known = None if self._tree.keeps_owners else self._digests.known(state)
@@ -163,13 +164,20 @@ class _Walk:
         finally:
             os.close(fd)
 
-    def _note(self, path: str, state: os.stat_result, content: bytes) -> None:
+    def _note(
+        self, path: str, state: os.stat_result, content: bytes, place: tuple[int, str]
+    ) -> None:
         kept = self._tree.keeps_owners
         self.facts[path] = watched(state, is_fixed=kept)
         owner = f"{state.st_uid} {state.st_gid}" if kept else ""
         raw = os.fsencode(path)
         head = f"{len(raw)} {state.st_mode} {owner} {len(content)} ".encode()
         self.hash.update(head + raw + content)
+        if kept:
+            for key, value in sorted(
+                (attributes_of(place[0], os.fsencode(place[1])) or {}).items()
+            ):
+                self.hash.update(f"{key} {len(value)} ".encode("utf-8", "surrogateescape") + value)
 
     def changed(self, path: str) -> Conflict:
         return Conflict(
