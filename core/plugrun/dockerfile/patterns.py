@@ -11,15 +11,17 @@ import posixpath
 
 from plugrun.dockerfile.characters import SPACES
 from plugrun.dockerfile.globs import Glob, has_meta
+from plugrun.dockerfile.simulated import ANY, FOLDERS, STAR, Simulated
 from plugrun.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 # After so many questions one regular expression for all patterns pays: most files match none.
 _MANY = 500
+_MOST_STARS = 2
 _CLASS_ESCAPED = frozenset("[&~|\\")
 
 
@@ -53,7 +55,7 @@ class Matcher:
         if self._any is not None and True not in above and self._any.fullmatch(path) is None:
             return False
         self._asked += 1
-        if self._asked == _MANY:
+        if self._asked == _MANY and not any(one.is_costly for one in self._patterns):
             self._any = _compiled([one.text for one in self._patterns])
         for pattern, within in zip(reversed(self._patterns), reversed(above), strict=True):
             if within or pattern.match(path):
@@ -96,6 +98,12 @@ class _Pattern:
         self._parts = text.split("/")
         self._kind = _kind(text)
         self._expression: re.Pattern[str] | None = None
+        self._simulated: Simulated | None = None
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether a regular expression of it could take a time that has no end."""
+        return self._kind == "costly"
 
     def match(self, path: str) -> bool:
         """Say whether the path itself matches."""
@@ -108,6 +116,9 @@ class _Pattern:
         if self._kind == "suffix":
             suffix = self.text[2:]
             return path.endswith(suffix) or (suffix[0] == "/" and path == suffix[1:])
+        if self.is_costly:
+            self._simulated = self._simulated or Simulated(_pieces(self.text))
+            return self._simulated.match(path)
         if self._expression is None:
             self._expression = _compiled([self.text])
         return self._expression.fullmatch(path) is not None
@@ -147,6 +158,8 @@ def _kind(text: str) -> str:
     inner = text.strip("*")
     if text == "**":
         return "all"
+    if sum(text[at : at + 1] == "*" != text[at - 1 : at] for at in range(len(text))) > _MOST_STARS:
+        return "costly"
     if has_meta(inner):
         return "expression"
     if text == f"**{inner}":
@@ -188,6 +201,30 @@ def _expression(text: str) -> str:
             done.append(f"\\{char}" if char.isascii() and not char.isalnum() else char)
         at += 1
     return "".join(done)
+
+
+def _pieces(text: str) -> list[str | Callable[[str], bool]]:
+    """Return what ``_expression`` makes of a pattern, piece by piece."""
+    import re
+
+    done: list[str | Callable[[str], bool]] = []
+    at = 0
+    while at < len(text):
+        if text.startswith("**", at):
+            at += 2
+            at += text.startswith("/", at)
+            done.append(FOLDERS if at < len(text) else ANY)
+        elif text[at] == "*":
+            done.append(STAR)
+            at += 1
+        else:
+            end = at + 1 + (text[at] == "\\")
+            if text[at] == "[":
+                end = _bracket(text, at)[1]
+            one = re.compile(_expression(text[at:end]), re.DOTALL)
+            done.append(lambda char, one=one: one.fullmatch(char) is not None)  # type: ignore[misc]
+            at = end
+    return done
 
 
 def _bracket(text: str, at: int) -> tuple[str, int]:

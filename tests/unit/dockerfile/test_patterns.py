@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plugrun.dockerfile.globs import match
 from plugrun.dockerfile.ignore import ignore_names, read_ignore
-from plugrun.dockerfile.patterns import Matcher
+from plugrun.dockerfile.patterns import Matcher, _compiled, _pieces
+from plugrun.dockerfile.simulated import Simulated
 from plugrun.errors import InvalidArgument
 
 
@@ -139,3 +140,16 @@ def test_any_file_can_be_read_or_is_refused(data: bytes, path: str) -> None:
         matcher.skippable(path.strip("/") or "a")
     except InvalidArgument as error:
         assert error.message
+
+
+@given(st.text("ab*?/", min_size=1, max_size=9), st.text("ab/", min_size=1, max_size=9))
+def test_all_ways_at_once_are_those_of_a_regular_expression(pattern: str, path: str) -> None:
+    found = Simulated(_pieces(pattern)).match(path)
+    assert found == (_compiled([pattern]).fullmatch(path) is not None)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*a" * 30 + "b", "**a" * 30 + "b", "**/" * 30 + "b", "*[a]?" * 20 + "b"]
+)
+def test_no_pattern_takes_for_ever(pattern: str) -> None:
+    assert not Matcher([pattern]).excluded("/".join(["a" * 200] * 5))
