@@ -7,6 +7,7 @@ import subprocess
 from xml.etree import ElementTree
 
 import pytest
+from plugrun.engine.reaper import Reaper
 
 from tests.e2e.conftest import PROGRAM, TOP, ends, processes
 
@@ -156,3 +157,18 @@ def waiting(tmp_path) -> subprocess.Popen[str]:
 def gone(tmp_path) -> bool:
     left = [entry for entry in os.listdir(tmp_path) if entry.startswith("plugrun-matrix-")]
     return not left and not list(processes(str(tmp_path)))
+
+
+def test_a_root_that_cannot_be_reset_is_told_and_keeps_no_other(tmp_path, capfd):
+    top = tmp_path / "roots"
+    reaper = Reaper(str(top))
+    for name in ("one", "two"):
+        (top / name).mkdir(parents=True)
+        reaper.watch_root(f"{top}/{name}", f"{top}/run-{name}", "", "")
+    (top / "one/plugrun.db").write_bytes(b"no database " * 100)
+    assert reaper.finish() == 1
+    assert "one" in os.listdir(top)
+    assert "two" not in os.listdir(top)
+    said = capfd.readouterr().err
+    assert f"{top}/one is left: " in said
+    assert "Traceback" not in said

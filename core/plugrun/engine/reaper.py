@@ -15,6 +15,7 @@ import sys
 from plugrun.engine.engine import open_engine
 from plugrun.engine.request import GlobalOptions
 from plugrun.engine.reset import reset
+from plugrun.errors import PlugrunError
 from plugrun.snapshots.trees import delete_tree
 
 _ROOT = b"root "
@@ -78,12 +79,38 @@ def main() -> None:
     lines = sys.stdin.buffer.read().splitlines()
     for line in lines:
         if line.startswith(_GROUP):
-            group, since = map(int, line.removeprefix(_GROUP).split())
-            if since and started(group) == since:
-                os.killpg(group, signal.SIGKILL)
-    for line in lines:
-        if line.startswith(_ROOT):
-            root, run_root, config, profile = line.removeprefix(_ROOT).decode().split("\0")
-            if os.path.isdir(root):
-                reset(open_engine(GlobalOptions(root, run_root, config, profile)))
-    delete_tree(folder)
+            _kill(*map(int, line.removeprefix(_GROUP).split()))
+    roots = [line.removeprefix(_ROOT).decode() for line in lines if line.startswith(_ROOT)]
+    done = [_reset(*root.split("\0")) for root in roots]
+    if not all(done):
+        sys.exit(1)  # what is left in the folder is needed to try again
+    try:
+        delete_tree(folder)
+    except (PlugrunError, OSError) as error:
+        _say(folder, error)
+        sys.exit(1)
+
+
+def _kill(group: int, since: int) -> None:
+    if since and started(group) == since:
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+
+def _reset(root: str, run_root: str, config: str, profile: str) -> bool:
+    """Reset a root, and say so if that fails: the others have their turn all the same."""
+    if not os.path.isdir(root):
+        return True
+    try:
+        reset(open_engine(GlobalOptions(root, run_root, config, profile)))
+    except (PlugrunError, OSError) as error:
+        _say(root, error)
+        return False
+    return True
+
+
+def _say(what: str, error: PlugrunError | OSError) -> None:
+    hint = f"\nhint: {error.hint}" if isinstance(error, PlugrunError) and error.hint else ""
+    sys.stderr.write(f"plugrun: {what} is left: {error}{hint}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 
 from plugrun.errors import InvalidArgument
@@ -10,11 +11,16 @@ from plugrun.matrix.cell import OURS, Cell, Matrix
 from plugrun.model.record import replace
 
 _Values = tuple[tuple[str, str], ...]
+_LONGEST_NAME = 200  # a log's file has a suffix more, and NAME_MAX is 255
+_MOST = 10_000
 
 
 def cells_of(matrix: Matrix) -> tuple[Cell, ...]:
     """Return the cells in the order of the axes, then those included, each once."""
     names = [name for name, _ in matrix.axes]
+    count = math.prod(len(values) for _, values in matrix.axes)
+    if count > _MOST:
+        raise InvalidArgument(f"the matrix has {count} cells: more than {_MOST} cannot be meant")
     products = itertools.product(*(values for _, values in matrix.axes)) if names else ()
     combined = [tuple(zip(names, values, strict=True)) for values in products]
     wanted = [one for one in combined if not _matches_any(one, matrix.exclude)]
@@ -40,22 +46,24 @@ def _cell(matrix: Matrix, values: _Values) -> Cell:
 def name_of(values: Iterable[tuple[str, str]]) -> str:
     """Name a cell by its values; those on axes of the command's own say which axis that is."""
     parts = [value if axis in OURS else f"{axis}={value}" for axis, value in values]
-    return "-".join(_tame(part) for part in parts)
+    return "-".join(tame(part) for part in parts)[:_LONGEST_NAME].strip(".") or "_"
 
 
-def _tame(text: str) -> str:
+def tame(text: str) -> str:
     """Keep what may stand in a file's name and in a CI job's."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "._=+") else "_" for c in text)
 
 
 def unique(cells: Iterable[Cell]) -> tuple[Cell, ...]:
     """Number the cells whose names are the same; each has a folder of its name."""
-    seen: dict[str, int] = {}
-    found = []
+    found: dict[str, Cell] = {}
     for cell in cells:
-        count = seen[cell.name] = seen.get(cell.name, 0) + 1
-        found.append(cell if count == 1 else replace(cell, name=f"{cell.name}.{count}"))
-    return tuple(found)
+        name, count = cell.name, 1
+        while name in found:
+            count += 1
+            name = f"{cell.name}.{count}"
+        found[name] = replace(cell, name=name)
+    return tuple(found.values())
 
 
 def _matches(values: _Values, wanted: _Values) -> bool:

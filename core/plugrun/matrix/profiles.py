@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from plugrun.config import load_settings
 from plugrun.errors import ConfigError
 from plugrun.matrix.cell import CGROUP, ISOLATION, NETWORK, STORAGE, Cell
-from plugrun.matrix.plan import unique
+from plugrun.matrix.plan import tame, unique
 from plugrun.model.profile import Profile
 
 
@@ -31,11 +31,16 @@ def _cells(word: str, config: str, environ: Mapping[str, str], cwd: str) -> Iter
         raise ConfigError(f"{word}: no such file")
     if not files:
         profile = load_settings(config, word, plain, cwd).profile
-        yield Cell(word, _axes(profile), config, word)
+        yield Cell(_name(word), _axes(profile), config, word)
     for file in files:
         path = os.path.abspath(file)
         profile = load_settings(path, "", plain, cwd).profile
-        yield Cell(os.path.basename(file).removesuffix(".yaml"), _axes(profile), path)
+        yield Cell(_name(os.path.basename(file).removesuffix(".yaml")), _axes(profile), path)
+
+
+def _name(text: str) -> str:
+    """Return a cell's name, which is a folder's, too; that of a file may be anything."""
+    return "-".join(tame(part) for part in text.split("-")).strip(".") or "_"
 
 
 def _axes(profile: Profile) -> tuple[tuple[str, str], ...]:

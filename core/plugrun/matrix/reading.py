@@ -105,6 +105,8 @@ def _text(marked: Marked) -> str:
     """Return a scalar as it was meant: 3.11 and "3.11" are the same axis value."""
     value = marked.value
     if isinstance(value, str):
+        if "\0" in value:
+            raise ConfigError(f"{marked.where}: no variable and no argument can hold a NUL byte")
         return value
     if isinstance(value, bool) or value is None or isinstance(value, (dict, list)):
         raise ConfigError(f"{marked.where}: must be text, found {describe(value)}; quote it")

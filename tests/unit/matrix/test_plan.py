@@ -64,3 +64,22 @@ def test_all_shards_together_are_all_cells_once(count, parts):
 def test_shards_of_a_wrong_form(said):
     with pytest.raises(InvalidArgument, match="shard"):
         shard([Cell("a", ())], said)
+
+
+@pytest.mark.parametrize("value", ["..", ".", "", "a" * 400, "a/../b", "\n"])
+def test_a_cell_is_named_as_a_file_may_be(value):
+    [name] = names(Matrix(axes=(("storage", (value,)),)))
+    assert name.strip(".")
+    assert len(name) < 250
+    assert not set(name) & set("/\n")
+
+
+def test_no_two_cells_have_one_name():
+    found = names(Matrix(axes=(("x", ("a/b", "a_b", "a_b.2", "a b")),)))
+    assert len(set(found)) == 4
+
+
+def test_a_matrix_of_millions_is_refused():
+    many = tuple(str(number) for number in range(1000))
+    with pytest.raises(InvalidArgument, match="1000000 cells"):
+        cells_of(Matrix(axes=(("a", many), ("b", many))))

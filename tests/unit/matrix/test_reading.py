@@ -83,3 +83,8 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "latin").write_bytes(b"matrix: \xe4")
     with pytest.raises(ConfigError, match="UTF-8"):
         read_matrix(str(tmp_path / "latin"))
+
+
+def test_no_value_holds_a_nul(tmp_path):
+    with pytest.raises(ConfigError, match="NUL"):
+        read(tmp_path, 'matrix: {x: ["a\\0b"]}\n')
