@@ -9,6 +9,7 @@ import threading
 
 import pytest
 from plugrun import CommandFailed, Engine, NotReady
+from plugrun.client.caller import Call
 from plugrun.errors import CommandNotFound, Conflict, NoSuchContainer, NoSuchImage, UsageError
 
 from tests.e2e.conftest import TOP
@@ -134,6 +135,34 @@ def test_ctrl_c_ends_the_command_as_on_a_terminal(engine):
     for container in engine.containers():
         container.wait()
     assert engine.run(IMAGE, "true").code == 0
+
+
+def test_a_command_that_has_just_been_asked_for_can_be_ended(engine):
+    engine.run(IMAGE, "true")
+    caller = engine._caller
+    before = {**os.environ, **caller._environ}
+    call = Call(caller._connect(), caller._argv, before, ["run", IMAGE, "sleep", "1000"], None)
+    call._interrupt()
+    assert call.finish().code == 130
+
+
+def test_closing_does_not_wait_for_forks_of_the_program(engine):
+    engine.run(IMAGE, "true")
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(write)
+        os.read(read, 1)
+        os._exit(engine.run(IMAGE, ["sh", "-c", "exit 5"]).code)
+    closing = threading.Thread(target=engine.close)
+    closing.start()
+    closing.join(20)
+    ended = not closing.is_alive()
+    os.close(read)
+    os.close(write)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
+    closing.join()
+    assert ended
 
 
 def test_a_killed_hand_is_an_error_and_the_next_call_works(engine):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -20,6 +22,7 @@ from plugrun.errors import PlugrunError, UsageError
 from plugrun.model.record import record
 
 _SO_SNDBUFFORCE = 32
+_BEGINNING = 10.0  # seconds that a fork of the hand may take
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[1].split(':')\nfrom plugrun.client.hand import main; main()"
 )
@@ -82,6 +85,10 @@ class Caller:
         """Let the hand end. What it has started goes on."""
         with self._lock:
             if self._connection is not None:
+                if self._owner == os.getpid():
+                    # A fork of the program may hold the connection open for long.
+                    with contextlib.suppress(OSError):
+                        self._connection.shutdown(socket.SHUT_RDWR)
                 self._connection.close()
                 self._connection = None
             if self._process is not None and self._owner == os.getpid():
@@ -91,8 +98,8 @@ class Caller:
     def _connect(self) -> socket.socket:
         with self._lock:
             process = self._process
-            # A fork of the program shares its descriptors, but another's child it cannot wait for.
-            if process is not None and self._owner == os.getpid() and process.poll() is not None:
+            # A fork of the program has a hand of its own: this one ends when the other wants it to.
+            if process is not None and (self._owner != os.getpid() or process.poll() is not None):
                 self._forget()
             if self._connection is None:
                 self._connection = self._start()
@@ -131,6 +138,7 @@ class Call:
         input: bytes | None,
     ) -> None:
         self._pid = 0
+        self._interrupted = False
         self._outcome: dict[str, Any] = {}
         self._rest = b""
         order = {
@@ -190,12 +198,7 @@ class Call:
                 selector.register(fd, selectors.EVENT_READ)
             try:
                 while selector.get_map():
-                    try:
-                        ready = [key.fd for key, _ in selector.select()]
-                    except BaseException:
-                        self._interrupt()
-                        raise
-                    for fd in ready:
+                    for fd in [key.fd for key, _ in selector.select()]:
                         data = os.read(fd, 1 << 16)
                         if not data:
                             selector.unregister(fd)
@@ -203,6 +206,9 @@ class Call:
                             self._hear(data)
                         else:
                             yield fd, data
+            except BaseException:
+                self._interrupt()
+                raise
             finally:
                 for fd in (self._out, self._err, self._told):
                     os.close(fd)
@@ -217,7 +223,19 @@ class Call:
                 self._outcome = message
 
     def _interrupt(self) -> None:
-        if self._pid and not self._outcome:
+        """End the command, as Ctrl-C does, once."""
+        if self._interrupted:
+            return
+        self._interrupted = True
+        while not self._pid and not self._outcome:
+            # It has just been asked for: nobody is there yet who could be told.
+            if not select.select([self._told], [], [], _BEGINNING)[0]:
+                return
+            data = os.read(self._told, 1 << 16)
+            if not data:
+                return
+            self._hear(data)
+        if not self._outcome:
             try:
                 os.kill(self._pid, signal.SIGINT)
             except ProcessLookupError:
