@@ -12,7 +12,7 @@ import time
 from plugrun.linux.filesystem import unlink
 from plugrun.model.jsontext import dumps, loads
 from plugrun.model.record import record
-from plugrun.store.database import BUSY_SECONDS, Transaction, explain
+from plugrun.store.database import BUSY_SECONDS, Transaction, asked, explain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ def held(root: str) -> Held:
 
 
 def open_spare(path: str, schema: str) -> sqlite3.Connection:
-    """Open a database that only saves time; a damaged one is begun anew."""
+    """Open a database that only saves time; one that is damaged or of another schema is begun
+    anew.
+    """
     try:
         return _opened(path, schema)
     except sqlite3.DatabaseError as error:
@@ -104,6 +106,10 @@ def _opened(path: str, schema: str) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute(schema)
+        query = "SELECT trim(sql, char(10)) FROM sqlite_master WHERE type='table'"
+        found = connection.execute(query).fetchall()
+        if found != [(schema.strip().replace("IF NOT EXISTS ", ""),)]:
+            raise sqlite3.DatabaseError("not a database of this schema")
     except BaseException:
         connection.close()
         raise
@@ -155,7 +161,7 @@ class BuildCache:
                     entry.created_ns,
                     entry.used_ns,
                     entry.uses,
-                    entry.description,
+                    asked(entry.description),
                 ),
             )
 

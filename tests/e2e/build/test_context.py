@@ -83,3 +83,20 @@ def test_standard_input_is_a_dockerfile_or_an_archive(workshop: Workshop) -> Non
     done = subprocess.run(words, input=buffer.getvalue(), capture_output=True, check=True)
     assert workshop.run(done.stdout.decode().strip(), "cat", "/x") == "packed"
     assert [name for name in os.listdir(f"{plugrun.root}/build") if "context-" in name] == []
+
+
+def test_a_dockerfile_may_be_a_pipe(workshop: Workshop) -> None:
+    read, write = os.pipe()
+    os.write(write, b"FROM scratch\n")
+    os.close(write)
+    try:
+        path = f"/proc/{os.getpid()}/fd/{read}"
+        workshop.plugrun("build", "-q", "-f", path, str(workshop.context))
+    finally:
+        os.close(read)
+
+
+def test_a_dockerfile_without_an_end_is_refused(workshop: Workshop) -> None:
+    done = workshop.plugrun("build", "-", input="# " + "x" * (17 << 20), code=None)
+    assert done.returncode == 1
+    assert "bytes" in done.stderr

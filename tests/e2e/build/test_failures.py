@@ -97,3 +97,17 @@ def test_two_builds_of_the_same_at_once(workshop: Workshop) -> None:
     for image, _ in done:
         assert workshop.run(image.strip(), "cat", "/x")
     assert subprocess.run([*workshop.plugrun.argv, "system", "check"], check=False).returncode == 0
+
+
+def test_a_failed_build_leaves_no_id_of_another(workshop: Workshop) -> None:
+    ids = workshop.context / "id"
+    workshop.build("FROM BASE\n", "--iidfile", str(ids))
+    assert ids.read_text().startswith("sha256:")
+    workshop.build("FROM BASE\nRUN exit 3\n", "--iidfile", str(ids), code=1)
+    assert not ids.exists()
+
+
+def test_what_the_kernel_refuses_is_no_fault_of_ours(workshop: Workshop) -> None:
+    said = workshop.build(f"FROM BASE\nWORKDIR /{'a' * 300}\n", code=1).stderr
+    assert "File name too long" in said
+    assert "internal error" not in said

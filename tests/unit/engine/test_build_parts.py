@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
+import shutil
+import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 from plugrun.cli.buildprogress import build_view, shown
+from plugrun.engine.build.copying import make_folders
+from plugrun.engine.build.kept import _size
 from plugrun.engine.build.keys import step_key
 from plugrun.engine.build.owners import owner_of
 from plugrun.engine.build.state import Outcome, StageState, chain_over
@@ -56,6 +62,56 @@ def test_a_damaged_cache_is_begun_anew(tmp_path: Path) -> None:
     with BuildCache(str(tmp_path)) as cache:
         cache.put(entry("new"))
         assert len(cache.all()) == 1
+
+
+def test_a_cache_of_another_schema_is_begun_anew(tmp_path: Path) -> None:
+    with BuildCache(str(tmp_path)) as cache:
+        cache.put(entry("new"))
+    with BuildCache(str(tmp_path)) as cache:
+        assert len(cache.all()) == 1
+    with contextlib.closing(sqlite3.connect(tmp_path / "build/cache.db")) as other:
+        other.execute("ALTER TABLE steps ADD COLUMN more TEXT")
+    with BuildCache(str(tmp_path)) as cache:
+        assert cache.all() == []
+
+
+def test_what_is_no_text_can_be_described(tmp_path: Path) -> None:
+    with BuildCache(str(tmp_path)) as cache:
+        cache.put(replace(entry("new"), description="COPY \udcff /"))
+        assert [one.description for one in cache.all()] == ["COPY ? /"]
+
+
+def test_a_size_is_told_while_a_build_is_at_work(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            (tmp_path / "a/b").mkdir(parents=True)
+            (tmp_path / "a/b/c").write_bytes(b"x")
+            shutil.rmtree(tmp_path / "a")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        assert all(_size(str(tmp_path)) <= 1 for _ in range(3000))
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_folders_are_made_where_symlinks_lead(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("../../there/../elsewhere")
+    (tmp_path / "loop").symlink_to("/loop")
+    (tmp_path / "file").write_text("x")
+    root = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    try:
+        os.close(make_folders(root, "/link/a", (0, 0)))
+        for path in ("/loop/a", "/file/a", "/file"):
+            with pytest.raises(InvalidArgument):
+                make_folders(root, path, (0, 0))
+    finally:
+        os.close(root)
+    assert (tmp_path / "elsewhere/a").is_dir()
 
 
 def test_a_key_tells_states_and_parts_apart() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from plugrun.cli import output
@@ -32,6 +33,8 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     view = BuildObserver() if quiet else build_view(sys.stderr, kind)
     engine = open_healed(options, makes=True)
     heal_storage(engine)
+    if v["iidfile"]:
+        _forget(v["iidfile"])
     try:
         built = build(engine, request, view, lambda: _pulls(quiet))
     except DockerfileError as error:
@@ -45,6 +48,12 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     if quiet and built.image:
         output.line(built.image)
     return 0
+
+
+def _forget(path: str) -> None:
+    """Leave no ID of another build, which a script would take for this one's if it fails."""
+    if os.path.isfile(path) and not os.path.islink(path):
+        os.unlink(path)
 
 
 def _write(path: str, text: str) -> None:

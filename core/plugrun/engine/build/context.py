@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 
 from plugrun.dockerfile.context import PATH, STDIN, TAR, context_kind, stdin_kind
@@ -103,7 +104,7 @@ class OpenContext:
         """Return the Dockerfile, its path, and whether that is this machine's and no context's."""
         given = self._request.file
         if given == "-":
-            return b"".join(_pieces(sys.stdin.fileno())), "Dockerfile", False
+            return _whole(b"", _pieces(sys.stdin.fileno())), "Dockerfile", False
         if given:
             is_remote = bool(self._temporary)
             found = _read(self._fd if is_remote else -1, given)
@@ -128,8 +129,7 @@ class OpenContext:
         if not start:
             raise InvalidArgument("the build context is empty: nothing came on standard input")
         if stdin_kind(start[:_START]) != TAR:
-            data = start + b"".join(pieces)
-            return Opened(None, data, "Dockerfile")
+            return Opened(None, _whole(start, pieces), "Dockerfile")
         from plugrun.engine.build.unpacking import unpack_archive
 
         self._temporary = self._temporary or temporary_folder(self._engine)
@@ -143,6 +143,16 @@ class OpenContext:
 def _joined(start: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield start
     yield from pieces
+
+
+def _whole(start: bytes, pieces: Iterator[bytes]) -> bytes:
+    """Return a Dockerfile that comes from elsewhere, unless it does not end."""
+    found = bytearray(start)
+    for piece in pieces:
+        found += piece
+        if len(found) > _LARGEST:
+            raise InvalidArgument(f"the Dockerfile has more than {_LARGEST} bytes")
+    return bytes(found)
 
 
 def _pieces(fd: int) -> Iterator[bytes]:
@@ -163,7 +173,9 @@ def _open_folder(path: str) -> int:
 
 
 def _read(root: int, path: str) -> bytes | None:
-    """Read a regular file of a context, or with -1 of this machine; None if there is none."""
+    """Read a regular file of a context, or with -1 one or a pipe of this machine; None if there is
+    none.
+    """
     try:
         if root < 0:
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -175,7 +187,9 @@ def _read(root: int, path: str) -> bytes | None:
         raise
     try:
         where = f"/proc/self/fd/{place}"
-        if not os.path.isfile(where):
+        mode = os.stat(where).st_mode
+        # A shell's -f <(command) is a pipe.
+        if not (stat.S_ISREG(mode) or (root < 0 and stat.S_ISFIFO(mode))):
             raise InvalidArgument(f"{path} is no regular file")
         with open(where, "rb") as file:
             data = file.read(_LARGEST + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     Mode = Callable[[int, bool], int]
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
+_MOST_LINKS = 40
 
 
 @record
@@ -71,8 +73,8 @@ class Destination:
     def _is_there(self, path: str) -> bool:
         try:
             os.close(open_in_root(self._root, path, os.O_PATH | os.O_DIRECTORY))
-        except (FileNotFoundError, NotADirectoryError):
-            return False
+        except OSError:
+            return False  # whoever makes it says why that cannot be
         return True
 
     def for_file(self, name: str) -> Place:
@@ -106,17 +108,46 @@ def make_folders(root: int, path: str, owner: tuple[int, int]) -> int:
 
     Raise InvalidArgument if something that is no folder lies on the way.
     """
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    for count in range(1, len(parts) + 1):
-        parent = open_in_root(root, "/".join(parts[: count - 1]) or ".", os.O_PATH | os.O_DIRECTORY)
-        try:
-            _make(parent, parts[count - 1], owner)
-        finally:
-            os.close(parent)
+    todo = path.split("/")[::-1]
+    way: list[str] = []
+    links = 0
     try:
-        return open_in_root(root, "/".join(parts) or ".", _FOLDER)
+        while todo:
+            part = todo.pop()
+            if part == "..":
+                del way[-1:]
+            if part in ("", ".", ".."):
+                continue
+            link = _make_in(root, "/".join(way), part, owner)
+            links += bool(link)
+            if links > _MOST_LINKS:
+                raise InvalidArgument(f"{path} goes through too many symlinks")
+            if not link:
+                way.append(part)
+                continue
+            if link.startswith("/"):
+                way = []
+            todo.extend(link.split("/")[::-1])
+        return open_beneath(root, "/".join(way), _FOLDER)
     except (NotADirectoryError, FileNotFoundError):
         raise InvalidArgument(f"cannot copy to non-directory: {path}") from None
+
+
+def _make_in(root: int, above: str, name: str, owner: tuple[int, int]) -> str:
+    """Make a folder in another unless something is there; return where that leads as a symlink.
+
+    What a symlink leads to may be missing: then it is made there, as with Docker.
+    """
+    parent = open_beneath(root, above, os.O_PATH | os.O_DIRECTORY)
+    try:
+        _make(parent, name, owner)
+        return os.readlink(name, dir_fd=parent)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return ""  # no symlink
+    finally:
+        os.close(parent)
 
 
 def _make(parent: int, name: str, owner: tuple[int, int]) -> None:

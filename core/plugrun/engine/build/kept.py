@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from plugrun.engine.build.cachemounts import mounts_folder, use_lock
 from plugrun.engine.build.digests import digests_path
+from plugrun.engine.build.sources import open_beneath
 from plugrun.engine.images.collect import collect_orphans
 from plugrun.engine.images.layersizes import layer_size
 from plugrun.engine.prune import Pruned
@@ -132,17 +134,39 @@ def _remove_mount(engine: Engine, name: str) -> bool:
 
 
 def _size(path: str) -> int:
-    """Return the sizes of all files in a folder of builds' own; nothing is followed."""
+    """Return the sizes of all files in a folder of builds' own; nothing is followed.
+
+    A build may be at work there: what is gone meanwhile counts no more.
+    """
     total = 0
-    todo = [path]
-    while todo:
-        with os.scandir(todo.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    todo.append(entry.path)
-                else:
-                    total += entry.stat(follow_symlinks=False).st_size
+    top = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    todo = [""]
+    try:
+        while todo:
+            inside = todo.pop()
+            try:
+                fd = open_beneath(top, inside, os.O_RDONLY | os.O_DIRECTORY)
+            except OSError:
+                continue  # gone, or something else by now
+            try:
+                for name in os.listdir(fd):
+                    state = _state(fd, name)
+                    if state is not None and stat.S_ISDIR(state.st_mode):
+                        todo.append(f"{inside}/{name}" if inside else name)
+                    elif state is not None:
+                        total += state.st_size
+            finally:
+                os.close(fd)
+    finally:
+        os.close(top)
     return total
+
+
+def _state(folder: int, name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
 
 
 def _listed(folder: str) -> list[str]:

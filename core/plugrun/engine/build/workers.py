@@ -7,6 +7,7 @@ what it mounts for a step goes with it. When the builder dies it is told so, and
 
 from __future__ import annotations
 
+import errno
 import os
 
 from plugrun.engine.build.making import Attempt
@@ -122,6 +123,12 @@ class _Child:
         kind = type(error).__name__ if isinstance(error, PlugrunError) else ""
         hint = error.hint if isinstance(error, PlugrunError) else ""
         message = str(error) if kind else f"internal error: {type(error).__name__}: {error}"
+        if isinstance(error, OSError) and error.errno:
+            # What the kernel refuses is the machine's matter, or the Dockerfile's.
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            kind, name = "NoSpace" if full else "PlugrunError", error.filename
+            where = f"{os.fsdecode(name)}: " if isinstance(name, (str, bytes)) else ""
+            message = f"{where}{os.strerror(error.errno)}"
         self._send({"error": kind, "message": message, "hint": hint, "kept": as_json(kept)})
 
     def _send(self, message: dict[str, Any]) -> None:
