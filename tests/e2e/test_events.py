@@ -27,6 +27,8 @@ def test_a_life(plugrun):
     plugrun("rm", "ev")
     lines = happened(plugrun, begin, "-f", "type=container")
     exec_id = re.search("execID=([0-9a-f]{64})", lines[2])[1]
+    took = re.search("execDuration=([0-9]+)", lines[7])[1]
+    assert int(took) <= time.time() - begin
     rest = f"image={HOST_IMAGE}, name=ev)"
     assert lines == [
         f"container create {id} (a=b, {rest}",
@@ -36,7 +38,7 @@ def test_a_life(plugrun):
         f"container exec_die {id} (a=b, execID={exec_id}, exitCode=4, {rest}",
         f"container kill {id} (a=b, {rest[:-1]}, signal=15)",
         f"container kill {id} (a=b, {rest[:-1]}, signal=9)",
-        f"container die {id} (a=b, execDuration=0, exitCode=137, {rest}",
+        f"container die {id} (a=b, execDuration={took}, exitCode=137, {rest}",
         f"container stop {id} (a=b, {rest}",
         f"container destroy {id} (a=b, {rest}",
     ]
