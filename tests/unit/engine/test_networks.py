@@ -556,6 +556,28 @@ def test_names_that_would_break_a_line(engine, more):
         decide_networks(engine, asks(EndpointConfig("mine", **more)))
 
 
+@pytest.mark.parametrize(
+    ("host", "given", "options"),
+    [
+        ("nameserver 9.9.9.9\n", (), "ndots:0"),
+        ("options a\noptions edns0 trust-ad\n", (), "edns0 trust-ad ndots:0"),
+        ("options ndots:3\n", (), "ndots:3"),
+        ("options edns0\n", ("timeout:2",), "timeout:2 ndots:0"),
+        ("options edns0\n", ("ndots:2",), "ndots:2"),
+    ],
+)
+def test_options_of_resolv_conf_beside_a_name_server_of_a_network(
+    engine, monkeypatch, host, given, options
+):
+    from plugrun.engine.networks import etcfiles
+
+    monkeypatch.setattr(etcfiles, "usual_resolv", lambda: host)
+    create_network(engine, NetworkConfig("", "mine", ""))
+    made = on(engine, "mine", dns_options=given)
+    start(engine, made)
+    assert told_files(engine, made)[1] == f"nameserver 127.0.0.11\noptions {options}\n"
+
+
 def test_an_empty_alias_is_no_name(engine):
     mine = create_network(engine, NetworkConfig("", "mine", ""))
     asked = EndpointConfig("mine", aliases=("", "al"))

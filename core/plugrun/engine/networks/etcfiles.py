@@ -91,16 +91,21 @@ def resolv_text(container: Container, attached: AttachedTask) -> str:
     """Return resolv.conf(5): a network's own name server if there is one, else the host's."""
     usual = usual_resolv()
     if attached.resolvers:
-        inner = replace(
-            container,
-            dns=attached.resolvers,
-            dns_options=container.dns_options or ("ndots:0",),
-        )
+        options = container.dns_options or _options(usual)
+        if not any(one.startswith("ndots:") for one in options):
+            options = (*options, "ndots:0")
+        inner = replace(container, dns=attached.resolvers, dns_options=options)
         return resolv_conf(usual, inner)
     text = without_loopback(usual)
     if not name_servers(text) and not container.dns and attached.addresses:
         text += _LAST_RESORT
     return resolv_conf(text, container) if _is_asked(container) else text
+
+
+def _options(resolv: str) -> tuple[str, ...]:
+    """Return the options of resolv.conf(5): those of the last line that has any."""
+    found = [line.split()[1:] for line in resolv.splitlines() if line.split()[:1] == ["options"]]
+    return tuple(found[-1]) if found else ()
 
 
 def _is_asked(container: Container) -> bool:
