@@ -163,8 +163,9 @@ class TestOthers(Opened):
     )
     def test_a_network_that_is_refused_leaves_nothing(self, network, place, wanted, refusal):
         links = set(run("ip -br link").splitlines())
-        with pytest.raises(refusal):
+        with pytest.raises(refusal) as raised:
             made(network, **wanted)
+        assert "ip link delete" not in raised.value.hint
         assert set(run("ip -br link").splitlines()) == links
         config = made(network)
         attached(network, place(), config)

@@ -77,9 +77,12 @@ def find_bridge(netlink: Netlink, network: NetworkConfig, alias: str) -> Link | 
         raise
     if link.alias != alias:
         whose = f" of {link.alias!r}" if link.alias else ""
+        hint = f"choose another name with --opt {_NAME}="
+        if link.alias.startswith("plugrun "):  # what else there is may be the machine's way out
+            hint = f"remove it (ip link delete {name}), or {hint}"
         raise Conflict(
             f'network "{network.name}" cannot have the interface {name}: there is one{whose}',
-            hint=f"remove it (ip link delete {name}), or choose another name with --opt {_NAME}=",
+            hint=hint,
         )
     return link
 
