@@ -50,7 +50,7 @@ def _attach(
         _drop_older(leases, host, lease)
         bridge, warnings = _ready(leases, host, network)
         lease = _with_addresses(leases, endpoint, lease)
-        lease, held = _with_ports(leases, host, endpoint, lease)
+        lease, held = _with_ports(leases, endpoint, lease)
         try:
             leases.write(lease)
             host.publish(lease)
@@ -142,26 +142,26 @@ def _with_addresses(leases: Leases, endpoint: Endpoint, lease: Lease) -> Lease:
     return replace(lease, ipv4=ipv4, ipv6=ipv6, mac=mac)
 
 
-def _with_ports(
-    leases: Leases, host: Host, endpoint: Endpoint, lease: Lease
-) -> tuple[Lease, tuple[int, ...]]:
+def _with_ports(leases: Leases, endpoint: Endpoint, lease: Lease) -> tuple[Lease, tuple[int, ...]]:
     network = endpoint.network
     if not endpoint.ports or network.internal:
         return lease, ()
     from plugrun_network_bridge.ports import allocated, find_holder, reserve
 
     usual = hostbridge.option(network, _BINDING)
+    had = [port for one in leases.all() for port in one.ports]
     try:
         reserved = reserve(endpoint.ports, usual, v6=bool(lease.ipv6))
     except Conflict:
-        holder = find_holder(endpoint.ports, [port for one in leases.all() for port in one.ports])
+        asked = [replace(port, host_address=port.host_address or usual) for port in endpoint.ports]
+        holder = find_holder(asked, had)
         if holder is None:
             raise
         raise allocated(holder) from None
     lease = replace(lease, ports=reserved.ports)
     # One whose socket went with a monitor that was killed is had nevertheless. This must be known
     # before there is a lease, whose end would take it from whoever has it.
-    taken = host.taken(lease)
+    taken = find_holder(reserved.ports, had)
     if taken is not None:
         reserved.give_back()
         raise allocated(taken)

@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from plugrun.api import NetworkConfig, Port
+    from plugrun.api import NetworkConfig
 
     from plugrun_network_bridge.leases import Lease, Leases
     from plugrun_network_bridge.links import Link
@@ -85,14 +85,6 @@ class Host:
             netlink.batch(ruleset.table(self.table, fenced, ports), BEGIN, END)
         except OSError as error:
             raise _no_rules(error) from None
-
-    def taken(self, lease: Lease) -> Port | None:
-        """Return the first of a lease's ports that leads to somebody already, or None."""
-        with _netfilter() as netlink:
-            for one in published(lease):
-                if ruleset.is_published(netlink, self.table, one):
-                    return one.port
-        return None
 
     def publish(self, lease: Lease) -> None:
         """Lead a container's ports to it."""

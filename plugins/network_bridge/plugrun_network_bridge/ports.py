@@ -158,8 +158,20 @@ def refused(error: OSError, protocol: str, host: str, number: int) -> Conflict:
 
 def find_holder(asked: Iterable[Port], had: Iterable[Port]) -> Port | None:
     """Return the first of the ports that containers have that is asked for, too, or None."""
-    wanted = {(port.protocol, port.host_port) for port in asked}
-    return next((port for port in had if (port.protocol, port.host_port) in wanted), None)
+    wanted: dict[tuple[str, int], list[str]] = {}
+    for port in asked:
+        wanted.setdefault((port.protocol, port.host_port), []).append(port.host_address)
+    for port in had:
+        for address in wanted.get((port.protocol, port.host_port), ()):
+            if _meet(address or _EVERY4, port.host_address):
+                return port
+    return None
+
+
+def _meet(one: str, other: str) -> bool:
+    """Whether an address is another one, or either is every one of its kind."""
+    every = _EVERY6 if is_v6(one) else _EVERY4
+    return one == other or (is_v6(one) == is_v6(other) and every in (one, other))
 
 
 def allocated(port: Port) -> Conflict:

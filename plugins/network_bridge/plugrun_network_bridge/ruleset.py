@@ -93,18 +93,6 @@ def add_ports(name: str, ports: Iterable[Published], *, exclusive: bool) -> list
     ]
 
 
-def is_published(netlink: Netlink, name: str, port: Published) -> bool:
-    """Whether a port leads to somebody."""
-    mapped, key, _ = _mapping(port)
-    try:
-        netlink.ask(nft.get_element(name, mapped, key))
-    except OSError as error:
-        if error.errno == errno.ENOENT:
-            return False
-        raise
-    return True
-
-
 def delete_port(name: str, port: Published) -> bytes:
     """Return the message that publishes a port no more."""
     mapped, key, _ = _mapping(port)

@@ -188,7 +188,23 @@ class PortContract(NetworkFixtures):
         # Whoever held it was killed, and the container lives.
         with pytest.raises(Conflict, match="port is already allocated"):
             attached(network, place(), config, ports=asked)
+        one = (Port(80, host_port=8080, host_address="127.0.0.1"),)
+        with pytest.raises(Conflict, match="port is already allocated"):
+            attached(network, place(), config, ports=one)
         assert len(list(network.attached())) == 1
+
+    @needs(PORTS)
+    def test_one_port_at_two_addresses_has_two_holders(
+        self, network: Network, place: Callable[[], Place]
+    ) -> None:
+        config, boxes = made(network), (place(), place())
+        for box, address in zip(boxes, ("127.0.0.1", "127.0.0.2"), strict=True):
+            ports = (Port(80, host_port=8080, host_address=address),)
+            # Whoever held it was killed: what is known of it must tell the two apart.
+            let_go(attached(network, box, config, ports=ports))
+            assert reaches(box.listen(80), address, 8080)
+        with pytest.raises(Conflict, match=r"127\.0\.0\.[12]:8080.*already allocated"):
+            attached(network, place(), config, ports=(Port(80, host_port=8080),))
 
     @needs(PORTS)
     def test_one_winner(self, network: Network, place: Callable[[], Place]) -> None:
