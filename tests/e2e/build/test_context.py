@@ -100,3 +100,18 @@ def test_a_dockerfile_without_an_end_is_refused(workshop: Workshop) -> None:
     done = workshop.plugrun("build", "-", input="# " + "x" * (17 << 20), code=None)
     assert done.returncode == 1
     assert "bytes" in done.stderr
+
+
+@pytest.mark.parametrize("words", ["- <&-", "-f - . <&-", "-o - . >&-"])
+def test_closed_streams_are_no_other_files(workshop: Workshop, words: str) -> None:
+    workshop.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" build {words}', "sh", *workshop.plugrun.argv],
+        cwd=workshop.context,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "is closed" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from time import monotonic
 
 from plugrun.dockerfile.checks import shown, violations
@@ -198,6 +199,8 @@ def _export_files(site: Site, run: StageRun, output: Output) -> None:
 
 def _opened(place: str) -> BinaryIO:
     """Open what an archive is written to; ``-`` is standard output."""
+    if place == "-" and sys.stdout is None:
+        raise InvalidArgument("nothing can be written: standard output is closed")
     return open(1 if place == "-" else place, "wb", buffering=0, closefd=place != "-")
 
 

@@ -76,7 +76,7 @@ class OpenContext:
                 raise InvalidArgument(
                     "invalid argument: can't use stdin for both build context and dockerfile"
                 )
-            return self._stream(_pieces(sys.stdin.fileno()))
+            return self._stream(_pieces(_stdin()))
         from plugrun.engine.build.remote import fetch_context
 
         self._temporary = temporary_folder(self._engine)
@@ -104,7 +104,7 @@ class OpenContext:
         """Return the Dockerfile, its path, and whether that is this machine's and no context's."""
         given = self._request.file
         if given == "-":
-            return _whole(b"", _pieces(sys.stdin.fileno())), "Dockerfile", False
+            return _whole(b"", _pieces(_stdin())), "Dockerfile", False
         if given:
             is_remote = bool(self._temporary)
             found = _read(self._fd if is_remote else -1, given)
@@ -143,6 +143,13 @@ class OpenContext:
 def _joined(start: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield start
     yield from pieces
+
+
+def _stdin() -> int:
+    # What was closed is None to Python, and its number may be another file's by now.
+    if sys.stdin is None:
+        raise InvalidArgument("nothing can be read: standard input is closed")
+    return sys.stdin.fileno()
 
 
 def _whole(start: bytes, pieces: Iterator[bytes]) -> bytes:
