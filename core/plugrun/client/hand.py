@@ -79,8 +79,7 @@ def _become(order: dict[str, Any], fds: list[int]) -> NoReturn:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ.clear()
         os.environ.update(order["env"])
-        _tell(told, {"pid": os.getpid()})
-        outcome = _outcome(order["argv"], order["cwd"])
+        outcome = _outcome(order["argv"], order["cwd"], told)
         code = outcome["code"]
         _tell(told, outcome)
     finally:
@@ -91,9 +90,10 @@ def _tell(fd: int, message: dict[str, Any]) -> None:
     os.write(fd, json.dumps(message).encode() + b"\n")
 
 
-def _outcome(argv: list[str], cwd: str) -> dict[str, Any]:
+def _outcome(argv: list[str], cwd: str, told: int) -> dict[str, Any]:
     """Run one command line; return its code, and the error that ended it if one did."""
     try:
+        _tell(told, {"pid": os.getpid()})  # from here on it may be interrupted
         os.chdir(cwd)
         found = parse(ROOT, argv)
         code = dispatch(global_options(found.values, os.environ), found.args, _refuse)
