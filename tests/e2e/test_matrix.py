@@ -68,6 +68,14 @@ def test_what_cannot_run_is_skipped_with_the_reason_and_fails_where_required(mat
     assert "1 passed, 1 skipped in" in out
     out = matrix("--matrix", "m.yaml", "--require", "--", "true", code=1)
     assert "1 passed, 1 skipped in" in out
+    assert "skipped because it is required, and no storage plugin" in out
+    (tmp_path / "bad.yaml").write_text("matrix: {cgroup: [v3]}\n")
+    done = subprocess.run(
+        [PROGRAM, "matrix", "--matrix", tmp_path / "bad.yaml", "--", "true"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 125
+    assert "cell v3: options.isolation.ns.cgroup_version" in done.stderr
     text = "matrix: {storage: [overlay, nonesuch]}\nrequire: [{storage: nonesuch}]\n"
     (tmp_path / "m.yaml").write_text(text)
     matrix("--matrix", "m.yaml", "--junit", "r.xml", "--", "true", code=1)

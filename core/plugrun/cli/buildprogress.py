@@ -60,7 +60,7 @@ class PlainBuild(BuildObserver):
 
     def warning(self, text: str) -> None:
         """Show it."""
-        self._line(f"WARN: {text}")
+        self._line(_warning(text))
 
     def _flush(self, number: int) -> None:
         rest = self._rest.pop(number, b"")
@@ -148,7 +148,7 @@ class LiveBuild(PlainBuild):
     def warning(self, text: str) -> None:
         """Leave it above the steps."""
         self._erase()
-        self._stream.write(f"WARN: {text}\n")
+        self._stream.write(f"{_warning(text)}\n")
         self._draw()
 
     def _said(self, number: int, line: bytes) -> None:
@@ -241,3 +241,7 @@ def build_view(stream: TextIO, kind: str = AUTO) -> BuildObserver:
         JSON: JsonBuild,
     }
     return views[kind](stream)
+
+
+def _warning(text: str) -> str:
+    return text if text.startswith("[Warning]") else f"WARN: {text}"

@@ -85,7 +85,7 @@ def result_table(results: Iterable[Result], *, colour: bool) -> str:
             *(one.cell.value(axis) or "-" for axis in axes),
             _seconds(one),
             one.state,
-            one.reason,
+            _reason(one),
         )
         for one in results
     ]
@@ -119,9 +119,14 @@ def failure_log(result: Result) -> str:
 def _sentence(result: Result) -> str:
     text = f"{result.cell.name}: {result.state}"
     if result.state == SKIPPED:
-        return f"{text} because {result.reason}"
+        return f"{text} because {_reason(result)}"
     text += f" after {result.seconds:.1f} s"
     return text if result.state == PASSED else f"{text} ({result.reason})"
+
+
+def _reason(result: Result) -> str:
+    required = result.state == SKIPPED and result.bad
+    return f"it is required, and {result.reason}" if required else result.reason
 
 
 def _seconds(result: Result) -> str:

@@ -70,8 +70,27 @@ def _rest(instruction: Instruction, config: Mapping[str, Any]) -> str:
     if isinstance(instruction, Expose):
         return f"[{' '.join(port for word in instruction.ports for port in exposed(word).ports)}]"
     if isinstance(instruction, Healthcheck):
-        return f"{instruction.config['Test']}"
+        return _health(instruction.config)
     return instruction.text.partition(" ")[2]
+
+
+def _health(config: Mapping[str, Any]) -> str:
+    """Return it as BuildKit does, which is how Go quotes the record: the retries are a letter."""
+    test = " ".join(_quoted(word) for word in config["Test"])
+    names = ("Interval", "Timeout", "StartPeriod", "StartInterval")
+    times = " ".join(f'"{_span(config.get(name, 0))}"' for name in names)
+    return f"&{{[{test}] {times} '\\x{config.get('Retries', 0):02x}'}}"
+
+
+def _span(nanoseconds: int) -> str:
+    """Return a time as Go's Duration.String does."""
+    if 0 < nanoseconds < 10**9:
+        return f"{nanoseconds / 10**6:g}ms"
+    minutes, seconds = divmod(nanoseconds / 10**9, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    text = f"{hours}h" if hours else ""
+    text += f"{minutes}m" if hours or minutes else ""
+    return f"{text}{seconds:g}s"
 
 
 def _transfer(transfer: Transfer) -> str:

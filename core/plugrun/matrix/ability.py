@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plugrun.engine.engine import open_engine
 from plugrun.engine.request import GlobalOptions
-from plugrun.errors import BackendUnavailable, PluginError
+from plugrun.errors import BackendUnavailable, ConfigError, PluginError
 from plugrun.matrix.workplace import Workplace
 
 
@@ -22,5 +22,15 @@ def why_not(place: Workplace) -> str:
     try:
         open_engine(options).choose_backends()
     except (BackendUnavailable, PluginError) as error:
-        return f"{error.message} ({error.hint})" if error.hint else error.message
+        reason = _said(error.message, place)
+        return f"{reason} ({error.hint})" if error.hint else reason
+    except ConfigError as error:
+        reason = _said(error.message, place)
+        raise ConfigError(f"cell {place.cell.name}: {reason}", hint=error.hint) from None
     return ""
+
+
+def _said(message: str, place: Workplace) -> str:
+    """Leave out the place in the cell's own configuration, which nobody has written."""
+    own = message.startswith(f"{place.folder}/")
+    return message.partition(": ")[2] if own else message

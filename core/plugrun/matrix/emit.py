@@ -16,33 +16,38 @@ JSON = "json"
 FORMS = (GITHUB, GITLAB, JSON)
 
 
-def emit(cells: Sequence[Cell], form: str, arguments: Sequence[str]) -> str:
+def emit(
+    cells: Sequence[Cell], form: str, arguments: Sequence[str], command: Sequence[str] = ()
+) -> str:
     """Return the cells in one of ``FORMS``.
 
-    Each cell is a shard of the whole: ``arguments`` are what was said beside it, and
-    ``--shard i/n`` runs just that cell on whatever machine has it. GitHub's is the value of
-    ``strategy.matrix`` on one line, as ``fromJSON`` wants it from a job's output; GitLab's is a
-    job with ``parallel: matrix:``.
+    Each cell is a shard of the whole: ``arguments`` are what was said beside it, ``command`` what
+    the job is to run, and ``--shard i/n`` runs just that cell on whatever machine has it. GitHub's
+    is the value of ``strategy.matrix`` on one line, as ``fromJSON`` wants it from a job's output;
+    GitLab's is a job with ``parallel: matrix:``.
     """
     jobs = [_job(cell, number, len(cells)) for number, cell in enumerate(cells, 1)]
     if form == GITHUB:
         return json.dumps({"include": jobs}) + "\n"
     if form == JSON:
         return json.dumps(jobs, indent=1) + "\n"
-    return _gitlab(jobs, arguments)
+    return _gitlab(jobs, arguments, command)
 
 
 def _job(cell: Cell, number: int, count: int) -> dict[str, str]:
     return {"cell": cell.name, **dict(cell.axes), "shard": f"{number}/{count}"}
 
 
-def _gitlab(jobs: Sequence[dict[str, str]], arguments: Sequence[str]) -> str:
+def _gitlab(
+    jobs: Sequence[dict[str, str]], arguments: Sequence[str], command: Sequence[str]
+) -> str:
     rows = [{"CELL": job["cell"], "SHARD": job["shard"]} for job in jobs]
     said = shlex.join(arguments)
+    last = f" -- {shlex.join(command)}" if command else ""
     document = {
         "plugrun-matrix": {
             "parallel": {"matrix": rows},
-            "script": [f"plugrun matrix {said} --shard $SHARD --junit junit.xml"],
+            "script": [f"plugrun matrix {said} --shard $SHARD --junit junit.xml{last}"],
             "artifacts": {"when": "always", "reports": {"junit": "junit.xml"}},
         }
     }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from typing import Any
 
 from plugrun.errors import PlugrunError
 from plugrun.interfaces.backend import Probe
-from plugrun.model.profile import HOOKS, TRANSPORT
+from plugrun.model.profile import HOOKS, TRANSPORT, Profile
 from plugrun.model.record import record
 from plugrun.plugins.finding import ALL_KINDS, Found, find
 from plugrun.plugins.loading import Plugin, load, mismatch
@@ -36,27 +37,35 @@ class PluginInfo:
     details: tuple[tuple[str, str], ...] = ()
 
 
-def describe_all(global_root: str = "", run_root: str = "") -> list[PluginInfo]:
+def describe_all(
+    global_root: str = "", run_root: str = "", profile: Profile | None = None
+) -> list[PluginInfo]:
     """Load and probe every installed plugin, each on its own; broken ones have their reason.
+
+    Each is opened with the options that ``profile`` has for it; without one, with its defaults.
 
     Backends are probed in a temporary folder under ``global_root`` (storage) or ``run_root``,
     because what works depends on the file system; without them, under the system's.
     """
     roots = {"storage": global_root}
     return [
-        _describe(found, roots.get(kind, run_root)) for kind in ALL_KINDS for found in find(kind)
+        _describe(found, roots.get(kind, run_root), profile)
+        for kind in ALL_KINDS
+        for found in find(kind)
     ]
 
 
-def _describe(found: Found, root: str) -> PluginInfo:
+def _describe(found: Found, root: str, profile: Profile | None) -> PluginInfo:
     try:
         if not found.fits:
             raise mismatch(found)
         [plugin] = load(found.kind, [found.name])
+        given = profile.options_of(found.kind, found.name) if profile else {}
         if found.kind in (TRANSPORT, HOOKS):
+            check_options(plugin, given, {})
             return _info(found, (), Probe(True))
         with tempfile.TemporaryDirectory(prefix=".probe-", dir=_existing(root)) as folder:
-            backend = _open(plugin, folder)
+            backend = _open(plugin, folder, given)
             return _info(found, tuple(sorted(backend.capabilities)), backend.probe())
     except PlugrunError as error:
         return _info(found, (), Probe(False, error.message, error.hint))
@@ -64,10 +73,10 @@ def _describe(found: Found, root: str) -> PluginInfo:
         return _info(found, (), Probe(False, f"{type(error).__name__}: {error}"))
 
 
-def _open(plugin: Plugin, folder: str) -> Any:
+def _open(plugin: Plugin, folder: str, given: Mapping[str, Any]) -> Any:
     place = "root" if plugin.found.kind == "storage" else "state"
     hook = getattr(plugin.manager.hook, f"plugrun_open_{plugin.found.kind}")
-    return hook(**{place: f"{folder}/{plugin.name}"}, options=check_options(plugin, {}, {}))
+    return hook(**{place: f"{folder}/{plugin.name}"}, options=check_options(plugin, given, {}))
 
 
 def _existing(root: str) -> str | None:

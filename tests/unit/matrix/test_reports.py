@@ -86,11 +86,12 @@ def test_a_long_log_is_cut_at_its_beginning(tmp_path):
 @pytest.mark.parametrize("form", FORMS)
 def test_emitted_jobs_are_shards(form):
     cells = [Cell("a", (("storage", "a"),)), Cell("b", (("storage", "b"),))]
-    text = emit(cells, form, ["--profiles", "config/*.yaml"])
+    text = emit(cells, form, ["--profiles", "config/*.yaml"], ["make", "a b"])
     assert "1/2" in text
     assert "2/2" in text
     if form == "gitlab":
         assert "--profiles 'config/*.yaml' --shard $SHARD" in text
+        assert "-- make 'a b'" in " ".join(text.split()).replace("''", "'")
     else:
         jobs = json.loads(text)
         jobs = jobs["include"] if form == "github" else jobs

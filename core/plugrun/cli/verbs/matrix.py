@@ -36,7 +36,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     if v["emit"]:
         if v["emit"] not in FORMS:
             raise InvalidArgument(f'invalid --emit "{v["emit"]}": one of {", ".join(FORMS)}')
-        output.write(emit(cells, v["emit"], _said(v, parsed.args)))
+        output.write(emit(cells, v["emit"], _said(v), command))
         return 0
     if v["list"]:
         rows = [(c.name, " ".join(f"{a}={x}" for a, x in c.axes)) for c in cells]
@@ -71,7 +71,7 @@ def _plan(
     return matrix, cells, args or matrix.command
 
 
-def _said(v: Mapping[str, Any], args: tuple[str, ...]) -> list[str]:
+def _said(v: Mapping[str, Any]) -> list[str]:
     """Return what makes the same cells again, for the jobs of another system."""
     words = [word for profile in v["profiles"] for word in ("--profiles", profile)]
     return [*words, *(("--matrix", v["matrix"]) if v["matrix"] else ())]

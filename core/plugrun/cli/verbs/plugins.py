@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from plugrun.cli import output
 from plugrun.cli.listing import render
 from plugrun.cli.options import Parsed
+from plugrun.config import load_settings
 from plugrun.engine.engine import open_engine
 from plugrun.engine.request import GlobalOptions
 from plugrun.launchindex import rescan
@@ -33,7 +36,9 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     """List every installed backend, broken ones with their reason."""
     if parsed.values["rescan"]:
         rescan(open_engine(options).run_root)
-    rows = [_row(info) for info in describe_all(options.root, options.run_root)]
+    settings = load_settings(options.config, options.profile, os.environ, os.getcwd())
+    found = describe_all(options.root, options.run_root, settings.profile)
+    rows = [_row(info) for info in found]
     output.write(render(parsed.values["format"], _TABLE, _HEADERS, rows))
     return 0
 

@@ -33,7 +33,7 @@ class Diagnosis:
 
 def examine(engine: Engine, profile: Profile, registries: Iterable[str]) -> Diagnosis:
     """Probe every installed backend, and look at what they and containers need; nothing stays."""
-    plugins = tuple(describe_all(engine.root, engine.run_root))
+    plugins = tuple(describe_all(engine.root, engine.run_root, profile))
     checks = (
         *check_kernel(),
         *check_cgroups(),
