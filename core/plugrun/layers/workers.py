@@ -264,5 +264,9 @@ def _unpack(job: dict[str, Any], progress: Callable[[int], None]) -> Unpacked:
 
 def _say(words: dict[str, Any]) -> None:
     data = dumps(words).encode() + b"\n"
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Whoever gave the job has been killed, and its signal to this process is on its way.
+        os._exit(0)

@@ -15,7 +15,7 @@ import pytest
 from plugrun.errors import HostileArchive, PlugrunError
 from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS
 from plugrun.layers.unpack import unpack_layer
-from plugrun.layers.workers import HeldTree, WorkerPool
+from plugrun.layers.workers import HeldTree, WorkerPool, send, start
 
 from tests.unit.layers.made import Made, tar_of
 
@@ -102,6 +102,17 @@ def test_closing_ends_workers_whatever_they_do(job):
     pool.close()
     pool.close()
     assert set(children()) == before
+
+
+def test_a_worker_that_nobody_listens_to_ends_quietly(job, capfd):
+    """Its parent was killed, and the signal that follows it has not come yet."""
+    blob, tree, style = job
+    process = start()
+    process.stdout.close()
+    send(process, {"blob": blob, "tree": tree, "whiteouts": style})
+    assert process.wait(PATIENCE) == 0
+    process.stdin.close()
+    assert capfd.readouterr().err == ""
 
 
 PARENT = """
