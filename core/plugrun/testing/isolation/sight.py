@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ from plugrun.testing.isolation.bundle import (
     reap,
 )
 from plugrun.testing.isolation.fixtures import IsolationFixtures
+
+_PATIENCE = 20  # seconds
 
 
 class SightContract(IsolationFixtures):
@@ -160,7 +163,10 @@ class SightContract(IsolationFixtures):
         os.close(replica)
         bundle.isolation.start(ID)
         assert reap(task.pid) == 0
-        output = os.read(master, 4096).decode()
+        output = ""
+        # It may be passed on by a process of its own, and come in pieces.
+        while "there" not in output and select.select([master], [], [], _PATIENCE)[0]:
+            output += os.read(master, 4096).decode()
         os.close(master)
         assert "console" in output
         assert "there" in output
