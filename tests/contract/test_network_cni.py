@@ -22,12 +22,19 @@ from plugrun.testing.network.place import run
 from plugrun_network_cni.plugin import plugrun_open_network, plugrun_options
 
 
+def left_alone(network):
+    """Give a network to a test; namespaces that it still holds by mounts are let go after it."""
+    yield network
+    for container, joined in list(network.attached()):
+        network.detach(container, joined)
+
+
 class TestCni(Contract):
     capabilities = frozenset((OUTBOUND, CONNECT))
 
     @pytest.fixture
     def network(self, tmp_path):
-        return plugrun_open_network(str(tmp_path / "state"), {})
+        yield from left_alone(plugrun_open_network(str(tmp_path / "state"), {}))
 
 
 class TestConflists(NetworkFixtures):
@@ -35,7 +42,7 @@ class TestConflists(NetworkFixtures):
 
     @pytest.fixture
     def network(self, tmp_path):
-        return _opened(tmp_path, _ptp(tmp_path, "10.99.0.0/30"))
+        yield from left_alone(_opened(tmp_path, _ptp(tmp_path, "10.99.0.0/30")))
 
     def test_any_plugin_serves(self, network, place):
         box = place()
