@@ -49,6 +49,8 @@ class ServedContract(IsolationFixtures):
             assert os.readlink(f"/proc/{pid}/ns/{kind}") == own
         with open(f"/proc/{pid}/cgroup") as theirs, open("/proc/self/cgroup") as ours:
             assert theirs.read() == ours.read()
+        # A program that answers has been loaded: it holds no file of its own start any more.
+        assert os.listdir(f"/proc/{task.pid}/root/tmp") == ["said"]
         assert sorted(os.listdir(f"/proc/{pid}/fd")) == ["0", "1", "2"]
         assert os.readlink(f"/proc/{pid}/cwd") == "/"
         # A signal from the terminal is not for it, and its end is not for us to reap.
