@@ -14,7 +14,6 @@ import pytest
 from plugrun import api
 from plugrun.api import (
     AlreadyExists,
-    BackendUnavailable,
     Conflict,
     Endpoint,
     InvalidArgument,
@@ -45,8 +44,17 @@ class TestBridge(Contract):
     def network(self, tmp_path):
         return plugrun_open_network(str(tmp_path), {})
 
-    def test_has_no_options(self):
-        assert plugrun_options() == ()
+    def test_options(self):
+        [option] = plugrun_options()
+        assert option.choices == ("", "nftables", "iptables")
+
+
+class TestBridgeByIptables(Contract):
+    """The same by the rules of kernels without nf_tables."""
+
+    @pytest.fixture
+    def network(self, tmp_path):
+        return plugrun_open_network(str(tmp_path), {"firewall": "iptables"})
 
 
 class Opened(NetworkFixtures):
@@ -93,7 +101,9 @@ class TestMending(Opened):
         with open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as switch:
             switch.write("0")
         box = place()
-        assert attached(network, box, config).warnings == ()
+        [said] = attached(network, box, config).warnings
+        assert said == 'network "suite": net.ipv4.ip_forward was off: switched it on'
+        assert attached(network, place(), config).warnings == ()
         assert box.reaches(world.listen(80), WORLD, 80)
 
     def test_the_dns_server_is_started_again(self, network, place, tmp_path):
@@ -343,23 +353,6 @@ class TestOptions(Opened):
             connection, sender = server.accept()
             connection.close()
         assert sender[0].endswith("10.77.0.2")
-
-
-def test_without_nf_tables_the_error_says_what_to_do(monkeypatch, tmp_path):
-    import errno
-
-    from plugrun_network_bridge import host, netlink
-
-    class Lacking(netlink.Netlink):
-        def __init__(self, protocol, **more):
-            if protocol == netlink.NETLINK_NETFILTER:
-                raise OSError(errno.EPROTONOSUPPORT, "Protocol not supported")
-            super().__init__(protocol, **more)
-
-    monkeypatch.setattr(host, "Netlink", Lacking)
-    with pytest.raises(BackendUnavailable) as raised:
-        host._netfilter()
-    assert "modprobe" in raised.value.hint
 
 
 def _table():

@@ -51,8 +51,8 @@ def option(network: NetworkConfig, key: str, usual: str = "") -> str:
 def bridge_name(network: NetworkConfig) -> str:
     """Return what the network's bridge is called on the host."""
     name = option(network, _NAME) or f"pr-{network.id[:12]}"
-    # The kernel makes pr0 of pr%d.
-    wrong = not name.isascii() or not name.isprintable() or any(c in "/: %" for c in name)
+    # The kernel makes pr0 of pr%d; iptables takes br+ for all that begin with br.
+    wrong = not name.isascii() or not name.isprintable() or any(c in "/: %+!\"'\\" for c in name)
     if wrong or len(name) > _LONGEST or name in (".", ".."):
         raise InvalidArgument(f"{name!r} is no name for a network interface ({_NAME})")
     return name
@@ -185,21 +185,22 @@ def setting(path: str) -> str:
         os.close(fd)
 
 
-def forward(network: NetworkConfig) -> None:
-    """Let the host pass packets on, as far as the network needs it."""
-    switch("ipv4/ip_forward", "1")
-    if any(":" in subnet.cidr for subnet in network.subnets):
-        _forward_v6()
+def forward(network: NetworkConfig) -> list[str]:
+    """Let the host pass packets on, as far as the network needs it; return what was off."""
+    switched = ["net.ipv4.ip_forward"] if switch("ipv4/ip_forward", "1") else []
+    if any(":" in subnet.cidr for subnet in network.subnets) and _forward_v6():
+        switched.append("net.ipv6.conf.all.forwarding")
+    return switched
 
 
-def _forward_v6() -> None:
+def _forward_v6() -> bool:
     """Interfaces that live on routers' announcements must go on to believe them (ip-sysctl)."""
     if setting("ipv6/conf/all/forwarding") == "1":
-        return
+        return False
     for name in os.listdir(f"{_SYSCTL}/ipv6/conf"):
         if name != "all" and setting(f"ipv6/conf/{name}/accept_ra") == "1":
             switch(f"ipv6/conf/{name}/accept_ra", "2")
-    switch("ipv6/conf/all/forwarding", "1")
+    return switch("ipv6/conf/all/forwarding", "1")
 
 
 def cidr(address: str, subnet: Subnet) -> str:

@@ -31,15 +31,16 @@ class BridgeNetwork:
 
     capabilities = frozenset((OUTBOUND, PORTS, NAMES, NETWORKS, ADDRESSES, CONNECT))
 
-    def __init__(self, state: str) -> None:
+    def __init__(self, state: str, firewall: str = "") -> None:
         self._leases = Leases(state)
-        self._host = Host(self._leases)
+        self._firewall = firewall
+        self._host = Host(self._leases, firewall)
 
     def probe(self) -> Probe:
         """Find out whether this process may make interfaces and rules, without making any."""
         from plugrun_network_bridge.probing import probe
 
-        return probe()
+        return probe(self._firewall)
 
     def create(self, network: NetworkConfig, others: Sequence[NetworkConfig] = ()) -> NetworkConfig:
         """Choose subnets and gateways, and make the bridge, which shows others what is taken."""
@@ -47,7 +48,7 @@ class BridgeNetwork:
         from plugrun_network_bridge.sweeping import sweep_abandoned
 
         with Held(_CHOOSING):
-            sweep_abandoned()
+            sweep_abandoned(self._leases)
             completed = complete(network, others)
             with self._leases.locked():
                 # Only then: what is kept is in the rules, and this name may be another's.

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 
 def plugrun_options() -> tuple[Option, ...]:
-    """No key may be set: what can be chosen is chosen for each network (``--opt``)."""
-    return ()
+    """Return the keys a profile may set; all else is chosen for each network (``--opt``)."""
+    text = "what makes the rules; empty: nftables, or iptables where the kernel has none"
+    return (Option("firewall", "string", "", text, choices=("", "nftables", "iptables")),)
 
 
 def plugrun_open_network(state: str, options: Mapping[str, Any]) -> Network:
     """Open the networks whose state lies in a folder that a reboot may empty."""
     from plugrun_network_bridge.network import BridgeNetwork
 
-    return BridgeNetwork(state)
+    return BridgeNetwork(state, options.get("firewall", ""))

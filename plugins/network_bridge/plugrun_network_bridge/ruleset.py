@@ -11,8 +11,9 @@ import errno
 
 from plugrun.api import record
 
+from plugrun_network_bridge import hostbridge
 from plugrun_network_bridge import nftables as nft
-from plugrun_network_bridge.addresses import Block, packed
+from plugrun_network_bridge.addresses import Block, packed, parse_block
 from plugrun_network_bridge.links import GROUP
 from plugrun_network_bridge.netlink import attributes, be16, be32, u32
 
@@ -20,8 +21,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from plugrun.api import Port
+    from plugrun.api import NetworkConfig, Port
 
+    from plugrun_network_bridge.leases import Lease
     from plugrun_network_bridge.netlink import Netlink
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
@@ -34,6 +36,7 @@ _LOCAL = u32(2)  # RTN_LOCAL
 _LOOPBACK = b"\x7f"  # the first byte of 127.0.0.0/8
 _SOURCE4, _DESTINATION4 = (12, 4), (16, 4)  # offset and size in the header
 _SOURCE6, _DESTINATION6 = (8, 16), (24, 16)
+_MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 
 
 @record
@@ -43,6 +46,7 @@ class Fenced:
     bridge: str
     internal: bool
     masqueraded: tuple[Block, ...]
+    v6: bool = False
 
 
 @record
@@ -51,6 +55,22 @@ class Published:
 
     port: Port
     target: str
+
+
+def fenced(network: NetworkConfig) -> Fenced:
+    """Return a network as the rules see it."""
+    out = not network.internal and hostbridge.option(network, _MASQUERADE, "true") != "false"
+    blocks = [parse_block(subnet.cidr) for subnet in network.subnets]
+    name, v6 = hostbridge.bridge_name(network), any(block.v6 for block in blocks)
+    return Fenced(name, network.internal, tuple(blocks) if out else (), v6)
+
+
+def published(lease: Lease) -> list[Published]:
+    """Return a lease's ports, each with the address of its kind."""
+    return [
+        Published(port, lease.ipv6 if ":" in port.host_address else lease.ipv4)
+        for port in lease.ports
+    ]
 
 
 def table(name: str, networks: Iterable[Fenced], ports: Iterable[Published]) -> list[bytes]:

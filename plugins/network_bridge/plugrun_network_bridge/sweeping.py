@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 
-from plugrun_network_bridge.host import LONGEST_ALIAS, MARK, table_name
+from plugrun_network_bridge.host import LONGEST_ALIAS, MARK
 from plugrun_network_bridge.links import delete_link
-from plugrun_network_bridge.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, Netlink
-from plugrun_network_bridge.nftables import BEGIN, END, add_table, delete_table
+from plugrun_network_bridge.netlink import NETLINK_ROUTE, Netlink
+from plugrun_network_bridge.nftrules import NftRules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,18 +33,20 @@ def sweep(leases: Leases, host: Host, networks: frozenset[str], *, remove: bool)
     strays = [name for name, _, master in known if master in ours and name not in held]
     strays = [name for name in strays if name.startswith("veth")]
     said += [f"interface {name} of no attachment" for name in strays]
+    ruled = not networks and host.rules.is_there() and not gone
+    said += [f"{host.rules.name} of no network"] * ruled
     said += _unheld_addresses(leases, remove=remove)
     said += _without_names(leases, remove=remove)
     if remove:
         for network_id in gone:
             leases.forget_network(network_id)
         _delete_all(strays + bridges)
-        if gone or bridges:
+        if gone or bridges or ruled:
             host.renew()
     return tuple(said)
 
 
-def sweep_abandoned() -> None:
+def sweep_abandoned(leases: Leases) -> None:
     """Remove bridges and tables of state folders that are gone, unless a container is on one.
 
     Whoever removes all of a root cannot be asked to tell; there are only so many subnets.
@@ -62,9 +64,16 @@ def sweep_abandoned() -> None:
     for owner, bridges in left.items():
         if used.isdisjoint(bridges):
             _delete_all(bridges)
-            table = table_name(owner)
-            with Netlink(NETLINK_NETFILTER) as netlink:
-                netlink.batch((add_table(table), delete_table(table)), BEGIN, END)
+            _delete_rules(leases, owner)
+
+
+def _delete_rules(leases: Leases, owner: str) -> None:
+    """Nobody knows any more by what they were made."""
+    from plugrun_network_bridge.iptrules import IptablesRules
+
+    for rules in (NftRules(leases, owner), IptablesRules(leases, owner)):
+        if rules.is_there():
+            rules.remove()
 
 
 def _delete_all(names: list[str]) -> None:

@@ -10,7 +10,7 @@ from plugrun.interfaces.network import NETWORKS, PORTS
 from plugrun.model.network import Endpoint, NetworkConfig, Port
 from plugrun.testing.forked import killed_at
 from plugrun.testing.network.fixtures import NetworkFixtures, an_id, attached, let_go, made, needs
-from plugrun.testing.network.place import reaches, run
+from plugrun.testing.network.place import reaches, rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,4 +91,4 @@ class CrashContract(NetworkFixtures):
         let_go(got)
         box.close()
         network.detach(container)
-        assert "8080" not in run("nft list ruleset")
+        assert "8080" not in rules()

@@ -15,7 +15,7 @@ from plugrun.interfaces.backend import Probe
 from plugrun.interfaces.network import CONNECT, OUTBOUND
 from plugrun.model.network import Attachment, Endpoint
 from plugrun.testing.network.fixtures import NetworkFixtures, an_id, made, needs
-from plugrun.testing.network.place import run
+from plugrun.testing.network.place import rules, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,4 +141,4 @@ def _interfaces() -> frozenset[str]:
 
 
 def _everything() -> tuple[frozenset[str], str, str]:
-    return _interfaces(), run("nft list ruleset"), run("ip route show table all type unicast")
+    return _interfaces(), rules(), run("ip route show table all type unicast")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -121,6 +122,16 @@ def run(*commands: str) -> str:
         assert done.returncode == 0, f"{command}: {done.stdout}"
         printed.append(done.stdout)
     return "".join(printed)
+
+
+def rules() -> str:
+    """Return all rules of packet filters here: those of nf_tables, and those of iptables-legacy."""
+    shown = run("nft list ruleset")
+    for name in ("iptables-legacy-save", "ip6tables-legacy-save"):
+        if shutil.which(name):
+            kept = [line for line in run(name).splitlines() if not line.startswith("#")]
+            shown += "".join([f"{line.partition(' [')[0]}\n" for line in kept])
+    return shown
 
 
 def listen(port: int, address: str = "") -> socket.socket:
