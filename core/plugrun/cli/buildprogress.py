@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _NEWEST = 6  # lines of output that a running step shows on a terminal
 _INTERVAL = 0.1
+_MOST_KEPT = 1000  # lines of output that are shown of a step which fails quietly
 
 
 class PlainBuild(BuildObserver):
@@ -79,6 +80,47 @@ class PlainBuild(BuildObserver):
 def shown(line: bytes) -> str:
     """Return a line as it looks when it is whole: what a carriage return overwrote is left out."""
     return line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
+
+
+class QuietBuild(PlainBuild):
+    """Nothing, but of a step that fails: its name, the newest of what it wrote, and why."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._kept: dict[int, list[str]] = {}
+
+    def begin(self, number: int, name: str) -> None:
+        """Remember what it is called."""
+        self._begun[number] = time.monotonic()
+        self._kept[number] = [f"#{number} {name}"]
+
+    def cached(self, number: int) -> None:
+        """Forget it."""
+        del self._kept[number]
+
+    def done(self, number: int, seconds: float) -> None:
+        """Forget it."""
+        del self._kept[number]
+
+    def failed(self, number: int, seconds: float, message: str) -> None:
+        """Show what there is of it."""
+        self._flush(number)
+        for line in self._kept.pop(number):
+            self._line(line)
+        super().failed(number, seconds, message)
+
+    def cancelled(self, number: int) -> None:
+        """Forget it."""
+        self._kept.pop(number, None)
+
+    def warning(self, text: str) -> None:
+        """Say nothing."""
+
+    def _said(self, number: int, line: bytes) -> None:
+        seconds = time.monotonic() - self._begun[number]
+        first, *newest = self._kept[number]
+        newest.append(f"#{number} {seconds:.3f} {shown(line)}")
+        self._kept[number] = [first, *newest[-_MOST_KEPT:]]
 
 
 class _Row:

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
-import sys
 
+from plugrun.cli.buildoutputs import outputs
+from plugrun.cli.buildvalues import agents, cache_image, fields_of, is_inline, refuse_absent
 from plugrun.cli.rarevalues import parse_host, parse_ulimit
 from plugrun.cli.requests import platform
 from plugrun.cli.values import check_memory
-from plugrun.engine.build.request import (
-    DOCKER,
-    IMAGE,
-    LOCAL,
-    OCI,
-    TAR,
-    BuildRequest,
-    Output,
-    Secret,
-)
+from plugrun.engine.build.request import LARGEST_SECRET, BuildRequest, Secret
 from plugrun.errors import InvalidArgument, PlugrunError, UsageError
 from plugrun.model.container import DEFAULT_SHM_SIZE
 from plugrun.model.fence import Limits
@@ -38,7 +29,9 @@ _EPOCH = "SOURCE_DATE_EPOCH"
 def build_request(parsed: Parsed) -> BuildRequest:
     """Return what ``build`` asks; raise UsageError or InvalidArgument in Docker's words."""
     v = parsed.values
+    refuse_absent(v)
     arguments = _arguments(v["build_arg"])
+    sockets, keys = agents(v["ssh"])
     return BuildRequest(
         context=parsed.args[0],
         file=v["file"],
@@ -56,9 +49,12 @@ def build_request(parsed: Parsed) -> BuildRequest:
         limits=_limits(v),
         cgroup_parent=v["cgroup_parent"],
         secrets=_secrets(v["secret"]),
-        sockets=_sockets(v["ssh"]),
+        sockets=sockets,
+        ssh_keys=keys,
         squash=v["squash"],
-        outputs=tuple(_output(text) for text in v["output"]),
+        outputs=outputs(v),
+        cache_from=tuple(filter(None, map(cache_image, v["cache_from"]))),
+        inline_cache=is_inline(v, dict(arguments)),
         annotations=tuple(_annotation(text) for text in v["annotation"]),
         keep_failed=v["keep_failed"],
         epoch=_epoch(dict(arguments)),
@@ -128,7 +124,7 @@ def _secrets(texts: tuple[str, ...]) -> tuple[Secret, ...]:
     """
     found = []
     for text in texts:
-        fields = _fields("secret", text)
+        fields = fields_of("secret", text)
         unknown = set(fields) - {"id", "src", "source", "env", "type"}
         if unknown or not fields.get("id"):
             raise UsageError(
@@ -140,44 +136,23 @@ def _secrets(texts: tuple[str, ...]) -> tuple[Secret, ...]:
             path, variable = "", path or id
         if not path and not variable:
             path, variable = ("", id) if id in os.environ else (id, "")
+        if path:
+            _check_secret(text, path)
         found.append(Secret(id, os.path.abspath(path) if path else "", variable))
     return tuple(found)
 
 
-def _sockets(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Return the agents of ``--ssh``: ``default`` or ``ID=SOCKET``."""
-    found = []
-    for text in texts:
-        id, _, path = text.partition("=")
-        path = path or os.environ.get("SSH_AUTH_SOCK", "")
-        if not path:
-            raise InvalidArgument("invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set")
-        if not os.path.exists(path) or not stat.S_ISSOCK(os.stat(path).st_mode):
-            raise InvalidArgument(
-                f"--ssh {text}: {path} is no agent's socket", hint="give a key to ssh-agent first"
-            )
-        found.append((id or "default", os.path.abspath(path)))
-    return tuple(found)
-
-
-def _output(text: str) -> Output:
-    """Return ``type=KIND,dest=PATH``; a path alone is a folder, ``-`` a tar on standard output."""
-    if "=" not in text:
-        return Output(TAR, "-") if text == "-" else Output(LOCAL, os.path.abspath(text))
-    fields = _fields("output", text)
-    kind, place = fields.get("type", ""), fields.get("dest", "")
-    if kind not in (IMAGE, LOCAL, TAR, DOCKER, OCI):
-        raise UsageError(
-            f'invalid argument "{text}" for "--output" flag: type is one of image, local, tar, '
-            "docker and oci"
-        )
-    if kind == LOCAL and place in ("", "-"):
-        raise UsageError('invalid argument for "--output" flag: dest is required for local output')
-    if kind in (TAR, OCI) and not place:
-        place = "-"
-    if place == "-" and sys.stdout is not None and sys.stdout.isatty():
-        raise UsageError("dest file is required for this exporter: this is a terminal")
-    return Output(kind, place if place in ("", "-") else os.path.abspath(place))
+def _check_secret(text: str, path: str) -> None:
+    """Refuse a file that is not there now, before anything is built, as Docker does."""
+    try:
+        size = os.stat(path).st_size
+    except OSError as error:
+        raise InvalidArgument(
+            f"could not parse secrets: [{text}]: failed to stat {path}: {error.strerror}",
+            hint="write it as id=NAME,src=FILE or id=NAME,env=VARIABLE",
+        ) from None
+    if size > LARGEST_SECRET:
+        raise InvalidArgument(f"could not parse secrets: [{text}]: {path} has more than 500 kB")
 
 
 def _annotation(text: str) -> tuple[str, str]:
@@ -190,16 +165,3 @@ def _annotation(text: str) -> tuple[str, str]:
     if not equals or not key:
         raise InvalidArgument(f"invalid annotation {text!r}: write it as KEY=VALUE")
     return key, value
-
-
-def _fields(name: str, text: str) -> dict[str, str]:
-    found = {}
-    for field in text.split(","):
-        key, equals, value = field.partition("=")
-        if not equals:
-            raise UsageError(
-                f'invalid argument "{text}" for "--{name}" flag: invalid field {field!r} must be '
-                "a key=value pair"
-            )
-        found[key.lower()] = value
-    return found

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from plugrun.dockerfile.instructions import Arg, Dockerfile, Stage
     from plugrun.dockerfile.patterns import Matcher
+    from plugrun.errors import DockerfileError, PlugrunError
     from plugrun.model.descriptor import Platform
 
 SCRATCH = "scratch"
@@ -75,6 +76,12 @@ class Plan:
         """Return the stage that COPY's ``--from`` names, or the name again: it is an image's."""
         found = _stage_named(self.stages, name, numbers=True)
         return name if found is None else found
+
+    def failure(self, error: PlugrunError, index: int, image: str) -> DockerfileError:
+        """Return an error about an image with the place of what a stage needs it for."""
+        stage = self.stages[index]
+        instruction = stage.head if image == stage.base else _user(self.stages, index, image)
+        return _failure(self.dockerfile, error, instruction, stage.name)
 
     def mount_origin(self, name: str) -> int | str:
         """Return the stage that a mount's ``from=`` names, or the name again."""
@@ -173,8 +180,8 @@ def _global_value(
 
 
 def _failure(
-    dockerfile: Dockerfile, error: InvalidArgument, instruction: Instruction, stage: str = ""
-) -> InvalidArgument:
+    dockerfile: Dockerfile, error: PlugrunError, instruction: Instruction, stage: str = ""
+) -> DockerfileError:
     first, last, stages = instruction.first, instruction.last, dockerfile.stages
     # The only stage need not be told apart, unless it has a name.
     told = stage if len(stages) > 1 or stages[0].name else ""
@@ -375,8 +382,8 @@ def _visit(
             path.append((below, list(stages[below].needs)))
 
 
-def _user(stages: Sequence[PlannedStage], index: int, below: int) -> Instruction:
-    """Return the instruction of a stage that needs another one."""
+def _user(stages: Sequence[PlannedStage], index: int, below: int | str) -> Instruction:
+    """Return the instruction of a stage that needs another one, or an image."""
     for instruction in stages[index].instructions:
         if below in _origins(instruction, stages):
             return instruction

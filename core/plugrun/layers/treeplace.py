@@ -17,6 +17,7 @@ from plugrun.layers import entry as tar
 from plugrun.layers.attributes import set_xattrs
 from plugrun.layers.entry import shown
 from plugrun.layers.names import split_name
+from plugrun.layers.removal import remove_tree
 from plugrun.layers.treeread import allow_depth
 from plugrun.linux.beneath import RESOLVE_NO_XDEV, open_in_root, openat2
 
@@ -41,6 +42,7 @@ class Placer:
     ``owner`` takes the place of every entry's own; None keeps them. ``path`` is for messages, and
     to follow symlinks from; without a ``root`` none are followed. With ``ids`` the tree belongs to
     a user namespace, and owners are as they are inside of it; what it has no place for is refused.
+    With ``replaces`` a folder and what is none replace each other.
     """
 
     def __init__(
@@ -50,7 +52,10 @@ class Placer:
         root: int = -1,
         owner: tuple[int, int] | None = None,
         ids: IdMap | None = None,
+        *,
+        replaces: bool = False,
     ) -> None:
+        self._replaces = replaces
         self._base = base
         self._path = path.rstrip(b"/")
         self._root = root
@@ -73,7 +78,8 @@ class Placer:
     def put(self, entry: Entry, write: Write) -> None:
         """Put one entry; ``write`` writes a file's data to a descriptor.
 
-        Raise Conflict if a folder were to replace something else, or the other way round.
+        Raise Conflict if a folder were to replace something else, or the other way round, and that
+        is not asked for.
         """
         parts = split_name(entry.name)
         if not parts:
@@ -111,6 +117,10 @@ class Placer:
         except FileNotFoundError:
             return False
         place = os.fsdecode(b"/".join((self._path, *parts)))
+        if self._replaces and stat.S_ISDIR(state.st_mode) != (entry.type == tar.FOLDER):
+            self._forget(b"/".join(parts))
+            remove_tree(name, parent)
+            return False
         if entry.type == tar.FOLDER:
             if not stat.S_ISDIR(state.st_mode):
                 raise Conflict(
@@ -125,6 +135,14 @@ class Placer:
             raise Conflict(f"unlinkat {place}: device or resource busy")
         os.unlink(name, dir_fd=parent)
         return False
+
+    def _forget(self, path: bytes) -> None:
+        """Close what is open of a folder that goes, and set no times in it."""
+        inside = path + b"/"
+        for known in [one for one in self._open if one == path or one.startswith(inside)]:
+            os.close(self._open.pop(known))
+        for known in [one for one in self._times if one == path or one.startswith(inside)]:
+            del self._times[known]
 
     def _shown(self) -> str:
         return os.fsdecode(self._path) or "/"

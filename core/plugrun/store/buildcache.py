@@ -136,8 +136,17 @@ class BuildCache:
 
     def find(self, key: str) -> Entry | None:
         """Return what a step came to."""
-        row = self._db.execute("SELECT * FROM steps WHERE key=?", (key,)).fetchone()
-        return _entry(row) if row else None
+        found = self._whole("SELECT * FROM steps WHERE key=?", (key,))
+        return found[0] if found else None
+
+    def _whole(self, query: str, parameters: tuple[str, ...] = ()) -> list[Entry]:
+        """Return the entries of a query; a row that is damaged is as good as none, and goes."""
+        rows = self._db.execute(query, parameters).fetchall()
+        entries = [_entry(row) for row in rows]
+        damaged = [str(row[0]) for row, one in zip(rows, entries, strict=True) if one is None]
+        if damaged:
+            self.remove(damaged)
+        return [one for one in entries if one is not None]
 
     def use(self, keys: Iterable[str]) -> None:
         """Write down that entries have been of use now."""
@@ -167,7 +176,7 @@ class BuildCache:
 
     def all(self) -> list[Entry]:
         """Return all entries, those first that were used the longest time ago."""
-        return [_entry(row) for row in self._db.execute("SELECT * FROM steps ORDER BY used_ns")]
+        return self._whole("SELECT * FROM steps ORDER BY used_ns")
 
     def remove(self, keys: Iterable[str]) -> None:
         """Forget entries."""
@@ -176,17 +185,31 @@ class BuildCache:
                 db.execute("DELETE FROM steps WHERE key=?", (key,))
 
 
-def _entry(row: tuple[str | int, ...]) -> Entry:
+def _entry(row: tuple[str | int, ...]) -> Entry | None:
+    """Return a row's entry, None if what lists of digests should be is something else."""
     key, kind, diff_id, size, chain, blobs, created, used, uses, description = row
+    chains, layers = _texts(str(chain)), _texts(str(blobs))
+    if chains is None or layers is None:
+        return None
     return Entry(
         str(key),
         str(kind),
         str(diff_id),
         int(size),
-        tuple(loads(str(chain))),
-        tuple(loads(str(blobs))),
+        chains,
+        layers,
         int(created),
         int(used),
         int(uses),
         str(description),
     )
+
+
+def _texts(text: str) -> tuple[str, ...] | None:
+    try:
+        found = loads(text)
+    except ValueError:
+        return None
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        return None
+    return tuple(found)

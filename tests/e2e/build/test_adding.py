@@ -83,6 +83,48 @@ def test_archives_of_the_context_are_unpacked(workshop: Workshop) -> None:
     ]
 
 
+def test_an_archive_replaces_what_is_in_its_way(workshop: Workshop) -> None:
+    """A folder by a file, a file and a symlink by a folder: as docker does."""
+    folder = {"type": tarfile.DIRTYPE, "mode": 0o755}
+    (workshop.context / "first.tar").write_bytes(
+        archive(
+            entry("folder", **folder),
+            entry("folder/deep", **folder),
+            entry("folder/deep/file", size=1),
+            entry("file", size=2),
+            entry("link", type=tarfile.SYMTYPE, linkname="elsewhere"),
+            entry("elsewhere", **folder),
+        )
+    )
+    (workshop.context / "second.tar").write_bytes(
+        archive(
+            entry("folder", size=3),
+            entry("file", **folder),
+            entry("file/in", size=4),
+            entry("link", **folder),
+            entry("link/in", size=5),
+        )
+    )
+    image = workshop.image("FROM BASE\nADD first.tar /a\nADD second.tar /a\n")
+    words = ("/a/folder", "/a/file", "/a/file/in", "/a/link", "/a/link/in", "/a/elsewhere")
+    assert workshop.run(image, "stat", "-c", "%F %s", "/a/folder", "/a/file/in", "/a/link/in") == (
+        "regular file 3\nregular file 4\nregular file 5"
+    )
+    kinds = workshop.run(image, "stat", "-c", "%F", *words).splitlines()
+    assert kinds == [
+        *("regular file", "directory", "regular file", "directory", "regular file", "directory")
+    ]
+    assert workshop.run(image, "ls", "/a/elsewhere") == ""
+    # Both in one archive, where later entries win.
+    data = archive(
+        entry("x", **folder), entry("x/y", size=1), entry("x", size=2), entry("z", size=1),
+        entry("z", **folder),
+    )  # fmt: skip
+    (workshop.context / "both.tar").write_bytes(data)
+    image = workshop.image("FROM BASE\nADD both.tar /a\n")
+    assert workshop.run(image, "stat", "-c", "%F", "/a/x", "/a/z") == "regular file\ndirectory"
+
+
 @pytest.mark.parametrize(
     "evil",
     [
@@ -182,6 +224,29 @@ def test_parents_and_excludes(workshop: Workshop) -> None:
         *(f"{name} 644" for name in ("/p/a/b/one", "/p/c/one", "/e/a/b/one", "/same/one")),
     ]
     assert workshop.run(image, "ls", "/e/a/b", "/e/a").split() == ["/e/a:", "b", "/e/a/b:", "one"]
+
+
+def test_hard_links_are_part_of_what_is_copied(workshop: Workshop) -> None:
+    """Two files of one content and one file of two names are not the same layer."""
+    text = """
+        FROM host:sh,cat,stat,ln,mkdir,cp AS made
+        RUN mkdir /d && echo x >/d/a && {} /d/a /d/b
+        FROM host:sh,cat,stat,ln,mkdir,cp
+        COPY --from=made /d /d
+        """
+    for words, links in (("ln", "2"), ("cp -p", "1")):
+        image = workshop.image(text.format(words))
+        assert workshop.run(image, "stat", "-c", "%h", "/d/a", "/d/b").split() == [links] * 2
+
+
+def test_hard_links_in_several_sources(workshop: Workshop) -> None:
+    workshop.write("one/first", "x")
+    (workshop.context / "two").mkdir()
+    os.link(workshop.context / "one/first", workshop.context / "two/second")
+    text = "FROM BASE\nCOPY --parents one/first two/second /p/\nCOPY one two /s/\n"
+    image = workshop.image(text)
+    names = ("/p/one/first", "/p/two/second", "/s/first", "/s/second")
+    assert workshop.run(image, "stat", "-c", "%s", *names).split() == ["1"] * 4
 
 
 def test_what_output_makes(workshop: Workshop) -> None:

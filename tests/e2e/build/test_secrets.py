@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.build.conftest import Workshop
-from tests.e2e.conftest import Plugrun
+from tests.e2e.conftest import Plugrun, ends, processes
 
 
 @pytest.fixture
@@ -56,6 +56,42 @@ def test_an_agent_is_passed_on(workshop: Workshop) -> None:
         ).stderr
     assert " socket\n" in done
     assert " .\n" in done
+
+
+def test_keys_are_given_by_file(workshop: Workshop, tmp_path: Path) -> None:
+    """The agent is OpenSSH's, and ends with the build."""
+    keys = [str(tmp_path / name) for name in ("one", "two")]
+    for key in keys:
+        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key]
+        subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+    os.chmod(keys[0], 0o644)  # OpenSSH would refuse it by its name
+    places = ":".join(("/usr/bin", "/usr/local/bin", "/bin"))
+    base = "FROM host:sh,cat,ssh-add,stat\n"
+    text = (
+        f"{base}RUN --mount=type=ssh,id=mine PATH={places} ssh-add -L; stat -c %F $SSH_AUTH_SOCK\n"
+    )
+    done = workshop.build(text, "--ssh", f"mine={keys[0]},{keys[1]}").stderr
+    for key in keys:
+        assert Path(f"{key}.pub").read_text().split()[1] in done
+    assert " socket\n" in done
+    assert processes_of("ssh-agent", workshop.plugrun.root) == []
+    assert workshop.marks() == []
+
+
+def test_a_key_with_a_passphrase_is_refused(workshop: Workshop, tmp_path: Path) -> None:
+    key = str(tmp_path / "locked")
+    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret phrase", "-f", key]
+    subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+    said = workshop.build("FROM BASE\nRUN true\n", "--ssh", f"default={key}", code=1).stderr
+    assert f"--ssh default={key} cannot be used" in said
+    assert "with a passphrase to an agent" in said
+    assert processes_of("ssh-agent", workshop.plugrun.root) == []
+
+
+def processes_of(program: str, root: str) -> list[int]:
+    """Return the processes of a program that speak of a root and go on."""
+    found = [pid for pid, words in processes(root) if words[0].endswith(program.encode())]
+    return [pid for pid in found if not ends(pid)]
 
 
 @pytest.mark.parametrize("network", ["none", "host"])

@@ -10,17 +10,22 @@ import shutil
 import sqlite3
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from plugrun.cli.buildprogress import build_view, shown
+from plugrun.engine.build.borrowing import FIELD, Borrowed
 from plugrun.engine.build.copying import make_folders
 from plugrun.engine.build.kept import _size
 from plugrun.engine.build.keys import step_key
+from plugrun.engine.build.marks import mark, mark_ids, marked_ids, unmark
 from plugrun.engine.build.owners import owner_of
 from plugrun.engine.build.state import Outcome, StageState, chain_over
 from plugrun.engine.build.stubs import missing_places, remove_stubs
 from plugrun.engine.fence.accounts import Accounts
 from plugrun.engine.images.manifests import chain_ids
+from plugrun.engine.userns import auto
 from plugrun.errors import InvalidArgument
 from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS, LayerTree
 from plugrun.model.descriptor import Platform
@@ -204,3 +209,44 @@ def test_progress_as_json() -> None:
 
 def test_a_line_is_what_is_seen_of_it() -> None:
     assert shown(b"10%\r20%\rdone\r") == "done"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        7,
+        {"a": 1},
+        [[["k"], "sha256:" + "0" * 64, 1]],
+        [[["k"], 5, 1], [["k"], ["x"], 1]],
+        [["k", "", 1], [[7], "", 1], [["k"], "", -1], [["k"], "", True], [["k"], "", 10**30], []],
+    ],
+)
+def test_what_an_image_says_of_its_cache_is_read_with_care(found: object) -> None:
+    config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}}
+
+    def read(_: str) -> bytes:
+        return json.dumps({**config, FIELD: found}).encode()
+
+    engine: Any = SimpleNamespace(content=SimpleNamespace(read=read))
+    borrowed = Borrowed(engine)
+    image: Any = SimpleNamespace(id="", chain=(), layers=())
+    assert borrowed.take(image) == 0
+    assert borrowed.find("k") is None
+
+
+def test_ids_of_a_step_are_nobody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subids = tmp_path / "subids"
+    subids.write_text(f"{auto.AUTO_USER}:100000:196608\n")
+    monkeypatch.setattr(auto, "SUBUID", str(subids))
+    monkeypatch.setattr(auto, "SUBGID", str(subids))
+    metadata = SimpleNamespace(containers=list)
+    engine: Any = SimpleNamespace(root=str(tmp_path), metadata=metadata)
+    mark(engine, "another")
+    for id, start in (("one", 100000), ("two", 165536)):
+        ids = auto.free_range(engine, 65536)
+        assert (ids.uids[0].outside, ids.gids[0].outside) == (start, start)
+        step: Any = SimpleNamespace(id=id, uid_map=ids.uid_rows, gid_map=ids.gid_rows)
+        mark_ids(engine, step)
+    assert len(list(marked_ids(engine))) == 2
+    unmark(engine, "one")
+    assert auto.free_range(engine, 65536).uids[0].outside == 100000

@@ -22,7 +22,7 @@ _STEPS = (
 
 def _accepted(name: str, kind: str = FLAG) -> Option:
     """Return an option of Docker's that changes nothing here, and that scripts have."""
-    default = True if name == "rm" else None
+    default = True if name == "rm" else "" if kind == STRING else None
     return Option(name, kind, "Accepted for Docker's sake", default=default, hidden=True)
 
 
@@ -34,7 +34,8 @@ BUILD = Command(
         *_STEPS,
         Option("annotation", LIST, "Add an annotation to the image's manifest: KEY=VALUE"),
         Option("build-arg", LIST, "Set a variable that the Dockerfile declares with ARG"),
-        _accepted("cache-from", LIST),
+        Option("cache-from", LIST, "Find steps in this image, too, if it has its cache in it"),
+        Option("cache-to", LIST, "type=inline: put into the image what --cache-from needs"),
         _accepted("compress"),
         Option("file", STRING, "The Dockerfile (default: PATH/Dockerfile)", "f", ""),
         _accepted("force-rm"),
@@ -42,10 +43,16 @@ BUILD = Command(
         Option("keep-failed", FLAG, "Keep the files of a RUN that fails, as an image to look into"),
         Option("label", LABEL, "Attach a label to the image"),
         _accepted("load"),
+        *(_accepted(name, LIST) for name in ("allow", "attest", "build-context", "security-opt")),
+        *(_accepted(name, STRING) for name in ("builder", "call", "isolation", "provenance")),
+        *(_accepted(name, STRING) for name in ("sbom", "memory-swap")),
+        _accepted("check"),
+        _accepted("disable-content-trust"),
+        Option("push", FLAG, "Push the image to where it is named for"),
         Option("metadata-file", STRING, "Write ID, digest and names to this file", default=""),
         Option("no-cache", FLAG, "Do every step again"),
         Option("no-cache-filter", LIST, "Do every step of these stages again"),
-        Option("output", LIST, "Where to: type=image|local|tar|docker|oci,dest=PATH", "o"),
+        Option("output", LIST, "Where to: type=image|registry|local|tar|docker|oci,dest=PATH", "o"),
         Option("platform", STRING, "Build for this platform", default=""),
         PROGRESS,
         Option("pull", FLAG, "Ask the registry for newer base images"),
@@ -53,7 +60,7 @@ BUILD = Command(
         _accepted("rm"),
         Option("secret", LIST, "Give RUN a secret: id=NAME,src=FILE or id=NAME,env=VARIABLE"),
         Option("squash", FLAG, "Make one layer of all that is built"),
-        Option("ssh", LIST, "Give RUN an SSH agent: default or ID=SOCKET"),
+        Option("ssh", LIST, "Give RUN an SSH agent, or one with keys: ID[=SOCKET|KEY,...]"),
         Option("tag", LIST, "Name the image: NAME[:TAG]", "t"),
         Option("target", STRING, "Build up to this stage", default=""),
     ),

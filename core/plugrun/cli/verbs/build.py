@@ -6,13 +6,13 @@ import os
 import sys
 
 from plugrun.cli import output
-from plugrun.cli.buildprogress import build_view
+from plugrun.cli.buildprogress import QuietBuild, build_view
 from plugrun.cli.buildrequest import build_request
+from plugrun.cli.buildvalues import without_effect
 from plugrun.cli.failure import SaidError
 from plugrun.cli.options import Parsed
 from plugrun.cli.progress import check_kind
 from plugrun.engine.build.build import BuildFailed, Built, build
-from plugrun.engine.build.progress import BuildObserver
 from plugrun.engine.heal import heal_storage, open_healed
 from plugrun.engine.request import GlobalOptions, RunRequest
 from plugrun.errors import DockerfileError
@@ -30,7 +30,9 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     request = build_request(parsed)
     kind = check_kind(v["progress"])
     quiet = v["quiet"]
-    view = BuildObserver() if quiet else build_view(sys.stderr, kind)
+    view = QuietBuild(sys.stderr) if quiet else build_view(sys.stderr, kind)
+    for warning in without_effect(v):
+        view.warning(warning)
     engine = open_healed(options, makes=True)
     heal_storage(engine)
     if v["iidfile"]:

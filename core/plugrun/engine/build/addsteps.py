@@ -45,6 +45,7 @@ class AddStep(CopyStep):
         self._add = self.wanted
         self._temporary = ""
         self._fds: list[int] = []
+        self._commits: dict[int, str] = {}
         self._found: list[tuple[Tree, Listing]] | None = None
         self._checksum = parse_digest(self._add.checksum) if self._add.checksum else ""
         remote = [one for one in self._add.sources if _is_remote(one)]
@@ -75,10 +76,14 @@ class AddStep(CopyStep):
     def _found_key(self) -> str:
         # The same archive is unpacked if it is the context's, and not if it was fetched.
         told = [
-            [one.source.name, one.source.is_folder, one.digest, tree.fd in self._fds]
+            [one.source.name, one.source.is_folder, self._content(tree, one), tree.fd in self._fds]
             for tree, one in self._all()
         ]
         return self.key("added", self._add.unpack, *told)
+
+    def _content(self, tree: Tree, listing: Listing) -> str:
+        """Return what a source is: of a repository its commit, as files of Git's have times."""
+        return self._commits.get(tree.fd, listing.digest)
 
     def _all(self) -> list[tuple[Tree, Listing]]:
         if self._found is None:
@@ -155,13 +160,15 @@ class AddStep(CopyStep):
         if wanted.kind == GIT:
             from plugrun.engine.build.remote import clone
 
-            folder = clone(wanted, place, keep_git=bool(self._add.keep_git_dir))
-            pattern = "."
+            cloned = clone(wanted, place, keep_git=bool(self._add.keep_git_dir))
+            folder, pattern, commit = cloned.folder, ".", cloned.commit
         else:
             os.mkdir(place, 0o700)
-            folder, pattern = place, self._download(text, place)
+            folder, pattern, commit = place, self._download(text, place), ""
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._fds.append(fd)
+        if commit:
+            self._commits[fd] = f"{commit}:{wanted.folder} {bool(self._add.keep_git_dir)}"
         return Tree(fd, text), pattern
 
     def _download(self, url: str, folder: str) -> str:

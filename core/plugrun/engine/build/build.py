@@ -9,6 +9,7 @@ from plugrun.dockerfile.checks import shown, violations
 from plugrun.dockerfile.file import parse_dockerfile
 from plugrun.dockerfile.planning import SCRATCH, plan_build
 from plugrun.dockerfile.scope import not_consumed
+from plugrun.engine.build.agents import KeyAgents
 from plugrun.engine.build.bases import base_image, scratch
 from plugrun.engine.build.context import OpenContext
 from plugrun.engine.build.request import DOCKER, IMAGE, LOCAL, OCI, TAR, Output
@@ -16,10 +17,10 @@ from plugrun.engine.build.result import make_result
 from plugrun.engine.build.scheduling import Failure, Numbers, Schedule
 from plugrun.engine.build.site import Site
 from plugrun.engine.images.events import emit_image
-from plugrun.errors import InvalidArgument
+from plugrun.errors import InvalidArgument, PlugrunError
 from plugrun.model.descriptor import host_platform
 from plugrun.model.image import ImageName
-from plugrun.model.record import record
+from plugrun.model.record import record, replace
 from plugrun.model.reference import parse_reference
 
 TYPE_CHECKING = False
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from plugrun.engine.images.arrival import PullObserver
 
 _FILES = (LOCAL, TAR)
+_PLAIN_NETWORKS = ("default", "none", "host")
 _KINDS = {
     IMAGE: "image",
     DOCKER: "docker image format",
@@ -73,19 +75,31 @@ def build(
 ) -> Built:
     """Build an image and name it.
 
-    Raise DockerfileError with file and line, BuildFailed at the first step that fails. Interrupted
-    or killed at any moment it leaves what is whole, and the next build goes on from there. Several
-    may be at work at once. This process has no threads: it is forked.
+    Raise DockerfileError with file and line, BuildFailed at the first step that fails, and
+    NoSuchNetwork for one that RUN is to have. Interrupted or killed at any moment it leaves what
+    is whole, and the next build goes on from there. Several may be at work at once. This process
+    has no threads: it is forked.
     """
-    names = [ImageName(str(parse_reference(tag)), "", "") for tag in request.tags]
-    with engine.locks.shared("images"), OpenContext(engine, request) as opened:
+    given = (*request.tags, *(name for one in request.outputs for name in one.names))
+    names = [ImageName(one, "", "") for one in dict.fromkeys(map(_full, given))]
+    if request.network not in _PLAIN_NETWORKS:
+        from plugrun.engine.networks.find import find_network
+
+        find_network(engine, request.network)
+    with (
+        engine.locks.shared("images"),
+        OpenContext(engine, request) as opened,
+        KeyAgents(engine, request.ssh_keys) as sockets,
+    ):
+        request = replace(request, sockets=(*request.sockets, *sockets))
         numbers = Numbers()
         plan, bases = _planned(engine, request, opened, observer, pulls, numbers)
         site = Site(engine, request, plan, opened.context)
         for index in plan.order:
             for reference in plan.stages[index].images:
-                found = base_image(engine, request, reference, request.platform, pulls)
-                site.images[reference] = found.state
+                site.images[reference] = _image_of(site, index, reference, pulls).state
+        if not request.no_cache:
+            _borrow(site, observer, pulls, numbers)
         with Schedule(site, bases, observer, numbers) as schedule:
             try:
                 run = schedule.run()
@@ -96,6 +110,35 @@ def build(
             observer.warning(line)
         image = _export(site, run, names, observer, numbers)
     return Built(image, tuple(name.name for name in names) if image else ())
+
+
+def _full(name: str) -> str:
+    return str(parse_reference(name))
+
+
+def _borrow(
+    site: Site, observer: BuildObserver, pulls: Callable[[], PullObserver], numbers: Numbers
+) -> None:
+    """Look into the images of ``--cache-from``; a build goes on without those it cannot have."""
+    engine, request = site.engine, replace(site.request, pull=False)
+    for reference in request.cache_from:
+        from plugrun.engine.build.borrowing import Borrowed
+
+        number = numbers.next()
+        since = monotonic()
+        observer.begin(number, f"importing cache from {reference}")
+        site.borrowed = site.borrowed or Borrowed(engine)
+        try:
+            base = base_image(engine, request, reference, request.platform, pulls)
+        except PlugrunError as error:
+            observer.failed(number, monotonic() - since, error.message)
+            continue
+        image = engine.metadata.image(base.state.base)
+        if image is None or not site.borrowed.take(image):
+            observer.warning(
+                f"{reference} brings no cache along: build it with --cache-to type=inline"
+            )
+        observer.done(number, monotonic() - since)
 
 
 def _planned(
@@ -160,9 +203,23 @@ def _base(
     number = numbers.next()
     several = len(plan.order) > 1 or stage.head.name
     observer.begin(number, f"[{stage.name + ' ' if several else ''}1] FROM {stage.base}")
-    found = base_image(engine, request, stage.base, platform, pulls)
-    observer.done(number, 0.0)
+    since = monotonic()
+    try:
+        found = base_image(engine, request, stage.base, platform, pulls)
+    except PlugrunError as error:
+        observer.failed(number, monotonic() - since, error.message)
+        raise plan.failure(error, index, stage.base) from error
+    observer.done(number, monotonic() - since)
     return found
+
+
+def _image_of(site: Site, index: int, reference: str, pulls: Callable[[], PullObserver]) -> Base:
+    """Load an image that a stage takes files from."""
+    request = site.request
+    try:
+        return base_image(site.engine, request, reference, request.platform, pulls)
+    except PlugrunError as error:
+        raise site.plan.failure(error, index, reference) from error
 
 
 def _export(
@@ -183,6 +240,8 @@ def _export(
             _tell_image(image, names, number, observer)
             if output.place:
                 _save(site, image, names, output)
+            if output.push:
+                _push(site, output, number, observer)
         observer.done(number, monotonic() - since)
     return image
 
@@ -211,6 +270,15 @@ def _save(site: Site, image: str, names: list[ImageName], output: Output) -> Non
     if ":" in output.place:
         raise InvalidArgument(f"{output.place} has a colon in it, which an archive's name may not")
     save(site.engine, wanted, f"{_ARCHIVES[output.kind]}:{output.place}")
+
+
+def _push(site: Site, output: Output, number: int, observer: BuildObserver) -> None:
+    """Send an image to where the names of an output lead, or else those of ``-t``."""
+    from plugrun.engine.images.push import PushObserver, push
+
+    for name in map(_full, output.names or site.request.tags):
+        observer.output(number, f"pushing {name}\n".encode())
+        push(site.engine, name, False, PushObserver())
 
 
 def _image(site: Site, run: StageRun, names: list[ImageName]) -> str:

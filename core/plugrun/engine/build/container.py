@@ -114,7 +114,13 @@ def _container(engine: Engine, request: BuildRequest, command: Command, key: str
         cgroup_parent=request.cgroup_parent,
         log=LogConfig("none"),
     )
-    return replace(assemble_from(engine, wanted, "", config), id=key)
+    container = replace(assemble_from(engine, wanted, "", config), id=key)
+    if container.uid_map:
+        from plugrun.engine.build.marks import mark_ids
+        from plugrun.engine.userns.deciding import reserve_ids
+
+        return reserve_ids(engine, container, lambda one: mark_ids(engine, one))
+    return container
 
 
 def _write_bundle(engine: Engine, container: Container, state: StageState) -> None:

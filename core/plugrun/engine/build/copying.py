@@ -165,7 +165,6 @@ class Copier:
     def __init__(self, root: int, attributes: Attributes) -> None:
         self._root = root
         self._attributes = attributes
-        self._reader = Reader()
 
     def copy(self, tree: Tree, listing: Listing, destination: Destination) -> None:
         """Copy one source; raise Conflict if it changed, or if files and folders collide."""
@@ -189,6 +188,7 @@ class Copier:
 
     def _entries(self, tree: Tree, listing: Listing, name: str) -> Iterator[tuple[Entry, int]]:
         base = listing.source.path
+        reader = Reader()  # hard links lead within one source only
         with _Parents(tree.fd) as parents:
             for inner, facts in listing.facts.items():
                 if listing.source.is_folder and not inner:
@@ -197,10 +197,15 @@ class Copier:
                 above, _, own = path.rpartition("/")
                 target = os.fsencode(inner or name)
                 place = (parents.of(above), own, target)
-                yield from self._entry(place, facts, path, tree.keeps_owners)
+                yield from self._entry(reader, place, facts, path, tree.keeps_owners)
 
     def _entry(
-        self, place: tuple[int, str, bytes], facts: str, path: str, is_fixed: bool
+        self,
+        reader: Reader,
+        place: tuple[int, str, bytes],
+        facts: str,
+        path: str,
+        is_fixed: bool,
     ) -> Iterator[tuple[Entry, int]]:
         parent, name, target = place
         raw = os.fsencode(name)
@@ -210,7 +215,7 @@ class Copier:
             raise _changed(path) from None
         if watched(state, is_fixed=is_fixed) != facts:
             raise _changed(path)
-        found = self._reader.read(Node(target, parent, raw, state), target)
+        found = reader.read(Node(target, parent, raw, state), target)
         if found is None:
             raise _changed(path)
         entry, data = found

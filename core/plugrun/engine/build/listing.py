@@ -41,9 +41,9 @@ def list_source(
 ) -> Listing:
     """Look at all that a source stands for; raise Conflict if it changes meanwhile.
 
-    The digest is of names, types, modes, targets of symlinks and contents, and where the tree keeps
-    them of owners and extended attributes (a program's capabilities are one); not of times. Sockets
-    are left out, and devices of a context are refused.
+    The digest is of names, types, modes, targets of symlinks, hard links and contents, and where
+    the tree keeps them of owners and extended attributes (a program's capabilities are one); not of
+    times. Sockets are left out, and devices of a context are refused.
     """
     from hashlib import sha256
 
@@ -89,6 +89,7 @@ class _Walk:
         self.hash = hash
         self.facts: dict[str, str] = {}
         self.left_out: list[str] = []
+        self._first: dict[tuple[int, int], str] = {}
 
     def folder_itself(self, fd: int) -> None:
         self._note("", os.fstat(fd), b"", (fd, "."))
@@ -171,6 +172,11 @@ class _Walk:
         self.facts[path] = watched(state, is_fixed=kept)
         owner = f"{state.st_uid} {state.st_gid}" if kept else ""
         raw = os.fsencode(path)
+        if state.st_nlink > 1 and not stat.S_ISDIR(state.st_mode):
+            first = self._first.setdefault((state.st_dev, state.st_ino), path)
+            if first != path:
+                linked = os.fsencode(first)
+                self.hash.update(f"link {len(linked)} ".encode() + linked)
         head = f"{len(raw)} {state.st_mode} {owner} {len(content)} ".encode()
         self.hash.update(head + raw + content)
         if kept:

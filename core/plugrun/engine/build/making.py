@@ -52,8 +52,10 @@ class Attempt:
             outcome = self._find(late)
             if outcome is None:
                 outcome = self._do()
-            self._keep((*self._keys, *late), outcome)
-            return outcome
+            keys = (*self._keys, *late)
+            if not outcome.blob:
+                self._keep(keys, outcome)
+            return replace(outcome, keys=keys)
 
     def _find(self, keys: Iterable[str]) -> Outcome | None:
         if not self._may_find:
@@ -63,8 +65,19 @@ class Attempt:
                 entry = cache.find(key)
                 if entry is not None and self._is_whole(entry):
                     cache.use((key,))
-                    return Outcome(entry.diff_id, entry.size, entry.created_ns, cached=True)
-        return None
+                    return Outcome(
+                        entry.diff_id, entry.size, entry.created_ns, cached=True, keys=self._keys
+                    )
+        return self._borrowed(keys)
+
+    def _borrowed(self, keys: Iterable[str]) -> Outcome | None:
+        """Return what an image of ``--cache-from`` says."""
+        borrowed = self._site.borrowed
+        if borrowed is None:
+            return None
+        found = (borrowed.find(key) for key in keys)
+        outcome = next((one for one in found if one is not None), None)
+        return replace(outcome, keys=self._keys) if outcome is not None else None
 
     def _is_whole(self, entry: Entry) -> bool:
         return not entry.diff_id or self._site.engine.content.has(entry.diff_id)

@@ -1,8 +1,8 @@
 """What a build is at work on, written down so that the next command can free it after a kill.
 
 Each mark is a file named by the key of a snapshot (and of the container in it), or of a temporary
-folder, and names the process that works there. It is written before anything of that is made, and
-goes after it.
+folder, and names the process that works there, and the IDs that are the container's alone. It is
+written before anything of that is made, and goes after it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,15 @@ import os
 
 from plugrun.linux.alive import is_alive, start_time
 from plugrun.linux.filesystem import make_private, unlink, write_whole
+from plugrun.model.idmap import IdMap, IdRange
+from plugrun.model.jsontext import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from plugrun.engine.engine import Engine
+    from plugrun.model.container import Container
 
 FOLDER_PREFIX = "context-"
 
@@ -24,12 +29,29 @@ def marks_folder(engine: Engine) -> str:
     return f"{engine.root}/build/active"
 
 
-def mark(engine: Engine, key: str) -> None:
+def mark(engine: Engine, key: str, ids: object = None) -> None:
     """Say that this process works on what a key names."""
     folder = marks_folder(engine)
     make_private(folder)
     pid = os.getpid()
-    write_whole(f"{folder}/{key}", f"{pid} {start_time(pid)}".encode())
+    told = f" {dumps(ids)}" if ids else ""
+    write_whole(f"{folder}/{key}", f"{pid} {start_time(pid)}{told}".encode())
+
+
+def mark_ids(engine: Engine, container: Container) -> Container:
+    """Say as well which IDs a step's container has; nobody else gets them while it is at work."""
+    mark(engine, container.id, [container.uid_map, container.gid_map])
+    return container
+
+
+def marked_ids(engine: Engine) -> Iterator[IdMap]:
+    """Yield the IDs that containers of steps have."""
+    folder = marks_folder(engine)
+    for name in _listed(folder):
+        text = _read(f"{folder}/{name}").partition(b" ")[2].partition(b" ")[2]
+        if text and ".tmp-" not in name:
+            uids, gids = loads(text)
+            yield IdMap(tuple(IdRange(*row) for row in uids), tuple(IdRange(*row) for row in gids))
 
 
 def unmark(engine: Engine, key: str) -> None:
@@ -92,12 +114,20 @@ def _free(engine: Engine, name: str) -> None:
 
 
 def _is_at_work(path: str) -> bool:
+    text = _read(path)
+    if not text:
+        return True
+    pid, started = text.split(b" ", 2)[:2]
+    return pid.isdigit() and started.isdigit() and is_alive(int(pid), int(started))
+
+
+def _read(path: str) -> bytes:
+    """Return what a mark says, nothing if it is gone."""
     try:
         with open(path, "rb") as file:
-            pid, _, started = file.read().partition(b" ")
+            return file.read()
     except FileNotFoundError:
-        return True
-    return pid.isdigit() and started.isdigit() and is_alive(int(pid), int(started))
+        return b""
 
 
 def _listed(folder: str) -> list[str]:

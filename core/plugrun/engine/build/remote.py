@@ -15,6 +15,26 @@ if TYPE_CHECKING:
 
     from plugrun.dockerfile.context import Context
 
+# A hook of Git's that builds has variables that lead every git to the hook's own repository.
+_LOCAL = frozenset(
+    (
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_CONFIG",
+        "GIT_CONFIG_COUNT",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_DIR",
+        "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_NAMESPACE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_WORK_TREE",
+    )
+)
 # Git asks nobody, runs no program of the repository's, and reads no settings but its own.
 _QUIET = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -39,32 +59,72 @@ def fetch_context(wanted: Context, temporary: str) -> Fetched:
     Raise Unreachable, TransportError, NotFound for a branch or folder that is not there.
     """
     if wanted.kind == GIT:
-        return Fetched(None, clone(wanted, f"{temporary}/files"))
+        return Fetched(None, clone(wanted, f"{temporary}/files").folder)
     from plugrun.engine.images.webfile import web_pieces
 
     return Fetched(web_pieces(wanted.address))
 
 
-def clone(wanted: Context, folder: str, *, keep_git: bool = False) -> str:
-    """Check out one commit into a new folder; return the folder that is wanted of it.
+@record
+class Cloned:
+    """``folder`` is what is wanted of a repository at ``commit``."""
+
+    folder: str
+    commit: str
+
+
+def clone(wanted: Context, folder: str, *, keep_git: bool = False) -> Cloned:
+    """Check out one commit into a new folder.
 
     Nothing of Git's stays, but for ``.git`` with ``keep_git``. Raise Unreachable, NotFound.
     """
     os.mkdir(folder, 0o700)
     _git(folder, "init", "-q")
-    ref = wanted.ref or _DEFAULT
-    try:
-        _git(folder, "fetch", "-q", "--depth=1", "--no-tags", wanted.address, ref)
-        _git(folder, "checkout", "-q", "--detach", "FETCH_HEAD")
-    except PlugrunError:
-        # A commit that is no tip of a branch is given by few servers.
-        _git(folder, "fetch", "-q", wanted.address, "+refs/heads/*:refs/remotes/origin/*")
-        _git(folder, "checkout", "-q", "--detach", ref)
+    _git(folder, "checkout", "-q", "--detach", _fetched(folder, wanted.address, wanted.ref))
     if os.path.exists(f"{folder}/.gitmodules"):
         _git(folder, "submodule", "-q", "update", "--init", "--recursive", "--depth=1")
+    commit = _git(folder, "rev-parse", "HEAD").decode("ascii").strip()
     if not keep_git:
         _remove_git(folder)
-    return _within(folder, wanted.folder) if wanted.folder else folder
+    return Cloned(_within(folder, wanted.folder) if wanted.folder else folder, commit)
+
+
+def _fetched(folder: str, address: str, ref: str) -> str:
+    """Fetch what a ref names, a branch, tag or commit; return what to check out.
+
+    What is told when nothing helps is why the first way failed: the others are for servers that
+    cannot do it.
+    """
+    wanted = ref or _DEFAULT
+    try:
+        _git(folder, "fetch", "-q", "--depth=1", "--no-tags", address, wanted)
+    except Unreachable as error:
+        if _fetches(folder, address, wanted):
+            return "FETCH_HEAD"
+        if _has_commit(folder, address, wanted):
+            return wanted
+        raise error from None
+    return "FETCH_HEAD"
+
+
+def _has_commit(folder: str, address: str, ref: str) -> bool:
+    """Fetch every branch and say whether a commit is there that is no tip: few servers give it."""
+    everything = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+    return _fetches(folder, address, *everything) and _succeeds(
+        folder, "rev-parse", "-q", "--verify", f"{ref}^{{commit}}"
+    )
+
+
+def _fetches(folder: str, address: str, *refs: str) -> bool:
+    return _succeeds(folder, "fetch", "-q", address, *refs)
+
+
+def _succeeds(folder: str, *words: str) -> bool:
+    try:
+        _git(folder, *words)
+    except Unreachable:
+        return False
+    return True
 
 
 def _within(folder: str, path: str) -> str:
@@ -92,14 +152,18 @@ def _remove_git(folder: str) -> None:
         os.close(fd)
 
 
-def _git(folder: str, *words: str) -> None:
+def _outside() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in _LOCAL}
+
+
+def _git(folder: str, *words: str) -> bytes:
     import subprocess
 
     hooks = ("-c", "core.hooksPath=/dev/null", "-c", "protocol.file.allow=never")
     try:
         done = subprocess.run(
             ["git", "-C", folder, *hooks, *words],
-            env={**os.environ, **_QUIET},
+            env={**_outside(), **_QUIET},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
@@ -109,3 +173,4 @@ def _git(folder: str, *words: str) -> None:
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip()
         raise Unreachable(f"failed to fetch the repository: git {words[0]}: {said}")
+    return done.stdout

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.model.descriptor import Platform
 
+LARGEST_SECRET = 500 << 10  # bytes; BuildKit's
+
 # What ``--output`` makes.
 IMAGE = "image"
 LOCAL = "local"
@@ -31,11 +33,13 @@ class Secret:
 class Output:
     """One ``--output``: ``kind`` is image, local, tar, docker or oci; ``place`` a path, or ``-``.
 
-    An image is named by ``-t`` alone.
+    An image gets ``names`` besides those of ``-t``; with ``push`` it is sent to where they lead.
     """
 
     kind: str
     place: str = ""
+    names: tuple[str, ...] = ()
+    push: bool = False
 
 
 @record
@@ -44,8 +48,9 @@ class BuildRequest:
 
     ``context`` is a folder, ``-`` or a URL; ``file`` the Dockerfile's path, ``-`` for standard
     input. ``build_args`` and ``labels`` are in order. ``sockets`` are the agents of ``--ssh`` by
-    ID. ``epoch`` is SOURCE_DATE_EPOCH in seconds, -1 if it is not said. ``network`` is none, host
-    or default.
+    ID, ``ssh_keys`` files of keys to make such of. ``cache_from`` are images to find steps in;
+    with ``inline_cache`` this one becomes such an image. ``epoch`` is SOURCE_DATE_EPOCH in seconds,
+    -1 if it is not said. ``network`` is none, host, default or a network's name.
     """
 
     context: str
@@ -62,6 +67,9 @@ class BuildRequest:
     network: str = "default"
     secrets: tuple[Secret, ...] = ()
     sockets: tuple[tuple[str, str], ...] = ()
+    ssh_keys: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    cache_from: tuple[str, ...] = ()
+    inline_cache: bool = False
     squash: bool = False
     outputs: tuple[Output, ...] = ()
     extra_hosts: tuple[str, ...] = ()

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 
+from plugrun.engine.build.borrowing import FIELD, brought_along
 from plugrun.engine.build.keys import document_key
 from plugrun.engine.build.state import now_ns
 from plugrun.errors import NotFound
 from plugrun.interfaces.backend import Probe
 from plugrun.interfaces.transport import Resolved
+from plugrun.layers.decompress import GZIP_MAGIC, MAGIC_LENGTH, is_compressed
 from plugrun.model.descriptor import Descriptor
 from plugrun.model.image import (
     CONFIG_DOCKER,
@@ -55,6 +57,8 @@ def make_result(
     below = _below(engine, state)
     document = _document(below, state, scope, request)
     _date(engine, request, document, state)
+    if request.inline_cache:
+        document[FIELD] = brought_along(state)
     source = _Source(engine, state, document, request.annotations)
     if _is_here(engine, source, names):
         return source.image
@@ -187,7 +191,13 @@ def _manifest_of(engine: Engine, state: StageState) -> str:
 
 
 def _described(engine: Engine, kind: str, digest: str) -> Descriptor:
-    return Descriptor(kind, digest, os.stat(engine.content.path(digest)).st_size)
+    """Describe a layer's blob: a tar, unless it came with an image of ``--cache-from``."""
+    with open(engine.content.path(digest), "rb") as file:
+        magic = file.read(MAGIC_LENGTH)
+        size = os.fstat(file.fileno()).st_size
+    packed = "gzip" if magic.startswith(GZIP_MAGIC) else "zstd" if is_compressed(magic) else ""
+    between = "+" if kind == LAYER_TAR else "."
+    return Descriptor(f"{kind}{between}{packed}" if packed else kind, digest, size)
 
 
 def _plain(descriptor: Descriptor) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from plugrun.engine.build.request import LARGEST_SECRET
 from plugrun.engine.build.unpacked import have_unpacked
 from plugrun.errors import InvalidArgument, NotFound
 from plugrun.model.record import replace
@@ -14,19 +15,19 @@ if TYPE_CHECKING:
 
     from plugrun.dockerfile.patterns import Matcher
     from plugrun.dockerfile.planning import Plan
+    from plugrun.engine.build.borrowing import Borrowed
     from plugrun.engine.build.request import BuildRequest, Secret
     from plugrun.engine.build.sources import Tree
     from plugrun.engine.build.state import StageState
     from plugrun.engine.engine import Engine
-
-_LARGEST_SECRET = 500 << 10  # BuildKit's
 
 
 class Site:
     """The engine, the request, the plan, and what is known so far.
 
     ``states`` are what finished stages came to, by index; ``images`` those that files are taken
-    from, by reference. ``context`` is None where there is none but the Dockerfile.
+    from, by reference; ``borrowed`` what images of ``--cache-from`` bring along. ``context`` is
+    None where there is none but the Dockerfile.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Site:
         self._context = context
         self.states: dict[int, StageState] = {}
         self.images: dict[str, StageState] = {}
+        self.borrowed: Borrowed | None = None
 
     def context_tree(self) -> Tree:
         """Return the build's context; raise InvalidArgument if it has none."""
@@ -91,9 +93,9 @@ def _secret(wanted: Secret) -> bytes:
         return value.encode("utf-8", "surrogateescape")
     try:
         with open(wanted.path, "rb") as file:
-            data = file.read(_LARGEST_SECRET + 1)
+            data = file.read(LARGEST_SECRET + 1)
     except FileNotFoundError:
         raise NotFound(f"secret {wanted.id}: there is no file {wanted.path}") from None
-    if len(data) > _LARGEST_SECRET:
-        raise InvalidArgument(f"secret {wanted.id} has more than {_LARGEST_SECRET} bytes")
+    if len(data) > LARGEST_SECRET:
+        raise InvalidArgument(f"secret {wanted.id} has more than {LARGEST_SECRET} bytes")
     return data

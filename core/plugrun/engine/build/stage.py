@@ -58,7 +58,7 @@ class StageRun:
     def apply(self, outcome: Outcome) -> None:
         """Take what the pending instruction came to, and go on."""
         step = self._expanded()
-        self.state = self.state.with_layer(outcome)
+        self.state = self.state.after(outcome)
         self._finish(step, outcome, empty=not outcome.diff_id)
 
     def _expanded(self) -> Step:

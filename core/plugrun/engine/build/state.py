@@ -19,13 +19,16 @@ class Outcome:
     """What a step came to: its layer, or none if ``diff_id`` is empty.
 
     ``size`` is the sum of the layer's files, ``created_ns`` when it was made, ``cached`` whether
-    that was before this build.
+    that was before this build. ``blob`` is the digest of what holds the layer, empty if that is
+    the plain tar; ``keys`` are what the step is found by.
     """
 
     diff_id: str
     size: int
     created_ns: int
     cached: bool = False
+    blob: str = ""
+    keys: tuple[str, ...] = ()
 
 
 @record
@@ -34,7 +37,8 @@ class StageState:
 
     ``chain``, ``diff_ids`` and ``blobs`` have one item for each layer, lowest first; ``blobs`` are
     digests of what holds them. ``history`` is what this build adds to the base's, with an empty
-    ``created`` where a step made no file.
+    ``created`` where a step made no file; ``steps`` are its steps that could: keys, DiffID or
+    nothing, and time.
     """
 
     base: str
@@ -43,6 +47,7 @@ class StageState:
     diff_ids: tuple[str, ...] = ()
     blobs: tuple[str, ...] = ()
     history: tuple[Mapping[str, Any], ...] = ()
+    steps: tuple[tuple[tuple[str, ...], str, int], ...] = ()
 
     @property
     def top(self) -> str:
@@ -57,8 +62,13 @@ class StageState:
             self,
             chain=(*self.chain, chain_over(self.top, outcome.diff_id)),
             diff_ids=(*self.diff_ids, outcome.diff_id),
-            blobs=(*self.blobs, outcome.diff_id),
+            blobs=(*self.blobs, outcome.blob or outcome.diff_id),
         )
+
+    def after(self, outcome: Outcome) -> StageState:
+        """Return the state with a step's layer on top, and the step remembered."""
+        step = (tuple(outcome.keys), outcome.diff_id, outcome.created_ns)
+        return replace(self.with_layer(outcome), steps=(*self.steps, step))
 
     def told(self, created: str, created_by: str, *, empty: bool) -> StageState:
         """Return the state with one more line of history."""

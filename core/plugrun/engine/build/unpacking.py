@@ -28,11 +28,14 @@ def unpack_archive(
 ) -> None:
     """Unpack a tar stream, compressed or not, into a folder; ``change`` sees each entry before.
 
+    What is in the way of an entry is removed, as by Docker: a folder with all in it by a file, and
+    what is none by a folder.
+
     Nothing is written outside of the folder; with a ``root``, beneath which the folder lies at
-    ``path``, symlinks of that tree are followed within it. Raise Corrupt, HostileArchive, Conflict.
+    ``path``, symlinks of that tree are followed within it. Raise Corrupt, HostileArchive.
     """
     stream = TarStream(plain_pieces(engine, pieces))
-    with Placer(folder, os.fsencode(path), root) as placer:
+    with Placer(folder, os.fsencode(path), root, replaces=True) as placer:
         while (entry := stream.next()) is not None:
             if change is not None:
                 change(entry)

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 
 def free_range(engine: Engine, size: int) -> IdMap:
-    """Return a mapping of ``size`` IDs that no container of this root has.
+    """Return a mapping of ``size`` IDs that no container of this root has, and no step of a build.
 
     To be called, and the container recorded, with the lock ``userns`` held. Raise Conflict if
     there is no room.
     """
+    from plugrun.engine.build.marks import marked_ids
+
     taken = [ids_of(container) for container in engine.metadata.containers()]
+    taken += marked_ids(engine)
     uids = [one for ids in taken if ids for one in ids.uids]
     gids = [one for ids in taken if ids for one in ids.gids]
     return IdMap(
