@@ -123,8 +123,8 @@ class _Comparison:
     def __init__(self, since: int, ids: IdMap | None) -> None:
         self._since = since
         self._ids = ids
-        # Of files with several names that did not change themselves: those that were told, since
-        # a folder above them moved, and the others.
+        # Of files with several names: those that were told, and the others. Both are there if a
+        # folder above some moved, or if names went and others came.
         self._told: dict[int, set[bytes]] = {}
         self._untold: set[int] = set()
 
@@ -160,7 +160,7 @@ class _Comparison:
         state = change.node.state
         if not tell:
             self._untold.add(state.st_ino)
-        elif state.st_ctime_ns <= self._since:
+        elif self._since != NEVER:
             self._told.setdefault(state.st_ino, set()).add(change.path)
 
     def _gone(self, level: _Level, path: bytes, below: os.stat_result | None) -> Change | None:
@@ -203,7 +203,9 @@ class _Comparison:
         if change.quiet and stat.S_ISLNK(state.st_mode):
             targets = [os.readlink(name, dir_fd=fd) for fd in (level.before, level.now)]
             change.quiet = targets[0] == targets[1]
-        touched = self._since != NEVER and state.st_ctime_ns > self._since
+        # Who removes a name touches the file, whose other names overlayfs would not have.
+        touched = state.st_ctime_ns > self._since and state.st_nlink >= below.st_nlink
+        touched = touched and self._since != NEVER
         if not change.quiet or level.hides or touched:
             return True
         if not stat.S_ISREG(state.st_mode):

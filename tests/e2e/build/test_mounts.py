@@ -25,16 +25,38 @@ def test_a_cache_is_kept_between_builds_and_pruned(workshop: Workshop) -> None:
     assert " 1\n" not in workshop.build(step.format(id=id, n=3)).stderr
 
 
-def test_private_and_locked_caches(workshop: Workshop) -> None:
+def two_stages(step: str) -> str:
+    """Return a Dockerfile with a step in two stages at once; each knows the OTHER."""
+    text = ""
+    for own, other in (("one", "two"), ("two", "one")):
+        text += f"FROM BASE AS {own}\n{step}".replace("OWN", own).replace("OTHER", other)
+    return f"{text}FROM BASE\nCOPY --from=one /bin/cat /1\nCOPY --from=two /bin/cat /2\n"
+
+
+def test_nobody_else_is_in_a_locked_cache(workshop: Workshop) -> None:
     id = os.urandom(4).hex()
-    text = "FROM BASE\n"
-    for stage in ("one", "two"):
-        text += f"FROM BASE AS {stage}\n"
-        text += f"RUN --mount=type=cache,id={id},target=/c,sharing=locked : {stage};"
-        # Nobody else is in there.
-        text += " mkdir /c/busy && sleep 0.3 && rm -r /c/busy\n"
-        text += f"RUN --mount=type=cache,id={id},target=/p,sharing=private echo {stage} >>/p/x\n"
-    workshop.build(f"{text}FROM BASE\nCOPY --from=one /bin/cat /1\nCOPY --from=two /bin/cat /2\n")
+    step = f"RUN --mount=type=cache,id=s{id},target=/s touch /s/OWN\n"
+    step += f"RUN --mount=type=cache,id=s{id},target=/s"
+    step += f" --mount=type=cache,id=l{id},target=/l,sharing=locked"
+    # The other one is about to come, or was here.
+    step += " mkdir /l/busy && until [ -e /s/OTHER ]; do sleep 0.05; done"
+    step += " && sleep 0.3 && rm -r /l/busy && echo OWN >>/l/log\n"
+    workshop.build(two_stages(step))
+    read = f"FROM BASE\nRUN --mount=type=cache,id=l{id},target=/l cat /l/log\n"
+    done = workshop.build(read).stderr
+    assert " one\n" in done
+    assert " two\n" in done
+
+
+def test_private_caches_in_use_at_once_are_two(workshop: Workshop) -> None:
+    id = os.urandom(4).hex()
+    step = f"RUN --mount=type=cache,id=s{id},target=/s"
+    step += f" --mount=type=cache,id=p{id},target=/p,sharing=private"
+    # Both have written to theirs before either looks, and neither goes before both have looked.
+    step += " touch /p/OWN /s/OWN; until [ -e /s/OTHER ]; do sleep 0.05; done; ls /p"
+    step += " && [ ! -e /p/OTHER ] && touch /s/OWN-looked"
+    step += "; until [ -e /s/OTHER-looked ]; do sleep 0.05; done\n"
+    workshop.build(two_stages(step))
 
 
 def test_the_context_and_stages_are_bound(workshop: Workshop) -> None:

@@ -6,8 +6,10 @@ import json
 import os
 import tarfile
 import time
+from pathlib import Path
 
-from tests.e2e.build.conftest import Steps, Workshop
+from tests.e2e.build.conftest import BASE, Steps, Workshop
+from tests.e2e.conftest import PROFILES, fresh_root, profile_named
 
 
 def test_a_build_runs_and_is_found_again(workshop: Workshop, ends: Steps) -> None:
@@ -188,6 +190,33 @@ def test_the_same_comes_out_byte_for_byte(workshop: Workshop, lone_workshop: Wor
         found.add(one.image(dockerfile, "--no-cache", env=env))
         assert one.run(*found, "stat", "-c", "%Y", "/data/made") == "1700000000"
     assert len(found) == 1
+
+
+def test_every_storage_makes_the_same(tmp_path: Path) -> None:
+    """One image ID on all: layers are tars of what changed, not of how a storage keeps it."""
+    for number in range(3):
+        (tmp_path / "sub" / f"{number}").mkdir(parents=True)
+        (tmp_path / "sub" / f"{number}" / "file").write_text(f"{number}")
+    os.link(tmp_path / "sub/0/file", tmp_path / "sub/1/linked")
+    (tmp_path / "sub/link").symlink_to("0/file")
+    (tmp_path / "Dockerfile").write_text(
+        f"""
+        FROM {BASE}
+        WORKDIR /w/deep
+        COPY sub /data/sub
+        COPY --chown=5:6 --chmod=640 sub/0/file /etc/
+        RUN rm -r /data/sub/0 && mkdir /data/sub/0 && echo new >/data/sub/0/other
+        RUN echo more >>/data/sub/2/file; chmod 700 /data/sub/2; touch -d @5 /data/sub/1/file
+        RUN rm /data/sub/link; mkdir /data/sub/link; mknod /data/fifo p
+        RUN mkdir -p /x/y && echo 1 >/x/y/z && rm -r /x/y && echo 2 >/x/y
+        """
+    )
+    found = {}
+    for config in PROFILES:
+        with fresh_root(config) as tool:
+            env = {"SOURCE_DATE_EPOCH": "1700000000"}
+            found[profile_named(config)] = tool.out("build", "-q", str(tmp_path), env=env)
+    assert len(set(found.values())) == 1, found
 
 
 def _config(workshop: Workshop, image: str) -> dict:

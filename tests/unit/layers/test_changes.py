@@ -251,6 +251,47 @@ def test_a_change_that_left_size_and_time_is_in_the_layer(pair):
     assert _between(pair, all_files=True) == [("C", b"sub"), ("C", b"sub/file")]
 
 
+@pytest.fixture
+def linked(tmp_path):
+    """The same of trees in which a file has three names."""
+    for name in ("one", "two"):
+        for folder in ("", "sub"):
+            (tmp_path / name / folder).mkdir(exist_ok=True)
+        (tmp_path / name / "a").write_text("x")
+        os.link(tmp_path / name / "a", tmp_path / name / "sub/b")
+        os.link(tmp_path / name / "a", tmp_path / name / "c")
+    set_times(str(tmp_path / "one"))
+    set_times(str(tmp_path / "two"))
+    since = time.time_ns()
+    _wait_until_after(since)
+    return tmp_path / "one", tmp_path / "two", since
+
+
+def test_who_loses_a_name_has_not_changed(linked):
+    os.unlink(linked[1] / "a")
+    assert _between(linked, all_files=True) == [("D", b"a")]
+
+
+def test_who_loses_a_name_and_changes_is_told(linked):
+    now = linked[1]
+    os.unlink(now / "a")
+    (now / "c").write_text("y")
+    os.utime(now / "c", (1_000_000_000,) * 2)
+    assert _between(linked, all_files=True) == [
+        *(("D", b"a"), ("C", b"c"), ("C", b"sub"), ("C", b"sub/b"))
+    ]
+
+
+def test_a_name_for_names_keeps_them_one_file(linked):
+    now = linked[1]
+    os.unlink(now / "a")
+    os.unlink(now / "c")
+    os.link(now / "sub/b", now / "d")
+    found = _between(linked, all_files=True)
+    assert ("A", b"d") in found
+    assert ("C", b"sub/b") in found
+
+
 def test_folders_that_took_each_others_place(pair):
     now = pair[1]
     os.rename(now / "sub" / "deep", now / "deep")

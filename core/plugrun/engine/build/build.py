@@ -16,6 +16,7 @@ from plugrun.engine.build.request import DOCKER, IMAGE, LOCAL, OCI, TAR, Output
 from plugrun.engine.build.result import make_result
 from plugrun.engine.build.scheduling import Failure, Numbers, Schedule
 from plugrun.engine.build.site import Site
+from plugrun.engine.images.collect import collect_orphans
 from plugrun.engine.images.events import emit_image
 from plugrun.errors import InvalidArgument, PlugrunError
 from plugrun.model.descriptor import host_platform
@@ -109,6 +110,9 @@ def build(
         for line in filter(None, (not_consumed(plan),)):
             observer.warning(line)
         image = _export(site, run, names, observer, numbers)
+    if request.no_cache or request.no_cache_stages:
+        # What the same steps came to before is found by nothing any more.
+        collect_orphans(engine)
     return Built(image, tuple(name.name for name in names) if image else ())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from bisect import bisect_right
 
 from plugrun.store.buildcache import open_spare
 from plugrun.store.database import explain
@@ -34,6 +35,10 @@ CREATE TABLE IF NOT EXISTS digests (
 ) STRICT, WITHOUT ROWID
 """
 _PIECE = 1 << 20
+_SMALLEST_BATCH = 16
+_LARGEST_BATCH = 8192
+_MUCH = 200_000  # entries in memory
+_LAST = (1 << 63) - 1
 
 
 def digests_path(root: str) -> str:
@@ -48,6 +53,9 @@ class Digests:
         self._path = digests_path(root)
         os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
         self._new: list[tuple[int, int, str, bytes]] = []
+        self._remembered: dict[tuple[int, int], tuple[str, bytes]] = {}
+        self._loaded: dict[int, tuple[list[int], list[int]]] = {}
+        self._batch = _SMALLEST_BATCH
         self._db = open_spare(self._path, _SCHEMA)
 
     def __enter__(self) -> Digests:
@@ -75,9 +83,40 @@ class Digests:
 
     def known(self, state: os.stat_result) -> bytes | None:
         """Return the digest of a file that is as it was when it was read."""
-        query = "SELECT digest FROM digests WHERE device=? AND inode=? AND facts=?"
-        found = self._db.execute(query, (*_file(state), facts_of(state))).fetchone()
-        return found[0] if found else None
+        device, inode = _file(state)
+        found = self._remembered.get((device, inode))
+        if found is None:
+            if self._is_loaded(device, inode):
+                return None
+            self._load(device, inode)
+            found = self._remembered.get((device, inode))
+        return found[1] if found is not None and found[0] == facts_of(state) else None
+
+    def _is_loaded(self, device: int, inode: int) -> bool:
+        """Whether all that is remembered around an inode was read from the file."""
+        starts, ends = self._loaded.get(device, ((), ()))
+        place = bisect_right(starts, inode) - 1
+        return place >= 0 and inode <= ends[place]
+
+    def _load(self, device: int, inode: int) -> None:
+        """Read what is remembered from an inode on: files of a folder are neighbours.
+
+        Each time it is more, so that little is read for few files and soon all of many.
+        """
+        query = (
+            "SELECT inode, facts, digest FROM digests WHERE device=? AND inode>=? "
+            "ORDER BY inode LIMIT ?"
+        )
+        rows = self._db.execute(query, (device, inode, self._batch)).fetchall()
+        last = rows[-1][0] if len(rows) == self._batch else _LAST
+        is_much = len(self._remembered) > _MUCH
+        self._batch = 1 if is_much else min(2 * self._batch, _LARGEST_BATCH)
+        for number, facts, digest in rows:
+            self._remembered[device, number] = (facts, digest)
+        starts, ends = self._loaded.setdefault(device, ([], []))
+        place = bisect_right(starts, inode)
+        after = bisect_right(starts, last)
+        starts[place:after], ends[place:after] = [inode], [last]
 
     def _keep(self) -> None:
         try:
