@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from plugrun.interfaces.backend import Probe as Probe
     from plugrun.interfaces.isolation import CREATED as CREATED
     from plugrun.interfaces.isolation import DEVICE_FENCE as DEVICE_FENCE
+    from plugrun.interfaces.isolation import EARLY_PID as EARLY_PID
     from plugrun.interfaces.isolation import EXEC as EXEC
     from plugrun.interfaces.isolation import HOST_NETWORK as HOST_NETWORK
     from plugrun.interfaces.isolation import LIMIT_CPU as LIMIT_CPU
@@ -282,6 +283,7 @@ _HOMES = {
     "plugrun.interfaces.isolation": (
         "CREATED",
         "DEVICE_FENCE",
+        "EARLY_PID",
         "EXEC",
         "HOST_NETWORK",
         "LIMIT_CPU",

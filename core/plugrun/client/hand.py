@@ -50,9 +50,12 @@ def _preload() -> None:
     import plugrun.cli.commands
     import plugrun.cli.verbs.exec
     import plugrun.cli.verbs.run
+    import plugrun.engine.create
     import plugrun.engine.engine
     import plugrun.engine.run
     import plugrun.engine.supervise
+    import plugrun.engine.watching
+    import plugrun.monitor.end
     import plugrun.store.metadata  # noqa: F401
 
 

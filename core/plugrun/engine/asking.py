@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from plugrun.engine.images.find import find_image
 from plugrun.errors import InvalidArgument, NoSuchImage, UsageError
 
 TYPE_CHECKING = False
@@ -31,10 +30,21 @@ def check_request(request: RunRequest) -> None:
         )
 
 
+def attached_streams(request: RunRequest) -> tuple[str, ...]:
+    """Return the streams that the maker of a container attaches to, by Docker's rule."""
+    if request.detach:
+        return ()
+    if request.attach:
+        return request.attach
+    return ("stdin", "stdout", "stderr") if request.interactive else ("stdout", "stderr")
+
+
 def local_image(
     engine: Engine, request: RunRequest, observer_factory: Callable[[], PullObserver]
 ) -> Image:
     """Return the image a request names; pull it by the request's rule."""
+    from plugrun.engine.images.find import find_image
+
     if request.pull != "always":
         try:
             image = find_image(engine, request.image)

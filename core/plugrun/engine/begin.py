@@ -12,6 +12,7 @@ from plugrun.engine.startfile import write_start_file
 from plugrun.engine.taskfile import served_by, watch_lock, write_task_file
 from plugrun.engine.tidy import release
 from plugrun.errors import IsolationError
+from plugrun.interfaces.isolation import EARLY_PID
 from plugrun.linux.filesystem import unlink
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
 from plugrun.model.fence import Namespaces
@@ -22,9 +23,11 @@ from plugrun.monitor.exitfile import ExitFile, read_exit_file, write_exit_file
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from plugrun.engine.engine import Engine
     from plugrun.engine.networks.attached import AttachedTask
+    from plugrun.engine.networks.attaching import Attaching
     from plugrun.engine.plumbing import Plumbing
     from plugrun.engine.stopwatch import Stopwatch
     from plugrun.engine.taskfile import TaskFile
@@ -74,12 +77,13 @@ def begin(
     before = read_exit_file(folder)
     watching = engine.locks.exclusive(watch_lock(container.id))
     attached: AttachedTask | None = None
+    attaching = _attaching(engine, container, networks)
     try:
         if container.mounts:
             from plugrun.engine.volumes.serve import begin_volumes
 
             begin_volumes(engine, container)
-        task = _create(engine, container, plumbing, mounts)
+        task = _create(engine, container, plumbing, mounts, attaching)
         if container.namespaces.pid == "host":
             # Its orphans are for the host's init: this process would never reap them.
             prctl(PR_SET_CHILD_SUBREAPER, 0)
@@ -87,10 +91,8 @@ def begin(
         # Before anything can fail or be killed, so that the process can be found.
         task_file = _serving(task_file, task)
         write_task_file(engine.task_folder(container.id), task_file)
-        if container.endpoints:
-            from plugrun.engine.networks.attach import attach
-
-            attached = attach(engine, container, task.pid, networks)
+        if attaching is not None:
+            attached = attaching.finish(task.pid)
         clock.mark("network")
         if before is not None:
             unlink(f"{folder}/exit")
@@ -110,14 +112,32 @@ def begin(
     return Begun(task_file, watching.detach(), attached.held, attached.warnings)
 
 
+def _attaching(
+    engine: Engine, container: Container, networks: Sequence[NetworkConfig]
+) -> Attaching | None:
+    if not container.endpoints:
+        return None
+    from plugrun.engine.networks.attaching import Attaching
+
+    return Attaching(engine, container, networks)
+
+
 def _create(
-    engine: Engine, container: Container, plumbing: Plumbing, mounts: Sequence[Mount]
+    engine: Engine,
+    container: Container,
+    plumbing: Plumbing,
+    mounts: Sequence[Mount],
+    attaching: Attaching | None,
 ) -> Task:
     isolation = engine.isolation_named(container.isolation.name)
     folder = engine.container_folder(container.id)
 
     def create() -> Task:
-        return isolation.create(container.id, folder, plumbing.inner, mounts)
+        if attaching is None or EARLY_PID not in isolation.capabilities:
+            return isolation.create(container.id, folder, plumbing.inner, mounts)
+        making: Any = isolation.create
+        made: Task = making(container.id, folder, plumbing.inner, mounts, named=attaching.begin)
+        return made
 
     if container.namespaces == Namespaces() and not container.network.startswith(OF_CONTAINER):
         return create()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from plugrun.engine.asking import attached_streams
 from plugrun.engine.etcfiles import check_printable, write_etc_files
 from plugrun.engine.fence.accountcache import image_accounts
 from plugrun.engine.fence.accounts import Identity, identify, with_groups
@@ -154,15 +155,6 @@ def assemble_from(
     from plugrun.engine.userns.deciding import with_ids
 
     return with_ids(engine, container)
-
-
-def attached_streams(request: RunRequest) -> tuple[str, ...]:
-    """Return the streams that the maker of a container attaches to, by Docker's rule."""
-    if request.detach:
-        return ()
-    if request.attach:
-        return request.attach
-    return ("stdin", "stdout", "stderr") if request.interactive else ("stdout", "stderr")
 
 
 def health_over(config: ImageConfig, given: HealthCheck) -> HealthCheck:

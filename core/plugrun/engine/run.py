@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 
-from plugrun.engine.asking import check_request, local_image, write_cidfile
+from plugrun.engine.asking import attached_streams, check_request, local_image, write_cidfile
 from plugrun.engine.attaching.client import Wishes
 from plugrun.engine.attaching.detachkeys import detach_keys
-from plugrun.engine.create import attached_streams, create
 from plugrun.engine.plumbing import lay
 from plugrun.engine.starter import Starter
 from plugrun.engine.stopwatch import Stopwatch
@@ -51,6 +50,9 @@ def run(
     networked = request.network not in (NONE, HOST)
     starter = Starter(engine, clock, plumbing, wishes=wishes, networked=networked)
     clock.mark("monitor")
+    # Loaded now, while the monitor loads what it needs.
+    from plugrun.engine.create import create
+
     image = local_image(engine, request, observer_factory)
     clock.mark("image")
     container = create(engine, request, image, starter.monitor, observer_factory)

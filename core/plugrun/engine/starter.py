@@ -59,8 +59,9 @@ class Starter:
         self._exit = 0
         self.pid = 0
         try:
-            # Made here once, or each of the two processes would make it.
+            # Made here once, or each of the two processes would make it; so is what both load.
             engine.choose_backends()
+            engine.storage()
         except BackendUnavailable:
             # Who makes a container hears of it; one that exists stays with those that made it.
             pass

@@ -6,19 +6,14 @@ import os
 
 from plugrun.engine.attaching.door import open_door
 from plugrun.engine.begin import begin
-from plugrun.engine.plumbing import lay
 from plugrun.engine.report import Reporter
 from plugrun.engine.stopwatch import Stopwatch
 from plugrun.engine.tidy import forget_task, tidy
-from plugrun.engine.watching import watch_plan
 from plugrun.errors import BackendUnavailable
 from plugrun.linux.process import PR_SET_CHILD_SUBREAPER, prctl
 from plugrun.linux.signals import raw as signals
-from plugrun.linux.terminal import first_terminal
 from plugrun.model.container import container_from_json
 from plugrun.model.jsontext import loads
-from plugrun.monitor.clients import show_late
-from plugrun.monitor.end import watch_to_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +56,8 @@ class Supervision:
             if detached:
                 self._become_lean(plan)
             self._preload_clean_up()
+            from plugrun.monitor.end import watch_to_end
+
             code, late = watch_to_end(plan, self._reporter.lost, self._become_lean)
             self._clock.mark("run")
             self._clean_up(plan, code, late)
@@ -78,6 +75,8 @@ class Supervision:
         os.chdir("/")
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         if detached:
+            from plugrun.linux.terminal import first_terminal
+
             source = first_terminal()
             if self._given is None and source >= 0:
                 self._terminal = os.dup(source)  # for its size, once we know what to lay
@@ -95,7 +94,7 @@ class Supervision:
             engine.storage_named(engine.storage_choice().name)
             engine.isolation_named(engine.isolation_choice().name).preload()
             if networked:
-                import plugrun.engine.networks.attach  # noqa: F401
+                import plugrun.engine.networks.attaching  # noqa: F401
 
                 engine.network_named(engine.network_choice().name)
         except BackendUnavailable:
@@ -123,15 +122,16 @@ class Supervision:
 
     def _start(self, detached: bool) -> WatchPlan:
         container, engine = self._container, self._engine
-        plumbing = self._given or lay(
-            terminal=container.tty, interactive=container.open_stdin, size_of=self._terminal
-        )
+        plumbing = self._given or self._lay()
         try:
             door = open_door(engine, container.id)
             begun = begin(engine, container, plumbing, self._clock, None, self._networks)
         except Exception:
             self._take_back()
             raise
+        # Loaded now, while the container's command begins.
+        from plugrun.engine.watching import watch_plan
+
         lifeline = -1 if detached else self._orders
         guests = self._guests
         plan = watch_plan(
@@ -139,6 +139,12 @@ class Supervision:
         )
         self._reporter.started(begun.task.pid, self._clock.stages, begun.warnings)
         return plan
+
+    def _lay(self) -> Plumbing:
+        from plugrun.engine.plumbing import lay
+
+        container = self._container
+        return lay(terminal=container.tty, interactive=container.open_stdin, size_of=self._terminal)
 
     def _take_back(self) -> None:
         """Leave nothing of a start that failed: whoever began it may be dead by now."""
@@ -164,6 +170,8 @@ class Supervision:
             if late and os.fork():
                 # Others wait for this process, and must not wait for a reader's pleasure.
                 os._exit(0)
+        from plugrun.monitor.clients import show_late
+
         show_late(late, plan.lifeline)
         self._reporter.ended(code, self._clock.stages)
 

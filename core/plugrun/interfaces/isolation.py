@@ -60,6 +60,11 @@ Capabilities
     by its path; ``Mount.ids`` of the root's mounts and ``uidMappings`` of the spec's bind mounts.
     What needs the host's rights and a user namespace lacks works all the same: bind mounts from
     folders closed to the container's root, devices, cgroups.
+``early-pid``
+    ``create`` takes an argument more, ``named``: a function that it calls once, with the PID of the
+    container's process, when that has entered its namespaces and ``create`` has yet to wait for
+    it. The function may take as long as all the rest, and raises nothing; ``create`` may still
+    fail after it. So a network is attached while mounts are made.
 ``host-network``
     A spec without a network namespace shares the host's.
 ``shared-mounts``
@@ -92,6 +97,7 @@ EXEC = "exec"
 PAUSE = "pause"
 UPDATE = "update"
 STATS = "stats"
+EARLY_PID = "early-pid"
 HOST_NETWORK = "host-network"
 SHARED_MOUNTS = "shared-mounts"
 USER_NAMESPACES = "userns"

@@ -17,7 +17,7 @@ from plugrun_isolation_ns.state import Folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from plugrun.api import Connection
@@ -43,7 +43,8 @@ class Creation:
 
     With ``outlives`` the created container stays when the caller ends, as an OCI runtime's does;
     else it goes with the caller until it is started. ``preserved`` are descriptors that the
-    container's process keeps, from 3 on, in this order.
+    container's process keeps, from 3 on, in this order. ``named`` is called with its PID as soon as
+    it is known (EARLY_PID).
     """
 
     def __init__(
@@ -55,10 +56,12 @@ class Creation:
         *,
         outlives: bool = False,
         preserved: Sequence[int] = (),
+        named: Callable[[int], None] | None = None,
     ) -> None:
         self._folder = folder
         self._outlives = outlives
         self._preserved = tuple(preserved)
+        self._named = named
         self._bundle = os.path.abspath(bundle)
         self._stdio = stdio
         self._rootfs = rootfs
@@ -179,6 +182,8 @@ class Creation:
     def _hear(self, line: str, starter: int) -> None:
         """Take a line of the report, and give the answer that it waits for."""
         self._note(line)
+        if line.startswith("P") and self._named:
+            self._named(self._pid)
         if line.startswith("E"):
             child.raise_reported(line)
         elif line == "H":

@@ -6,6 +6,7 @@ import os
 
 from plugrun.api import (
     DEVICE_FENCE,
+    EARLY_PID,
     EXEC,
     HOST_NETWORK,
     LIMIT_CPU,
@@ -32,7 +33,7 @@ from plugrun_isolation_ns.state import Folder, task_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from plugrun.api import Process, Resources, Stats
@@ -63,7 +64,7 @@ class NamespaceIsolation:
     @property
     def capabilities(self) -> frozenset[str]:
         """What the cgroup controllers of this machine allow, and what always works."""
-        words = {EXEC, HOST_NETWORK, SHARED_MOUNTS, USER_NAMESPACES}
+        words = {EARLY_PID, EXEC, HOST_NETWORK, SHARED_MOUNTS, USER_NAMESPACES}
         try:
             version = choose(self._hierarchies(), self._wanted)
         except BackendUnavailable:
@@ -101,6 +102,7 @@ class NamespaceIsolation:
         rootfs: Sequence[Mount] = (),
         *,
         preserved: Sequence[int] = (),
+        named: Callable[[int], None] | None = None,
     ) -> Task:
         """Make the container up to the point before its command runs."""
         from plugrun_isolation_ns.create import Creation
@@ -112,7 +114,7 @@ class NamespaceIsolation:
         version = choose(found, self._wanted)
         cache = os.path.join(self._state, ".seccomp")
         creation = Creation(
-            folder, bundle, stdio, rootfs, outlives=self._outlives, preserved=preserved
+            folder, bundle, stdio, rootfs, outlives=self._outlives, preserved=preserved, named=named
         )
         creation.run(found, version, self._parent, cache)
         return folder.task()

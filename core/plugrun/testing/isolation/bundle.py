@@ -13,6 +13,7 @@ import pytest
 from plugrun.engine.fence.seccomp import default_seccomp
 from plugrun.interfaces.isolation import (
     DEVICE_FENCE,
+    EARLY_PID,
     EXEC,
     HOST_NETWORK,
     LIMIT_CPU,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 WORDS = frozenset(
     (
         *(LIMIT_MEMORY, LIMIT_CPU, LIMIT_PIDS, LIMIT_CPUSET, LIMIT_IO, DEVICE_FENCE),
-        *(EXEC, HOST_NETWORK, PAUSE, UPDATE, STATS, SHARED_MOUNTS, USER_NAMESPACES),
+        *(EARLY_PID, EXEC, HOST_NETWORK, PAUSE, UPDATE, STATS, SHARED_MOUNTS, USER_NAMESPACES),
     )
 )
 CAPABILITIES = [
