@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import tomllib
+
 import pytest
 
 from tests.e2e.conftest import HOST_IMAGE, Plugrun
@@ -68,3 +73,83 @@ def test_only_the_named_backends_load(warm):
     assert not any(
         name.startswith(("plugrun_registry", "plugrun_host", "plugrun_archive")) for name in found
     )
+
+
+class Watched:
+    """A folder on the path whose sitecustomize notes what a command opens and imports."""
+
+    def __init__(self, plugrun: Plugrun, folder: str) -> None:
+        self._plugrun = plugrun
+        self.folder = folder
+        self._log = f"{folder}.log"
+        with open(f"{folder}/sitecustomize.py", "w", encoding="utf-8") as file:
+            file.write(NOTING)
+
+    def __call__(self, *args: str) -> set[str]:
+        """Run a command, its launch index made before; return what its processes load and open."""
+        env = {"PYTHONPATH": self.folder, "NOTE_INTO": self._log}
+        self._plugrun(*args, env=env)
+        open(self._log, "w").close()
+        self._plugrun(*args, env=env)
+        with open(self._log, encoding="utf-8") as file:
+            return {re.sub(r"[0-9a-f]{12,}|\d+", "N", line) for line in file if self._counts(line)}
+
+    def _counts(self, line: str) -> bool:
+        """What lies below the root has names of its container's own."""
+        own = (f"open {self._plugrun.root}", f"open {self._plugrun.run_root}")
+        return line.startswith(("import ", "open /")) and not line.startswith(own)
+
+
+# The descriptor is one that nobody else gets: what comes after its end is not noted.
+NOTING = """
+import fcntl, os, sys
+_fd = os.open(os.environ["NOTE_INTO"], os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
+_high = fcntl.fcntl(_fd, fcntl.F_DUPFD_CLOEXEC, 900)
+os.close(_fd)
+def _note(event, args, _high=_high, _write=os.write):
+    if event in ("open", "import"):
+        try:
+            _write(_high, f"{event} {args[0]}\\n".encode("utf-8", "replace"))
+        except OSError:
+            return
+sys.addaudithook(_note)
+"""
+
+
+def install(warm: Plugrun, site: str, name: str, *, broken: bool = False) -> None:
+    """Install a generated plugin as pip does, into one folder."""
+    made = f"{site}.sources/{name}"
+    warm("plugin", "new", "network", name, "--to", made)
+    with open(f"{made}/pyproject.toml", "rb") as file:
+        project = tomllib.load(file)["project"]
+    package = f"plugrun_{name.replace('-', '_')}"
+    shutil.copytree(f"{made}/{package}", f"{site}/{package}")
+    if broken:
+        with open(f"{site}/{package}/plugin.py", "w", encoding="utf-8") as file:
+            file.write("raise RuntimeError('broken')\n")
+    info = f"{site}/{package}-{project['version']}.dist-info"
+    os.mkdir(info)
+    with open(f"{info}/METADATA", "w", encoding="utf-8") as file:
+        file.write(
+            f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+        )
+    with open(f"{info}/entry_points.txt", "w", encoding="utf-8") as file:
+        for group, points in project["entry-points"].items():
+            lines = "".join(f"{key} = {value}\n" for key, value in points.items())
+            file.write(f"[{group}]\n{lines}")
+
+
+def test_plugins_that_nobody_names_cost_nothing(warm, tmp_path):
+    bare, full = (tmp_path / name for name in ("bare", "full"))
+    bare.mkdir()
+    full.mkdir()
+    for number in range(30):
+        install(warm, str(full), f"unnamed-{number:02}", broken=number == 7)
+    run = ("run", "--rm", "--network", "none", HOST_IMAGE, "true")
+    without, among = Watched(warm, str(bare)), Watched(warm, str(full))
+    opened = {line.replace("/bare", "/PATH") for line in without(*run)}
+    assert "import plugrun.engine.run\n" in opened
+    assert {line.replace("/full", "/PATH") for line in among(*run)} == opened
+    # They are there: who asks for them finds them.
+    listed = among("plugins")
+    assert any("import plugrun_unnamed_N" in line for line in listed)
