@@ -13,6 +13,7 @@ from plugrun.interfaces.isolation import USER_NAMESPACES, Stdio
 from plugrun.testing.isolation import Bundle, default_spec
 from plugrun.testing.isolation import IsolationSuite as Contract
 from plugrun.testing.isolation.bundle import ID
+from plugrun.testing.isolation.early import EarlyContract
 from plugrun.testing.isolation.userns import UserNamespaceContract, mapped
 from plugrun_isolation_oci.plugin import plugrun_open_isolation, plugrun_options
 
@@ -31,8 +32,9 @@ def works(tmp_path_factory):
     assert dict(found.details)["version"].startswith(os.path.basename(RUNTIME))
 
 
-# Refused whole, for want of the capability: nothing of it could be judged.
-PARTS = tuple(part for part in Contract.__bases__ if part is not UserNamespaceContract)
+# For want of the capability nothing of these could be judged.
+WITHOUT = (UserNamespaceContract, EarlyContract)
+PARTS = tuple(part for part in Contract.__bases__ if part not in WITHOUT)
 
 
 class TestRuntime(*PARTS):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from plugrun.testing.isolation.bundle import Bundle, default_spec
 from plugrun.testing.isolation.commands import CommandContract
+from plugrun.testing.isolation.early import EarlyContract
 from plugrun.testing.isolation.fence import FenceContract
 from plugrun.testing.isolation.hostile import HostileContract
 from plugrun.testing.isolation.life import LifeContract
@@ -32,6 +33,7 @@ __all__ = ["Bundle", "IsolationSuite", "default_spec"]
 
 class IsolationSuite(
     LifeContract,
+    EarlyContract,
     SightContract,
     FenceContract,
     CommandContract,

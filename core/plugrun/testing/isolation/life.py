@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,12 +15,10 @@ from plugrun.errors import (
     AlreadyExists,
     Conflict,
     NoSuchContainer,
-    PlugrunError,
 )
 from plugrun.interfaces.backend import Probe
 from plugrun.interfaces.isolation import (
     CREATED,
-    EARLY_PID,
     RUNNING,
     STOPPED,
     Stdio,
@@ -73,43 +71,6 @@ class LifeContract(IsolationFixtures):
         bundle.isolation.start(ID)
         read_all(reader)
         assert os.path.exists(os.path.join(bundle.root, "tmp/ran"))
-
-    def test_the_pid_is_told_before_all_is_made(self, bundle: Bundle) -> None:
-        if EARLY_PID not in bundle.isolation.capabilities:
-            pytest.skip("the isolation does not tell the PID early")
-        told: list[tuple[int, str]] = []
-
-        def named(pid: int) -> None:
-            told.append((pid, os.readlink(f"/proc/{pid}/ns/net")))
-
-        bundle.write(default_spec(["readlink", "/proc/self/ns/net"]))
-        reader, writer = os.pipe()
-        create: Any = bundle.isolation.create
-        task = create(ID, bundle.path, Stdio(0, writer, writer), bundle.mounts, named=named)
-        bundle.made[ID] = task.pid
-        os.close(writer)
-        assert [pid for pid, _ in told] == [task.pid]
-        bundle.isolation.start(ID)
-        assert read_all(reader).strip() == told[0][1]
-        assert told[0][1] != os.readlink("/proc/self/ns/net")
-
-    def test_a_container_that_fails_after_its_pid_was_told_leaves_nothing(
-        self, bundle: Bundle
-    ) -> None:
-        if EARLY_PID not in bundle.isolation.capabilities:
-            pytest.skip("the isolation does not tell the PID early")
-        told: list[int] = []
-        spec = default_spec(["true"])
-        spec["mounts"].append(
-            {"destination": "/absent", "type": "bind", "source": "/no/such", "options": ["bind"]}
-        )
-        bundle.write(spec)
-        create: Any = bundle.isolation.create
-        with pytest.raises(PlugrunError):
-            create(ID, bundle.path, Stdio(0, 1, 2), bundle.mounts, named=told.append)
-        assert len(told) == 1
-        assert not os.path.exists(f"/proc/{told[0]}")
-        assert list(bundle.isolation.tasks()) == []
 
     def test_exit_code_reaches_the_caller(self, bundle: Bundle) -> None:
         assert bundle.shell("exit 7") == (7, "")

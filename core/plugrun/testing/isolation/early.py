@@ -1,0 +1,64 @@
+"""The PID of a container's process, told while the container is made."""
+
+# ruff: noqa: D102  (the name of a test says what is promised)
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from plugrun.errors import PlugrunError
+from plugrun.interfaces.isolation import EARLY_PID, Stdio
+from plugrun.testing.isolation.bundle import ID, Bundle, default_spec, read_all
+from plugrun.testing.isolation.fixtures import IsolationFixtures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plugrun.interfaces.isolation import Task
+
+
+class EarlyContract(IsolationFixtures):
+    """An isolation that lets a network be attached while mounts are made."""
+
+    @pytest.fixture
+    def create(self, bundle: Bundle) -> Callable[..., Task]:
+        if EARLY_PID not in bundle.isolation.capabilities:
+            pytest.skip("this isolation tells the PID when all is made")
+        make: Any = bundle.isolation.create
+        return lambda stdio, named: make(ID, bundle.path, stdio, bundle.mounts, named=named)
+
+    def test_the_pid_is_told_once_the_namespaces_are_there(
+        self, bundle: Bundle, create: Callable[..., Task]
+    ) -> None:
+        told: list[tuple[int, str]] = []
+
+        def named(pid: int) -> None:
+            told.append((pid, os.readlink(f"/proc/{pid}/ns/net")))
+
+        bundle.write(default_spec(["readlink", "/proc/self/ns/net"]))
+        reader, writer = os.pipe()
+        task = create(Stdio(0, writer, writer), named)
+        bundle.made[ID] = task.pid
+        os.close(writer)
+        [(pid, namespace)] = told
+        assert pid == task.pid
+        assert namespace != os.readlink("/proc/self/ns/net")
+        bundle.isolation.start(ID)
+        assert read_all(reader) == f"{namespace}\n"
+
+    def test_what_fails_after_that_leaves_nothing(
+        self, bundle: Bundle, create: Callable[..., Task]
+    ) -> None:
+        told: list[int] = []
+        spec = default_spec(["true"])
+        absent = {"destination": "/absent", "type": "bind", "source": f"{bundle.path}/absent"}
+        spec["mounts"].append({**absent, "options": ["bind"]})
+        bundle.write(spec)
+        with pytest.raises(PlugrunError):
+            create(Stdio(0, 1, 2), told.append)
+        [pid] = told
+        assert not os.path.exists(f"/proc/{pid}")
+        assert list(bundle.isolation.tasks()) == []
