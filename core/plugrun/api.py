@@ -137,6 +137,7 @@ if TYPE_CHECKING:
     from plugrun.linux import devpts as devpts
     from plugrun.linux import filesystem as filesystem
     from plugrun.linux import fscontext as fscontext
+    from plugrun.linux import hostports as hostports
     from plugrun.linux import idmap as idmap
     from plugrun.linux import innerpty as innerpty
     from plugrun.linux import libc as libc
@@ -424,6 +425,7 @@ _HOMES = {
         "devpts",
         "filesystem",
         "fscontext",
+        "hostports",
         "idmap",
         "innerpty",
         "libc",

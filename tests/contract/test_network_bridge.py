@@ -95,6 +95,30 @@ class TestMending(Opened):
         assert attached(network, place(), config).warnings == ()
         let_go(held)
 
+    def test_what_somebody_broke_is_found_and_mended_without_an_attachment(
+        self, network, place, world
+    ):
+        config, first = made(network), place()
+        held = attached(network, first, config, ports=(Port(80, host_port=8080),))
+        bridge, table = f"pr-{config.id[:12]}", _table()
+        with open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as switch:
+            switch.write("0")
+        run(f"ip link delete {bridge}", "nft flush ruleset")
+        assert network.mend(act=False) == (
+            'network "suite": net.ipv4.ip_forward is off',
+            f'network "suite": the bridge {bridge} is gone',
+            f'network "suite": rules of the table inet {table} are gone',
+        )
+        assert network.mend() == (
+            f'network "suite": the bridge {bridge} was gone: made it again',
+            'network "suite": net.ipv4.ip_forward was off: switched it on',
+            f'network "suite": rules of the table inet {table} were gone: made them again',
+        )
+        assert network.mend() == ()
+        assert first.reaches(world.listen(82), WORLD, 82)
+        assert world.reaches(first.listen(80), HOST, 8080)
+        let_go(held)
+
     def test_forwarding_is_switched_on(self, network, place, world):
         config = made(network)
         attached(network, place(), config)
@@ -110,7 +134,7 @@ class TestMending(Opened):
         config, one, two = made(network), place(), place()
         first = network.attach(Endpoint(an_id(), config, names=("one",)), one.path)
         os.kill(_dns_server(tmp_path / "state"), signal.SIGKILL)
-        assert network.sweep(frozenset((config.id,)), remove=False) != ()
+        assert network.mend(act=False) == ("the DNS server for containers is gone",)
         second = network.attach(Endpoint(an_id(), config, names=("two",)), two.path)
         assert "DNS server" in second.warnings[0]
         for box, got in ((one, first), (two, second)):
@@ -156,6 +180,64 @@ class TestMending(Opened):
         os.close(ended)
         assert not (tmp_path / "state" / "dns").exists()
         network.attach(Endpoint(container, config, names=("one",)), box.path)
+
+
+class TestReboots(Opened):
+    """A reboot takes bridges and state; what comes up first may have taken a subnet."""
+
+    @pytest.mark.parametrize(
+        ("taken", "words"),
+        [
+            ("ip address add 10.77.0.9/24 dev vpn", "the address 10.77.0.0/24 (vpn)"),
+            ("ip address add 10.77.0.9/32 dev vpn", "the address 10.77.0.9/32 (vpn)"),
+            ("ip route add 10.77.0.128/25 dev vpn", "the route 10.77.0.128/25 (vpn)"),
+            ("ip route add blackhole 10.77.0.0/24", "the route 10.77.0.0/24"),
+            ("ip address add fd77::9/64 dev vpn nodad", "the address fd77::/64 (vpn)"),
+        ],
+    )
+    def test_a_subnet_that_is_somebody_elses_by_now(self, network, place, tmp_path, taken, words):
+        config, box = _rebooted(network, tmp_path), place()
+        run("ip link add vpn type bridge", "ip link set vpn up", taken)
+        with pytest.raises(
+            Conflict, match='network "suite" cannot be brought up: its subnet'
+        ) as no:
+            attached(network, box, config)
+        assert words in no.value.message
+        assert "--subnet" in no.value.hint
+        assert box.interfaces() == {"lo"}
+        assert f"pr-{config.id[:12]}" not in run("ip link")
+        assert any(words in said for said in network.overlaps(config))
+        run("ip link delete vpn", "ip route flush 10.77.0.0/24")
+        attached(network, box, config)
+        assert network.overlaps(config) == ()
+
+    def test_a_route_to_more_than_that_is_said_only(self, network, place, tmp_path, world):
+        """The bridge's own goes before it: containers work."""
+        config, box = _rebooted(network, tmp_path), place()
+        run("ip link add vpn type bridge", "ip link set vpn up", "ip route add 10.0.0.0/8 dev vpn")
+        attached(network, box, config)
+        assert box.reaches(world.listen(80), WORLD, 80)
+        [said] = network.overlaps(config)
+        assert said == "its subnet 10.77.0.0/24 overlaps the route 10.0.0.0/8 (vpn)"
+
+    def test_default_routes_are_in_nobodys_way(self, network, place, tmp_path, world):
+        config = _rebooted(network, tmp_path)
+        run(f"ip route add default via {WORLD}", f"ip route add 0.0.0.0/1 via {WORLD}")
+        attached(network, place(), config)
+        assert [one for one in network.overlaps(config) if "0.0.0.0/0" in one] == []
+
+    def test_a_subnet_of_the_hosts_is_refused_at_once(self, network):
+        run("ip link add vpn type bridge", "ip address add 10.77.0.9/24 dev vpn")
+        with pytest.raises(Conflict, match="overlaps the address"):
+            made(network, subnets=(Subnet("10.77.0.0/24"),))
+        assert "pr-" not in run("ip link")
+
+
+def _rebooted(network, tmp_path):
+    config = made(network, subnets=(Subnet("10.77.0.0/24"), Subnet("fd77::/64")))
+    run(f"ip link delete pr-{config.id[:12]}")
+    shutil.rmtree(tmp_path / "state")
+    return config
 
 
 class TestOthers(Opened):

@@ -7,6 +7,7 @@ the record its container, and snapshots and tasks bear the container's ID.
 from __future__ import annotations
 
 import os
+import sys
 
 from plugrun.engine.discard import discard, remove_folder
 from plugrun.engine.ending import wait_attended, wait_ended
@@ -76,6 +77,8 @@ def heal(engine: Engine) -> None:
         from plugrun.engine.build.marks import sweep as sweep_builds
 
         sweep_builds(engine)
+    for name in _listed(f"{engine.run_root}/network"):
+        _mend_network(engine, name)
     for id in _listed(f"{engine.run_root}/containers"):
         task = read_task_file(engine.task_folder(id))
         if task is None:
@@ -87,6 +90,23 @@ def heal(engine: Engine) -> None:
             with lock:
                 _heal_one(engine, id, task)
             unlink(f"{engine.run_root}/locks/heal-{id}")
+
+
+def _mend_network(engine: Engine, name: str) -> None:
+    """Have a backend start its process again that serves containers, and that was killed."""
+    try:
+        with open(f"{engine.run_root}/network/{name}/serving", "rb") as file:
+            pid, started = map(int, file.read().split())
+    except (FileNotFoundError, ValueError):
+        return
+    if is_alive(pid, started):
+        return
+    try:
+        said = engine.network_named(name).mend()
+    except (BackendUnavailable, PluginError):
+        return  # `system check` tells of it
+    for text in said:
+        sys.stderr.write(f"WARNING: {text}\n")
 
 
 def _has_lost_volumes(engine: Engine) -> bool:

@@ -36,9 +36,15 @@ class RunOutcome:
 
 
 def run(
-    engine: Engine, request: RunRequest, observer_factory: Callable[[], PullObserver]
+    engine: Engine,
+    request: RunRequest,
+    observer_factory: Callable[[], PullObserver],
+    failed: Callable[[str], None] | None = None,
 ) -> RunOutcome:
-    """Run a container of an image; return when it has ended, or has started if detached."""
+    """Run a container of an image; return when it has ended, or has started if detached.
+
+    ``failed`` is told the ID of a container that was made and did not start.
+    """
     check_request(request)
     if request.tty and request.interactive and not request.detach and not os.isatty(0):
         raise NotATerminal(
@@ -65,6 +71,8 @@ def run(
     except OutputLost:
         raise
     except PlugrunError:
+        if failed is not None:
+            failed(container.id)
         if container.auto_remove:
             from plugrun.engine.discard import discard, forget_locks
 

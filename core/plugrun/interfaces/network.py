@@ -23,6 +23,11 @@ Promises
   of others stay as they are. Two state folders share nothing: their networks have different
   bridges, tables and pools.
 - A kill at any moment leaves what ``sweep`` finds.
+- What attached containers lose to somebody else (a bridge that was deleted, a server that was
+  killed) is made again by ``mend``, at the latest at the next attachment. A backend with a process
+  of its own names it in the file ``serving`` of its state folder, PID and start time
+  (proc_pid_stat(5)) with a blank between: once that process is gone, the next command calls
+  ``mend``.
 
 Capabilities
 ------------
@@ -93,4 +98,17 @@ class Network(Backend, Protocol):
         ``networks`` are the IDs of those that exist: what belongs to another of this state folder
         goes. Attachments are not touched: who calls detaches what has ended first. Without
         ``remove`` it is only said.
+        """
+
+    def mend(self, *, act: bool = True) -> tuple[str, ...]:
+        """Make again on the host what attached containers have lost, and say what that was.
+
+        Without ``act`` it is only said.
+        """
+
+    def overlaps(self, network: NetworkConfig) -> tuple[str, ...]:
+        """Say what else on the host, by now, has addresses of a network's, if that can be known.
+
+        Containers may not reach what is said, nor be reached; or the network cannot be brought up,
+        which ``attach`` says by Conflict.
         """

@@ -5,7 +5,13 @@ for each output, in that order (SCM_RIGHTS, unix(7)). It is answered ``joined``,
 descriptor of the container's input if it asked for that and there is one. From then on the monitor
 writes to the guest's descriptors and the guest to the container's. The guest says ``end`` when its
 input has ended; it is told ``lost STREAM ERRNO`` and, at last, ``exit CODE``. The connection's end
-is the guest's. ``_socket`` is loaded when there is a guest: few containers ever have one.
+is the guest's.
+
+A command that changes a container's networks comes as a guest, too. It says ``hold`` with
+descriptors that only have to stay open, and is answered ``held``; after ``release`` all that
+were held are closed, which is answered ``released``.
+
+``_socket`` is loaded when there is a guest: few containers ever have one.
 """
 
 from __future__ import annotations
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
 
 LONGEST_MESSAGE = 256
 STREAMS = ("stdin", "stdout", "stderr")
+MOST_DESCRIPTORS = 64  # that come with one message
 
 
 class Guest:
@@ -80,7 +87,7 @@ def receive(connection: socket) -> tuple[list[str], list[int]]:
     """Receive a message as words, and its descriptors, close-on-exec; no words at the end."""
     from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC
 
-    space = CMSG_SPACE(4 * len(STREAMS))
+    space = CMSG_SPACE(4 * MOST_DESCRIPTORS)
     data, rights, _, _ = connection.recvmsg(LONGEST_MESSAGE, space, MSG_CMSG_CLOEXEC)
     fds = [fd for _, _, packed in rights for fd in memoryview(packed).cast("i")]
     return data.decode("ascii", "replace").split(), fds

@@ -54,6 +54,7 @@ class Watcher:
         self._streams = {fd: name for name, fd in plan.outputs}
         self._clients = [Client(stream, fd) for stream, fd in plan.clients]
         self._guests: dict[int, Guest] = {}
+        self._held = plan.held
         self._input = plan.input
         self._exit_code: int | None = None
         self._pidfd = posix.pidfd_open(plan.pid)
@@ -256,7 +257,7 @@ class Watcher:
             self._log.finish(stream)
         outputs = tuple((name, fd) for fd, name in self._streams.items())
         plan = replace(self._plan, outputs=outputs, clients=(), lifeline=-1, input=self._input)
-        plan = replace(plan, probing=self._prober.pid, oom_told=self._oom.told())
+        plan = replace(plan, probing=self._prober.pid, oom_told=self._oom.told(), held=self._held)
         self._on_left(plan)
 
     # -- those who attach later -----------------------------------------------------------
@@ -284,6 +285,13 @@ class Watcher:
             fds = self._join(guest, words[1:], fds)
         elif words[0] == "end" and guest.gives_input:
             self._end_input()
+        elif words[0] == "hold":
+            self._held, fds = (*self._held, *fds), []
+            guest.tell("held")
+        elif words[0] == "release":
+            held, self._held = self._held, ()
+            fds += held
+            guest.tell("released")
         for given in fds:
             posix.close(given)
 

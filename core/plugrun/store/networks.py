@@ -81,6 +81,17 @@ class NetworkTable:
                 raise Conflict(f"network {id} has active endpoints")
             db.execute("DELETE FROM networks WHERE id=?", (id,))
 
+    def check_unused(self, id: str, lives: Callable[[str], bool]) -> None:
+        """Raise Conflict while a container on a network ``lives``."""
+        if any(lives(container) for container in self.users(id)):
+            raise Conflict(f"network {id} has active endpoints")
+
+    def change(self, network: NetworkConfig) -> None:
+        """Store what a network is from now on; its ID and its name stay."""
+        with Transaction(self._db, self._path) as db:
+            text = dumps(network_to_json(network))
+            db.execute("UPDATE networks SET record=? WHERE id=?", (text, network.id))
+
     def join(self, container: str, network: str) -> None:
         """Write down that a container is on a network; NoSuchNetwork if that is gone."""
         with Transaction(self._db, self._path) as db:

@@ -146,25 +146,25 @@ def _with_ports(leases: Leases, endpoint: Endpoint, lease: Lease) -> tuple[Lease
     network = endpoint.network
     if not endpoint.ports or network.internal:
         return lease, ()
-    from plugrun_network_bridge.ports import allocated, find_holder, reserve
+    from plugrun.api import hostports
 
     usual = hostbridge.option(network, _BINDING)
     had = [port for one in leases.all() for port in one.ports]
     try:
-        reserved = reserve(endpoint.ports, usual, v6=bool(lease.ipv6))
+        reserved = hostports.reserve(endpoint.ports, usual, v6=bool(lease.ipv6))
     except Conflict:
         asked = [replace(port, host_address=port.host_address or usual) for port in endpoint.ports]
-        holder = find_holder(asked, had)
+        holder = hostports.find_holder(asked, had)
         if holder is None:
             raise
-        raise allocated(holder) from None
+        raise hostports.allocated(holder) from None
     lease = replace(lease, ports=reserved.ports)
     # One whose socket went with a monitor that was killed is had nevertheless. This must be known
     # before there is a lease, whose end would take it from whoever has it.
-    taken = find_holder(reserved.ports, had)
+    taken = hostports.find_holder(reserved.ports, had)
     if taken is not None:
         reserved.give_back()
-        raise allocated(taken)
+        raise hostports.allocated(taken)
     return lease, reserved.sockets
 
 

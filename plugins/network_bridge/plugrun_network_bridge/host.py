@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from binascii import crc32
 
+from plugrun.api import Conflict
+
 from plugrun_network_bridge import hostbridge
 from plugrun_network_bridge.links import delete_link, link_up
 from plugrun_network_bridge.netlink import NETLINK_ROUTE, Netlink
@@ -48,15 +50,11 @@ class Host:
     def ensure(self, network: NetworkConfig) -> tuple[Link, tuple[str, ...]]:
         """Return a network's bridge, and what is to be said: what was mended for who is on it."""
         link, said = self.ensure_bridge(network)
-        mended = [said] if said else []
-        mended += [
-            f"{switched} was off: switched it on" for switched in hostbridge.forward(network)
-        ]
+        off = [f"{switch} was off: switched it on" for switch in hostbridge.forward(network)]
         noted, again = self._ensure_rules(link.name)
-        if again:
-            mended = [again]
-        if not self._leases.has_holders(network.id):
-            mended = []
+        mended = [text for text in (said, *off, again) if text]
+        if mended and not self._leases.has_holders(network.id):
+            return link, noted
         return link, (*noted, *[f'network "{network.name}": {text}' for text in mended])
 
     def ensure_bridge(self, network: NetworkConfig) -> tuple[Link, str]:
@@ -64,6 +62,7 @@ class Host:
         with Netlink(NETLINK_ROUTE) as route:
             link = hostbridge.find_bridge(route, network, self.alias(network.id))
             if link is None:
+                _check_subnets(route, network)
                 ports = [lease.veth for lease in self._leases.of_network(network.id)]
                 link = hostbridge.make_bridge(route, network, self.alias(network.id), ports)
                 return link, f"the bridge {link.name} was gone: made it again"
@@ -71,6 +70,27 @@ class Host:
                 route.act(link_up(link.name))
                 return link, f"the bridge {link.name} was down: switched it on"
         return link, ""
+
+    def lacking(self, network: NetworkConfig) -> tuple[str, ...]:
+        """Return what ``ensure`` would have to make, and to say."""
+        with Netlink(NETLINK_ROUTE) as route:
+            link = hostbridge.find_bridge(route, network, self.alias(network.id))
+        found = [f"{switch} is off" for switch in hostbridge.switched_off(network)]
+        name = hostbridge.bridge_name(network)
+        if link is None or not link.up:
+            found.append(f"the bridge {name} is {'gone' if link is None else 'down'}")
+        if not self.rules.is_whole(name):
+            found.append(f"rules of {self.rules.name} are gone")
+        return tuple([f'network "{network.name}": {text}' for text in found])
+
+    def overlaps(self, network: NetworkConfig) -> tuple[str, ...]:
+        """Return what else on the host has addresses of a network's."""
+        from plugrun_network_bridge.overlaps import find_overlaps
+
+        with Netlink(NETLINK_ROUTE) as route:
+            link = hostbridge.find_bridge(route, network, self.alias(network.id))
+            found = find_overlaps(route, network, link.index if link else -1)
+        return tuple(dict.fromkeys(map(str, found)))
 
     def _ensure_rules(self, bridge: str) -> tuple[tuple[str, ...], str]:
         """Return what is to be said of the choice of rules, and of those that were gone."""
@@ -139,6 +159,22 @@ class Host:
             from plugrun_network_bridge.firewall import forget
 
             forget(self._leases)
+
+
+def _check_subnets(route: Netlink, network: NetworkConfig) -> None:
+    """Refuse to make a bridge whose addresses are, by now, behind another interface.
+
+    A route to more than those is another matter: the bridge's goes before it.
+    """
+    from plugrun_network_bridge.overlaps import find_overlaps
+
+    for one in find_overlaps(route, network):
+        if one.within:
+            raise Conflict(
+                f'network "{network.name}" cannot be brought up: {one}',
+                hint="take that away, or create the network again, with another --subnet; "
+                "`plugrun system check --repair` gives the default network another one",
+            )
 
 
 def isolated(network: NetworkConfig) -> bool:

@@ -193,6 +193,14 @@ def forward(network: NetworkConfig) -> list[str]:
     return switched
 
 
+def switched_off(network: NetworkConfig) -> list[str]:
+    """Return the switches that ``forward`` would set."""
+    wanted = ["ipv4/ip_forward"]
+    if any(":" in subnet.cidr for subnet in network.subnets):
+        wanted.append("ipv6/conf/all/forwarding")
+    return [f"net.{path.replace('/', '.')}" for path in wanted if setting(path) != "1"]
+
+
 def _forward_v6() -> bool:
     """Interfaces that live on routers' announcements must go on to believe them (ip-sysctl)."""
     if setting("ipv6/conf/all/forwarding") == "1":

@@ -61,10 +61,17 @@ class IptablesRules:
 
     def ensure(self, bridge: str) -> bool:
         """Make what is missing, for all bridges; say whether anything was."""
-        missing = [one for one in self._families() if not self._is_whole(one)]
+        missing = self._missing()
         for family in missing:
             self._make(family)
         return bool(missing)
+
+    def is_whole(self, bridge: str) -> bool:
+        """Whether nothing is missing, for any bridge."""
+        return not self._missing()
+
+    def _missing(self) -> list[_Family]:
+        return [one for one in self._families() if not self._is_whole(one)]
 
     def publish(self, lease: Lease) -> None:
         """Lead a container's ports to it; its lease is written."""

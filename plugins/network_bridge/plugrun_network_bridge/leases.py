@@ -4,6 +4,7 @@
 
     lock                              flock(2): whoever changes anything holds it
     dns                               the door of the DNS server, while there is one
+    serving                           its PID and start time: core looks whether it lives
     networks/<id>/network             the network, as JSON
     networks/<id>/endpoints/<cid>     a ``Lease``, as JSON
     networks/<id>/addresses/<ip>      a symbolic link to whose it is
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing import ClassVar
 
 DOOR = "dns"  # the name, beside `lock`, of the socket by which the DNS server is told of changes
+SERVING = "serving"
 
 
 @record

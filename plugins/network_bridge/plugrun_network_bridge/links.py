@@ -63,6 +63,17 @@ def find_link(netlink: Netlink, name: str) -> Link:
     return Link(index, name, alias, bool(flags & _IFF_UP), carrier)
 
 
+def link_name(netlink: Netlink, index: int) -> str:
+    """Return what the interface of a number is called; empty if it has just gone."""
+    try:
+        _, body = netlink.ask(message(_GETLINK, 0, _LINK.pack(0, 0, index, 0, 0)))
+    except OSError as error:
+        if error.errno == errno.ENODEV:
+            return ""
+        raise
+    return attributes(body, 16).get(_IFNAME, b"").rstrip(b"\0").decode()
+
+
 def namespace_number(netlink: Netlink, netns: int) -> int:
     """Return the number that the kernel knows the namespace behind a descriptor by, in this one."""
     chosen, by = attribute(_NETNSA_NSID, _I32.pack(-1)), attribute(_NETNSA_FD, u32(netns))

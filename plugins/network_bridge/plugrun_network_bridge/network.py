@@ -103,3 +103,14 @@ class BridgeNetwork:
 
         with self._leases.locked():
             return sweep(self._leases, self._host, networks, remove=remove)
+
+    def mend(self, *, act: bool = True) -> tuple[str, ...]:
+        """Make again what attached containers have lost, and say what that was."""
+        from plugrun_network_bridge.mending import mend
+
+        with self._leases.locked():
+            return mend(self._leases, self._host, act=act)
+
+    def overlaps(self, network: NetworkConfig) -> tuple[str, ...]:
+        """Say what else on the host has addresses of a network's."""
+        return self._host.overlaps(network)

@@ -54,6 +54,16 @@ class NftRules:
             raise refused(error) from None
         return True
 
+    def is_whole(self, bridge: str) -> bool:
+        """Whether nothing is missing for a bridge."""
+        try:
+            with Netlink(NETLINK_NETFILTER) as netlink:
+                return ruleset.is_whole(netlink, self._table, bridge)
+        except OSError as error:
+            if error.errno in _NO_TABLES:
+                return False
+            raise
+
     def publish(self, lease: Lease) -> None:
         """Lead a container's ports to it; its lease is written."""
         messages = ruleset.add_ports(self._table, ruleset.published(lease), exclusive=True)

@@ -36,7 +36,6 @@ def sweep(leases: Leases, host: Host, networks: frozenset[str], *, remove: bool)
     ruled = not networks and host.rules.is_there() and not gone
     said += [f"{host.rules.name} of no network"] * ruled
     said += _unheld_addresses(leases, remove=remove)
-    said += _without_names(leases, remove=remove)
     if remove:
         for network_id in gone:
             leases.forget_network(network_id)
@@ -84,20 +83,6 @@ def _delete_all(names: list[str]) -> None:
             except OSError as error:
                 if error.errno != errno.ENODEV:
                     raise
-
-
-def _without_names(leases: Leases, *, remove: bool) -> list[str]:
-    """Say so if containers wait for a DNS server that was killed; start another."""
-    served = next((lease for lease in leases.all() if lease.names), None)
-    if served is None:
-        return []
-    from plugrun_network_bridge.naming import announce, introduce
-
-    if announce(leases.state, served.network_id):
-        return []
-    if remove:
-        introduce(leases.state, served)
-    return ["the DNS server for containers was gone"]
 
 
 def _unheld_addresses(leases: Leases, *, remove: bool) -> list[str]:

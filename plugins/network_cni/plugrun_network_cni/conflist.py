@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-_OWN = "conflist"  # in the state folder, once it is chosen
+OWN = "conflist"  # in the state folder, once it is chosen
 _POOLS = tuple(f"10.{second}.0.0" for second in range(88, 128))
 _POOL_BITS = 16
 
@@ -47,7 +47,7 @@ def _check(path: str, found: object) -> None:
 
 def own_conflist(state: str, tag: str) -> dict[str, Any]:
     """Return the conflist of an own bridge, whose subnet is chosen when it is asked for first."""
-    path = f"{state}/{_OWN}"
+    path = f"{state}/{OWN}"
     if not os.path.exists(path):
         filesystem.make_private(state)
         filesystem.write_whole(path, as_text(_bridge(state, tag, _free_pool())).encode())

@@ -15,22 +15,29 @@ from binascii import crc32
 from plugrun.api import (
     CONNECT,
     OUTBOUND,
+    PORTS,
     Attachment,
     BackendUnavailable,
     ConfigError,
     Conflict,
     InvalidArgument,
     PlugrunError,
+    Port,
     Probe,
+    as_json,
     dumps,
     filesystem,
+    from_json,
+    hostports,
     loads,
     mounting,
     process,
+    replace,
 )
 
+from plugrun_network_cni.bridges import bridge_is_there, delete_bridge
 from plugrun_network_cni.calling import Call, call_plugin, find_plugin
-from plugrun_network_cni.conflist import own_bridge, own_conflist, read_conflist
+from plugrun_network_cni.conflist import OWN, own_bridge, own_conflist, read_conflist
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
 
     from plugrun.api import Endpoint, NetworkConfig
 
+_EVERY = ("", "0.0.0.0")  # noqa: S104
 _NS_GET_NSTYPE = 0xB703
 _ID_LENGTH = 64 + 1 + 12  # a container's ID, and of the network's as much as is usually shown
 
@@ -46,11 +54,21 @@ _ID_LENGTH = 64 + 1 + 12  # a container's ID, and of the network's as much as is
 class CniNetwork:
     """The one network that a conflist describes."""
 
-    capabilities = frozenset((OUTBOUND, CONNECT))
-
     def __init__(self, state: str, conflist: str, folders: str) -> None:
         self._state, self._path, self._folders = state, conflist, folders
         self._records, self._namespaces = f"{state}/attachments", f"{state}/netns"
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What the conflist lets it do: ports are published by a plugin that takes portMappings."""
+        common = frozenset((OUTBOUND, CONNECT))
+        if not self._path:
+            return common
+        try:
+            plugins = read_conflist(self._path)["plugins"]
+        except ConfigError:
+            return common  # the probe tells
+        return common | {PORTS} if any(map(_takes_ports, plugins)) else common
 
     def probe(self) -> Probe:
         """Say whether all plugins of the conflist are there."""
@@ -75,25 +93,25 @@ class CniNetwork:
             for container_id, network_id in list(self.attached()):
                 if network_id == network.id:
                     self._detach(container_id, network_id)
-            if not self._path and os.path.exists(f"{self._state}/conflist"):
-                self._remove_bridge()
+            self._drop_bridge()
 
-    def _remove_bridge(self) -> None:
-        from pyroute2 import IPRoute
+    def _drop_bridge(self) -> None:
+        """Remove an own bridge that nobody is on; the next one's subnet is chosen anew."""
+        bridge = self._idle_bridge()
+        if bridge:
+            delete_bridge(bridge)
+            filesystem.unlink(f"{self._state}/{OWN}")
 
-        if list(self.attached()):
-            return
-        with IPRoute() as host:
-            for index in host.link_lookup(ifname=own_bridge(self._conflist())):
-                host.link("del", index=index)
+    def _idle_bridge(self) -> str:
+        """Return the own bridge that is there and that nobody is on; empty if there is none."""
+        if self._path or not os.path.exists(f"{self._state}/{OWN}") or list(self.attached()):
+            return ""
+        name = own_bridge(self._conflist())
+        return name if bridge_is_there(name) else ""
 
     def attach(self, endpoint: Endpoint, netns: str) -> Attachment:
         """Call each plugin's ADD in order; if one fails, DEL of all."""
-        if endpoint.ports or endpoint.ipv4 or endpoint.ipv6 or endpoint.mac:
-            raise InvalidArgument(
-                f'network "{endpoint.network.name}" is made by CNI plugins: '
-                "it publishes no ports and chooses addresses itself"
-            )
+        self._check(endpoint)
         with self._locked():
             key = f"{endpoint.container_id}-{endpoint.network.id}"
             if os.path.exists(f"{self._records}/{key}"):
@@ -104,25 +122,60 @@ class CniNetwork:
                 self._detach(endpoint.container_id, endpoint.network.id)
             return self._attach(endpoint, netns, key)
 
-    def _attach(self, endpoint: Endpoint, netns: str, key: str) -> Attachment:
-        conflist = self._conflist()
-        filesystem.make_private(self._records)
-        kept: dict[str, Any] = {"interface": endpoint.interface, "conflist": conflist}
-        filesystem.write_whole(f"{self._records}/{key}", dumps(kept).encode())
-        try:
-            self._keep_namespace(key, netns)
-            result = self._add(conflist, self._call(key, kept))
-        except BaseException:
-            self._detach(endpoint.container_id, endpoint.network.id)
-            raise
-        kept["result"] = result
-        filesystem.write_whole(f"{self._records}/{key}", dumps(kept).encode())
-        return _attachment(endpoint, result)
+    def _check(self, endpoint: Endpoint) -> None:
+        """Refuse what the conflist alone decides, or does not have."""
+        what = f'network "{endpoint.network.name}" is made by CNI plugins: '
+        if endpoint.ipv4 or endpoint.ipv6 or endpoint.mac:
+            raise InvalidArgument(f"{what}it chooses addresses itself")
+        if endpoint.ports and PORTS not in self.capabilities:
+            raise InvalidArgument(
+                f"{what}it publishes no ports",
+                hint="add to the conflist a plugin with the capability portMappings (portmap)",
+            )
 
-    def _add(self, conflist: dict[str, Any], call: Call) -> dict[str, Any]:
+    def _attach(self, endpoint: Endpoint, netns: str, key: str) -> Attachment:
+        conflist, reserved = self._conflist(), self._reserve(endpoint.ports)
+        kept: dict[str, Any] = {"interface": endpoint.interface, "conflist": conflist}
+        kept["ports"] = [as_json(port) for port in reserved.ports]
+        try:
+            self._write(key, kept)
+            self._keep_namespace(key, netns)
+            kept["result"] = self._add(kept, self._call(key, kept))
+            self._write(key, kept)
+        except BaseException:
+            reserved.give_back()
+            self._detach(endpoint.container_id, endpoint.network.id)
+            self._drop_bridge()
+            raise
+        attachment = _attachment(endpoint, kept["result"])
+        return replace(attachment, ports=reserved.ports, held=reserved.sockets)
+
+    def _write(self, key: str, kept: dict[str, Any]) -> None:
+        filesystem.make_private(self._records)
+        filesystem.write_whole(f"{self._records}/{key}", dumps(kept).encode())
+
+    def _reserve(self, ports: tuple[Port, ...]) -> hostports.Reserved:
+        """Reserve ports of the host, which portmap does not; Conflict for one that is taken."""
+        had = [port for name in _names(self._records) for port in _ports(self._read(name))]
+        taken = hostports.find_holder(ports, had)
+        if taken is not None and not any(port.host_port_end for port in ports):
+            raise hostports.allocated(taken)
+        reserved = hostports.reserve(ports, "", v6=False)
+        taken = hostports.find_holder(reserved.ports, had)
+        if taken is not None:
+            reserved.give_back()
+            raise hostports.allocated(taken)
+        return reserved
+
+    def _read(self, key: str) -> dict[str, Any]:
+        with open(f"{self._records}/{key}", encoding="utf-8") as file:
+            kept: dict[str, Any] = loads(file.read())
+        return kept
+
+    def _add(self, kept: dict[str, Any], call: Call) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        for plugin in conflist["plugins"]:
-            configuration = _configuration(conflist, plugin, result)
+        for plugin in kept["conflist"]["plugins"]:
+            configuration = _configuration(kept, plugin, result)
             result = call_plugin("ADD", call, configuration, self._folders)
         return result
 
@@ -132,14 +185,17 @@ class CniNetwork:
             for holder, attached_to in list(self.attached()):
                 if holder == container_id and network_id in ("", attached_to):
                     self._detach(container_id, attached_to)
+            self._drop_bridge()
 
     def _detach(self, container_id: str, network_id: str) -> None:
         key = f"{container_id}-{network_id}"
-        with open(f"{self._records}/{key}", encoding="utf-8") as file:
-            kept = loads(file.read())
-        conflist, call = kept["conflist"], self._call(key, kept)
-        for plugin in reversed(conflist["plugins"]):
-            configuration = _configuration(conflist, plugin, kept.get("result") or {})
+        try:
+            kept = self._read(key)
+        except FileNotFoundError:
+            return  # it was not even written
+        call = self._call(key, kept)
+        for plugin in reversed(kept["conflist"]["plugins"]):
+            configuration = _configuration(kept, plugin, kept.get("result") or {})
             call_plugin("DEL", call, configuration, self._folders)
         self._drop_namespace(key)
         filesystem.unlink(f"{self._records}/{key}")
@@ -158,10 +214,21 @@ class CniNetwork:
         with self._locked():
             known = frozenset(_names(self._records))
             strays = [name for name in _names(self._namespaces) if name not in known]
+            idle = self._idle_bridge()
             if remove:
                 for name in strays:
                     self._drop_namespace(name)
-        return tuple([f"the network namespace of {name[:12]}, which has ended" for name in strays])
+                self._drop_bridge()
+        said = [f"the network namespace of {name[:12]}, which has ended" for name in strays]
+        return (*said, *[f"bridge {idle} that nobody is on"] * bool(idle))
+
+    def mend(self, *, act: bool = True) -> tuple[str, ...]:
+        """Find nothing: what plugins made is theirs to look after."""
+        return ()
+
+    def overlaps(self, network: NetworkConfig) -> tuple[str, ...]:
+        """Find nothing: an own bridge's subnet is chosen anew whenever nobody is on it."""
+        return ()
 
     def _conflist(self) -> dict[str, Any]:
         if self._path:
@@ -221,11 +288,31 @@ def _kinds(conflist: dict[str, Any]) -> list[str]:
 
 
 def _configuration(
-    conflist: dict[str, Any], plugin: dict[str, Any], result: dict[str, Any]
+    kept: dict[str, Any], plugin: dict[str, Any], result: dict[str, Any]
 ) -> dict[str, Any]:
     """Return what one plugin gets on stdin: its own part, and what came out before it."""
-    common = {"cniVersion": conflist["cniVersion"], "name": conflist["name"]}
-    return {**plugin, **common, **({"prevResult": result} if result else {})}
+    conflist = kept["conflist"]
+    made = {**plugin, "cniVersion": conflist["cniVersion"], "name": conflist["name"]}
+    if result:
+        made["prevResult"] = result
+    if _takes_ports(plugin) and kept.get("ports"):
+        made["runtimeConfig"] = {"portMappings": [_mapping(port) for port in _ports(kept)]}
+    return made
+
+
+def _takes_ports(plugin: dict[str, Any]) -> bool:
+    """Whether a plugin is to be told of ports (CNI's CONVENTIONS.md)."""
+    said = plugin.get("capabilities")
+    return isinstance(said, dict) and said.get("portMappings") is True
+
+
+def _ports(kept: dict[str, Any]) -> list[Port]:
+    return [from_json(Port, port) for port in kept.get("ports", [])]
+
+
+def _mapping(port: Port) -> dict[str, Any]:
+    made = {"hostPort": port.host_port, "containerPort": port.port, "protocol": port.protocol}
+    return made if port.host_address in _EVERY else {**made, "hostIP": port.host_address}
 
 
 def _attachment(endpoint: Endpoint, result: dict[str, Any]) -> Attachment:

@@ -59,3 +59,11 @@ class LoopbackOnly:
     def sweep(self, networks: frozenset[str], *, remove: bool = True) -> tuple[str, ...]:
         """Find nothing to remove."""
         return ()
+
+    def mend(self, *, act: bool = True) -> tuple[str, ...]:
+        """Find nothing that could have been lost."""
+        return ()
+
+    def overlaps(self, network: NetworkConfig) -> tuple[str, ...]:
+        """Find nothing: there are no addresses."""
+        return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import select
@@ -160,6 +161,71 @@ def test_names_on_a_network(net):
     assert net.inside("asks", "getent", "ahostsv4", "store").split()[0] == address
     names = net.inspect("store")["NetworkSettings"]["Networks"]["mine"]
     assert (names["Aliases"], names["DNSNames"]) == (["shop"], ["store", "shop", id])
+
+
+def test_names_across_two_networks(net):
+    for name in ("one", "two"):
+        net("network", "create", name)
+        net(*SLEEP, f"in-{name}", "--network", name, IMAGE, "sleep", "100")
+    net(*SLEEP, "both", "--network", "one", "--network", "two", IMAGE, "sleep", "100")
+    for name in ("one", "two"):
+        address = net.address(f"in-{name}", name)
+        assert net.inside("both", "getent", "ahostsv4", f"in-{name}").split()[0] == address
+        own = net.address("both", name)
+        assert net.inside(f"in-{name}", "getent", "ahostsv4", "both").split()[0] == own
+    net("exec", "in-one", "getent", "ahostsv4", "in-two", code=2)
+
+
+def test_the_next_command_starts_the_name_server_again(net):
+    net("network", "create", "mine")
+    net(*SLEEP, "web", "--network", "mine", IMAGE, "sleep", "100")
+    net(*SLEEP, "asks", "--network", "mine", IMAGE, "sleep", "100")
+    (serving_file,) = glob.glob(f"{net.run_root}/*/network/bridge/serving")
+    with open(serving_file) as file:
+        pidfd = os.pidfd_open(int(file.read().split()[0]))
+    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    assert select.select([pidfd], [], [], 60)[0]
+    os.close(pidfd)
+    assert "DNS server for containers was gone: started it again" in net("ps").stderr
+    assert net("ps").stderr == ""
+    address = net.address("web", "mine")
+    assert net.inside("asks", "getent", "ahostsv4", "web").split()[0] == address
+    assert net.out("system", "check", "--quick") == "Nothing is wrong."
+
+
+def test_a_bridge_that_was_deleted_is_found_and_made_again(net, host):
+    net("network", "create", "--opt", "com.docker.network.bridge.name=mine0", "mine")
+    net(*SLEEP, "web", "--network", "mine", IMAGE, "sleep", "100")
+    inside_of(host, "ip", "link", "delete", "mine0")
+    done = net("system", "check", "--quick", code=1)
+    assert 'network "mine": the bridge mine0 is gone' in done.stdout
+    net("system", "check", "--quick", "--repair")
+    with serving(net, "web", 80):
+        assert asked(host, net.address("web", "mine"), 80).startswith("hello ")
+    assert net.out("system", "check", "--quick") == "Nothing is wrong."
+
+
+def test_a_subnet_that_a_vpn_took_meanwhile(net, host):
+    """Of a network that has no bridge, as after a reboot."""
+    net(*SLEEP, "web", IMAGE, "sleep", "100")
+    had = net.address("web")
+    net("stop", "-t", "0", "web")
+    (found,) = json.loads(net.out("network", "inspect", "bridge"))
+    bridge = found["Options"].get("com.docker.network.bridge.name") or f"pr-{found['Id'][:12]}"
+    inside_of(host, "ip", "link", "delete", bridge)
+    inside_of(host, "ip", "link", "add", "vpn", "type", "bridge")
+    try:
+        inside_of(host, "ip", "address", "add", f"{had}/24", "dev", "vpn")
+        inside_of(host, "ip", "link", "set", "vpn", "up")
+        done = net("start", "web", code=1)
+        assert 'network "bridge" cannot be brought up: its subnet' in done.stderr
+        assert "(vpn)" in done.stderr
+        assert "bridge: its subnet" in net("system", "check", "--quick", code=1).stdout
+        net("system", "check", "--quick", "--repair")
+        net("start", "web")
+        assert net.address("web").rpartition(".")[0] != had.rpartition(".")[0]
+    finally:
+        inside_of(host, "ip", "link", "delete", "vpn")
 
 
 def test_networks_are_fenced_off(net):

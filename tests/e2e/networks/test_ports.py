@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.networks.conftest import IMAGE, asked, inside_of, serving
 
 RUN = ("run", "-d", "--name")
+TAKEN = "import socket; s = socket.socket(); s.bind(('', {}))"
 
 
 def test_from_the_host_from_a_neighbour_and_from_a_container(net, host, neighbour):
@@ -72,6 +73,79 @@ def test_a_port_that_is_taken_leaves_nothing(net):
     net("start", "late")
 
 
+def test_detached_on_a_port_that_is_taken(net):
+    """As measured on Docker: the ID, then the error; the container stays, created."""
+    net(*RUN, "web", "-p", "8085:80", IMAGE, "sleep", "100")
+    done = net(*RUN, "late", "-p", "8085:80", IMAGE, "sleep", "100", code=125)
+    assert done.stdout.strip() == net.inspect("late")["Id"]
+    assert "Bind for 0.0.0.0:8085 failed: port is already allocated" in done.stderr
+    assert net.inspect("late")["State"]["Status"] == "created"
+    done = net("run", "-d", "--rm", "-p", "8085:80", IMAGE, "sleep", "100", code=125)
+    assert len(done.stdout.strip()) == 64
+    assert net.out("ps", "-aq", "--no-trunc").count(done.stdout.strip()) == 0
+
+
+def test_connecting_publishes_where_nothing_led_out(net, host, neighbour):
+    net("network", "create", "--internal", "inner")
+    net("network", "create", "outer")
+    net(*RUN, "web", "--network", "inner", "-p", "8088:80", IMAGE, "sleep", "100")
+    assert net.out("port", "web") == ""
+    net("network", "connect", "outer", "web")
+    assert net.out("port", "web") == "80/tcp -> 0.0.0.0:8088"
+    with serving(net, "web", 80):
+        assert asked(neighbour, "192.0.2.1", 8088) == "hello 192.0.2.2"
+        assert asked(host, "127.0.0.1", 8088).startswith("hello ")
+    # Its monitor holds it now, as it holds those of a start.
+    with pytest.raises(subprocess.CalledProcessError):
+        inside_of(host, sys.executable, "-c", TAKEN.format(8088))
+    net("network", "disconnect", "outer", "web")
+    assert net.out("port", "web") == ""
+    inside_of(host, sys.executable, "-c", TAKEN.format(8088))
+    net("network", "connect", "outer", "web")
+    assert net.out("port", "web") == "80/tcp -> 0.0.0.0:8088"
+
+
+def test_connecting_where_a_port_is_taken_meanwhile(net):
+    net("network", "create", "--internal", "inner")
+    net("network", "create", "outer")
+    net(*RUN, "web", "--network", "inner", "-p", "8089:80", IMAGE, "sleep", "100")
+    net(*RUN, "quick", "-p", "8089:80", IMAGE, "sleep", "100")
+    done = net("network", "connect", "outer", "web", code=1)
+    assert done.stderr.startswith("Error: driver failed programming external connectivity on ")
+    assert "Bind for 0.0.0.0:8089 failed: port is already allocated" in done.stderr
+    assert list(net.inspect("web")["NetworkSettings"]["Networks"]) == ["inner"]
+
+
+def test_who_was_on_no_network_is_published_once_connected(net, host):
+    net("network", "create", "mine")
+    net(*RUN, "other", "--network", "mine", IMAGE, "sleep", "100")
+    net(*RUN, "web", "--network", "none", "-p", "8092:80", IMAGE, "sleep", "100")
+    refused = net("network", "connect", "mine", "web", code=1)
+    assert "networks in private (none) mode" in refused.stderr
+    net("network", "disconnect", "none", "web")
+    net("network", "connect", "mine", "web")
+    assert net.out("port", "web") == "80/tcp -> 0.0.0.0:8092"
+    with serving(net, "web", 80):
+        assert asked(host, "192.0.2.1", 8092).startswith("hello ")
+    address = net.address("other", "mine")
+    assert net.inside("web", "getent", "ahostsv4", "other").split()[0] == address
+
+
+def test_ports_move_to_the_network_that_leads_out_next(net, host, neighbour):
+    for name in ("one", "two"):
+        net("network", "create", name)
+    nets = ("--network", "one", "--network", "two")
+    net(*RUN, "web", *nets, "-p", "8093:80", "-p", "8094-8096:81-83", IMAGE, "sleep", "100")
+    net("network", "disconnect", "one", "web")
+    assert "80/tcp -> 0.0.0.0:8093" in net.out("port", "web")
+    with serving(net, "web", 80):
+        assert asked(neighbour, "192.0.2.1", 8093) == "hello 192.0.2.2"
+    with pytest.raises(subprocess.CalledProcessError):
+        inside_of(host, sys.executable, "-c", TAKEN.format(8095))
+    net("stop", "-t", "0", "web")
+    inside_of(host, sys.executable, "-c", TAKEN.format(8095))
+
+
 def test_one_winner_of_a_race(net):
     racers = [net.start("run", "-d", "-p", "8086:80", IMAGE, "sleep", "100") for _ in range(3)]
     codes = sorted(racer.wait(60) for racer in racers)
@@ -83,7 +157,7 @@ def test_one_winner_of_a_race(net):
 
 def test_ports_stay_reserved_as_long_as_it_runs_and_over_restarts(net, host):
     net(*RUN, "web", "-p", "8087:80", "--restart", "always", IMAGE, "sleep", "100")
-    taken = "import socket; s = socket.socket(); s.bind(('', 8087))"
+    taken = TAKEN.format(8087)
     with pytest.raises(subprocess.CalledProcessError):
         inside_of(host, sys.executable, "-c", taken)
     net("restart", "-t", "0", "web")
@@ -97,3 +171,42 @@ def test_host_and_container_networks_publish_nothing(net):
     assert done.stderr == "WARNING: Published ports are discarded when using host network mode\n"
     done = net("run", "--rm", "--network", "container:x", "-p", "80:80", IMAGE, "ls", code=125)
     assert "port publishing and the container type network mode" in done.stderr
+
+
+def test_a_gigabyte_from_another_host_arrives_as_it_was_sent(net, neighbour):
+    net(*RUN, "web", "-p", "8097:80", IMAGE, "sleep", "100")
+    inner = net.inspect("web")["NetworkSettings"]["SandboxKey"]
+    words = ["nsenter", f"--net={inner}", sys.executable, "-c", TAKES]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as taker:
+        assert taker.stdout is not None
+        try:
+            assert taker.stdout.readline() == "ready\n"
+            sent = inside_of(neighbour, sys.executable, "-c", GIVES).stdout
+            assert taker.stdout.readline() == sent
+            assert sent.startswith(f"{1 << 30} ")
+        finally:
+            taker.kill()
+
+
+GIVES = """
+import hashlib, os, socket
+hashed, piece, sent = hashlib.sha256(), bytearray(os.urandom(1 << 20)), 0
+with socket.create_connection(("192.0.2.1", 8097), 60) as one:
+    for number in range(1 << 10):
+        piece[:8] = number.to_bytes(8, "big")
+        one.sendall(piece)
+        hashed.update(piece)
+        sent += len(piece)
+print(sent, hashed.hexdigest())
+"""
+TAKES = """
+import hashlib, socket
+hashed, piece, got = hashlib.sha256(), memoryview(bytearray(1 << 20)), 0
+server = socket.create_server(("0.0.0.0", 80))
+print("ready", flush=True)
+one, _ = server.accept()
+while size := one.recv_into(piece):
+    hashed.update(piece[:size])
+    got += size
+print(got, hashed.hexdigest(), flush=True)
+"""

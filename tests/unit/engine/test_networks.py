@@ -56,6 +56,7 @@ class Wire:
         self.capabilities = frozenset(words)
         self.said = []
         self.count = 0
+        self.taken = (666,)
 
     def create(self, network, others=()):
         self.said.append(("create", network.name, tuple(one.name for one in others)))
@@ -72,13 +73,17 @@ class Wire:
         self.count += 1
         ports = [replace(p, host_address="0.0.0.0", host_port=p.host_port or 4000)
                  for p in endpoint.ports]  # fmt: skip
-        if any(port.host_port == 666 for port in ports):
-            raise Conflict("Bind for 0.0.0.0:666 failed: port is already allocated")
+        for port in ports:
+            if port.host_port in self.taken:
+                raise Conflict(
+                    f"Bind for 0.0.0.0:{port.host_port} failed: port is already allocated"
+                )
         resolvers = ("127.0.0.11",) if endpoint.names else ()
         address = endpoint.ipv4 or f"10.9.9.{self.count}"
+        held = tuple([os.open("/dev/null", os.O_RDONLY) for _ in ports])
         return Attachment(
             endpoint.interface, "02:42:00:00:00:01", (f"{address}/16",), ("10.9.0.1",),
-            tuple(ports), resolvers, (7,), ("mended",),
+            tuple(ports), resolvers, held, ("mended",),
         )  # fmt: skip
 
     def detach(self, container_id, network_id=""):
@@ -297,7 +302,7 @@ def test_attaching_writes_down_what_came_of_it(engine, wire):
     create_network(engine, NetworkConfig("", "outer", ""))
     made = on(engine, "inner", "outer", ports=(Port(80, "tcp", "", 8080),), domainname="d.e")
     attached = start(engine, made)
-    assert (attached.held, attached.warnings) == ((7, 7), ("mended", "mended"))
+    assert (len(attached.held), attached.warnings) == (1, ("mended", "mended"))
     assert wire.said[-2:] == [("attach", "inner", "eth0", False), ("attach", "outer", "eth1", True)]
     found = read_attached(engine, made.id)
     assert [one.name for one in found.endpoints] == ["inner", "outer"]
@@ -474,6 +479,63 @@ def test_the_address_stays_when_a_network_comes_to_lead_out(engine, wire, monkey
     had = read_attached(engine, made.id).endpoints[1]
     disconnect(engine, "one", "web")
     assert read_attached(engine, made.id).endpoints == (had,)
+
+
+def test_ports_move_to_the_network_that_comes_to_lead_out(engine, wire, monkeypatch, capfd):
+    from plugrun.engine.networks import connect as module
+
+    for name in ("one", "two", "three"):
+        create_network(engine, NetworkConfig("", name, ""))
+    made = on(engine, "one", "two", ports=(Port(80, "tcp", "", 665),))
+    start(engine, made)
+    monkeypatch.setattr(module, "is_running", lambda *_: True)
+    disconnect(engine, "one", "web")
+    [left] = read_attached(engine, made.id).endpoints
+    assert left.attachment.ports == (Port(80, "tcp", "0.0.0.0", 665),)
+    connect(engine, "web", EndpointConfig("three"))
+    assert read_attached(engine, made.id).endpoints[-1].attachment.ports == ()
+    # Somebody has it by now: the network stays, and why it has no port is said.
+    monkeypatch.setattr(wire, "taken", (665,))
+    capfd.readouterr()
+    disconnect(engine, "two", "web")
+    [left] = read_attached(engine, made.id).endpoints
+    assert (left.name, left.attachment.ports) == ("three", ())
+    assert "WARNING: container web: its ports are not published: driver " in capfd.readouterr().err
+    disconnect(engine, "three", "web")
+    with pytest.raises(Conflict, match="port is already allocated"):
+        connect(engine, "web", EndpointConfig("two"))
+    assert read_attached(engine, made.id).endpoints == ()
+    monkeypatch.setattr(wire, "taken", ())
+    connect(engine, "web", EndpointConfig("two"))
+    [left] = read_attached(engine, made.id).endpoints
+    assert left.attachment.ports == (Port(80, "tcp", "0.0.0.0", 665),)
+
+
+def test_a_backend_that_publishes_nothing_is_not_asked_to(engine, wire, monkeypatch, capfd):
+    from plugrun.engine.networks import connect as module
+
+    for name in ("one", "two"):
+        create_network(engine, NetworkConfig("", name, ""))
+    made = on(engine, "one", "two", ports=(Port(80, "tcp", "", 665),))
+    start(engine, made)
+    monkeypatch.setattr(module, "is_running", lambda *_: True)
+    wire.capabilities -= {PORTS}
+    disconnect(engine, "one", "web")
+    assert "its ports are not published: wire publishes none" in capfd.readouterr().err
+    disconnect(engine, "two", "web")
+    with pytest.raises(InvalidArgument, match="publishes no ports"):
+        connect(engine, "web", EndpointConfig("one"))
+
+
+def test_who_was_to_be_on_no_network_can_be_taken_off_none(engine, wire):
+    create_network(engine, NetworkConfig("", "mine", ""))
+    made = replace(WEB, network="none")
+    engine.metadata.add_container(made)
+    with pytest.raises(Conflict, match="none"):
+        connect(engine, "web", EndpointConfig("mine"))
+    disconnect(engine, "none", "web")
+    connect(engine, "web", EndpointConfig("mine"))
+    assert [one.name for one in engine.metadata.container(made.id).endpoints] == ["mine"]
 
 
 def test_a_connecting_that_fails_leaves_no_attachment(engine, wire, monkeypatch):

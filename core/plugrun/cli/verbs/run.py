@@ -21,7 +21,9 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     from plugrun.engine.engine import open_engine
     from plugrun.engine.run import run
 
-    outcome = run(open_engine(options), request, lambda: _observer(request))
+    # Docker's command tells the ID of one that it could not start in the background, too.
+    failed = output.line if request.detach else None
+    outcome = run(open_engine(options), request, lambda: _observer(request), failed)
     if request.detach or request.attach == ("stdin",):
         output.line(outcome.container_id)
     if parsed.values["timings"]:

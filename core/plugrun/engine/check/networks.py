@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.check.findings import found
+from plugrun.engine.networks.subnets import give_other_subnets
 from plugrun.engine.taskfile import read_task_file
 from plugrun.errors import BackendUnavailable, PluginError
+from plugrun.model.network import BRIDGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from plugrun.engine.check.findings import Act, Found
     from plugrun.engine.engine import Engine
     from plugrun.interfaces.network import Network
+    from plugrun.model.network import NetworkConfig
 
 
 def check_networks(engine: Engine) -> Iterator[Found]:
@@ -28,11 +31,36 @@ def check_networks(engine: Engine) -> Iterator[Found]:
             why = f"its backend {network.driver} cannot be used: containers on it do not start"
             remedy = f"install it again, or plugrun network rm {network.name}"
             yield found("network", network.name, why, remedy)
+            continue
+        yield from _overlaps(engine, backends[network.driver], network)
     ids = frozenset(network.id for network in kept)
     for backend in backends.values():
         if backend is not None:
             yield from _attachments(engine, backend)
             yield from _left(backend, ids)
+            yield from _lost(backend)
+
+
+def _overlaps(engine: Engine, backend: Network | None, network: NetworkConfig) -> Iterator[Found]:
+    for text in backend.overlaps(network) if backend is not None else ():
+        where = f"{network.name}: {text}"
+        why = "what is behind the one is not reached from the other"
+        if network.name == BRIDGE:
+            remedy = "give it another subnet, while no container that runs is on it"
+            yield found("network", where, why, remedy, lambda: give_other_subnets(engine, network))
+        else:
+            remedy = f"take that away; or plugrun network rm {network.name}, and create it again"
+            yield found("network", where, why, remedy)
+
+
+def _lost(backend: Network) -> Iterator[Found]:
+    for text in backend.mend(act=False):
+        why = "somebody took it away from containers that run"
+        yield found("network", text, why, "make it again", lambda: _mend(backend))
+
+
+def _mend(backend: Network) -> None:
+    backend.mend()
 
 
 def _attachments(engine: Engine, backend: Network) -> Iterator[Found]:

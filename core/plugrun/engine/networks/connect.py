@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import sys
 
+from plugrun.engine.attaching.holding import hand_over, release
 from plugrun.engine.containers import find_container, is_running
 from plugrun.engine.ending import wait_monitor
 from plugrun.engine.networks.attach import attach_one, endpoint_of, tell
 from plugrun.engine.networks.attached import AttachedTask, read_attached, write_attached
-from plugrun.engine.networks.decide import decided_endpoint
-from plugrun.engine.networks.etcfiles import rewrite_names
+from plugrun.engine.networks.decide import check_ports, decided_endpoint
+from plugrun.engine.networks.etcfiles import resolv_text, rewrite_names
 from plugrun.engine.networks.find import find_network, is_kept
 from plugrun.engine.networks.leading import led_elsewhere
+from plugrun.engine.networks.ports import published
 from plugrun.engine.taskfile import read_task_file, serve_lock
 from plugrun.errors import Conflict, InvalidArgument, NoSuchContainer, NoSuchNetwork
 from plugrun.interfaces.network import CONNECT
-from plugrun.model.network import HOST, NONE, OF_CONTAINER
+from plugrun.model.network import DEFAULT, HOST, NONE, OF_CONTAINER
 from plugrun.model.record import replace
 
 TYPE_CHECKING = False
@@ -41,8 +43,9 @@ _PRIVATE = (
 def connect(engine: Engine, text: str, asked: EndpointConfig) -> None:
     """Put a container on one more network, which ``asked`` names; at once if it runs.
 
-    Its ports stay published where they are. Raise NoSuchContainer, NoSuchNetwork, Conflict if it
-    is on it already, InvalidArgument for what the network cannot give.
+    Its ports are published there if it was on none that leads out. Raise NoSuchContainer,
+    NoSuchNetwork, Conflict if it is on it already or if a port is taken, InvalidArgument for what
+    the network cannot give.
     """
     container = find_container(engine, text)
     network = find_network(engine, asked.name)
@@ -70,15 +73,18 @@ def _connect_running(
             f"the network backend {network.driver} joins no container that runs",
             hint=f"stop {container.name} first",
         )
-    before = read_attached(engine, container.id) or AttachedTask(os.urandom(32).hex())
-    before = _without(before, network.id)
+    before = _without(read_attached(engine, container.id) or _alone(container), network.id)
     backend.detach(container.id, network.id)  # what a connect that was killed left
     leads = before.leads in ("", network.id) and not network.internal
-    endpoint = endpoint_of(container, asked, network, _free_interface(before), leads)
+    ports = published(container) if leads else ()
+    if ports:
+        check_ports(engine, network)
+        release(engine, container.id)  # what that connect had it keep
+    endpoint = endpoint_of(container, asked, network, _free_interface(before), leads, ports)
     one = attach_one(engine, container, endpoint, _netns(engine, container))
-    for text in one.attachment.warnings:
-        sys.stderr.write(f"WARNING: {text}\n")
+    _warn(one.attachment.warnings)
     try:
+        hand_over(engine, container.id, one.attachment.held)
         now = replace(before, endpoints=(*before.endpoints, one))
         now = replace(now, leads=network.id) if leads else now
         write_attached(engine, container.id, rewrite_names(engine, container, before, now))
@@ -86,6 +92,17 @@ def _connect_running(
         backend.detach(container.id, network.id)
         raise
     tell(engine, "connect", container, one)
+
+
+def _alone(container: Container) -> AttachedTask:
+    """Return the networks of a container that has been on none since its start."""
+    alone = AttachedTask(os.urandom(32).hex())
+    return replace(alone, resolv=resolv_text(container, alone))
+
+
+def _warn(warnings: tuple[str, ...]) -> None:
+    for text in warnings:
+        sys.stderr.write(f"WARNING: {text}\n")
 
 
 def _netns(engine: Engine, container: Container) -> str:
@@ -102,6 +119,9 @@ def disconnect(engine: Engine, network_text: str, text: str) -> None:
     id, name = _left(engine, container, network_text)
     with _still(engine, container):
         container = _present(engine, container)
+        if name == container.network == NONE:
+            _leave_none(engine, container.id)
+            return
         gone = next((one for one in container.endpoints if one.network == id), None)
         if gone is None:
             raise Conflict(f"container {container.id} is not connected to network {name}")
@@ -111,6 +131,11 @@ def disconnect(engine: Engine, network_text: str, text: str) -> None:
             engine, container.id, tuple([one for one in container.endpoints if one.network != id])
         )
         engine.metadata.networks.leave(container.id, id)
+
+
+def _leave_none(engine: Engine, id: str) -> None:
+    """Let a container that was to be on no network be connected with others."""
+    engine.metadata.change_container(id, lambda one: replace(one, network=DEFAULT))
 
 
 def _left(engine: Engine, container: Container, text: str) -> tuple[str, str]:
@@ -140,7 +165,11 @@ def _disconnect_running(engine: Engine, container: Container, gone: EndpointConf
         return
     now = _without(before, gone.network)
     if gone.network == before.leads:
-        now = led_elsewhere(engine, container, now, _netns(engine, container))
+        release(engine, container.id)
+        now, one = led_elsewhere(engine, container, now, _netns(engine, container))
+        if one is not None:
+            hand_over(engine, container.id, one.attachment.held)
+            _warn(one.attachment.warnings)
     write_attached(engine, container.id, rewrite_names(engine, container, before, now))
     for one in before.endpoints:
         if one.network == gone.network:

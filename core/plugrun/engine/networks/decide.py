@@ -39,7 +39,7 @@ def decide_networks(engine: Engine, request: RunRequest) -> Joined:
     _check_together([network for _, network in pairs])
     endpoints = tuple([decided_endpoint(engine, one, network) for one, network in pairs])
     if request.ports or request.publish_all:
-        _check_ports(engine, pairs[0][1])
+        check_ports(engine, pairs[0][1])
     mode = mode if mode == DEFAULT else pairs[0][1].name
     return Joined(mode, endpoints, _choice(engine, endpoints[0].driver))
 
@@ -100,7 +100,8 @@ def _check_together(networks: list[NetworkConfig]) -> None:
         seen.add(network.id)
 
 
-def _check_ports(engine: Engine, network: NetworkConfig) -> None:
+def check_ports(engine: Engine, network: NetworkConfig) -> None:
+    """Refuse to publish ports on a network whose backend cannot."""
     if PORTS not in engine.network_named(network.driver).capabilities:
         raise InvalidArgument(
             f"the network backend {network.driver} publishes no ports",

@@ -111,6 +111,14 @@ class LifeContract(NetworkFixtures):
         container.close()
         assert _interfaces() == before[0]
 
+    def test_nothing_is_lost_and_nothing_overlaps(
+        self, network: Network, place: Callable[[], Place]
+    ) -> None:
+        config = made(network)
+        assert network.mend() == network.overlaps(config) == ()
+        network.attach(Endpoint(an_id(), config), place().path)
+        assert network.mend(act=False) == network.mend() == network.overlaps(config) == ()
+
     @needs(OUTBOUND)
     def test_a_namespace_that_is_none_leaves_nothing(self, network: Network) -> None:
         config = made(network)

@@ -33,6 +33,7 @@ from plugrun.testing.network.place import (
     receive,
     route_loopback,
 )
+from plugrun.testing.network.sctp import exchanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +85,16 @@ class PortContract(NetworkFixtures):
         assert asks(server, "127.0.0.1", 5353)
         assert other.asks(server, HOST, 5353)
         assert world.inside(lambda: is_refused(HOST, 5353))
+        let_go(got)
+
+    @needs(PORTS)
+    def test_sctp(self, network: Network, place: Callable[[], Place], world: Place) -> None:
+        box = place()
+        got = attached(network, box, made(network), ports=(Port(80, "sctp", host_port=8080),))
+        assert got.ports == (Port(80, "sctp", _EVERY, 8080),)
+        assert exchanges(world, HOST, 8080, box, 80)
+        with pytest.raises(Conflict, match="already"):
+            attached(network, place(), made(network), ports=got.ports)
         let_go(got)
 
     @needs(PORTS, NETWORKS)
@@ -254,8 +265,9 @@ class PortContract(NetworkFixtures):
         ):
             with pytest.raises(InvalidArgument):
                 attached(network, box, config, ports=(port,))
-        with pytest.raises(Conflict, match="assign requested address"):
+        with pytest.raises(Conflict, match="assign requested address") as refused:
             attached(network, box, config, ports=(Port(80, host_address="192.0.2.77"),))
+        assert refused.value.hint.startswith("192.0.2.77 is no address of this machine")
         assert list(network.attached()) == []
 
     @needs(PORTS)

@@ -7,11 +7,13 @@ import errno
 import fcntl
 import os
 
+from plugrun.api import filesystem
+
 from plugrun_network_bridge.dns.clients import Client
 from plugrun_network_bridge.dns.directory import Directory
 from plugrun_network_bridge.dns.inside import open_inside
 from plugrun_network_bridge.dns.loop import Loop
-from plugrun_network_bridge.leases import DOOR, Lease, Leases
+from plugrun_network_bridge.leases import DOOR, SERVING, Lease, Leases
 from plugrun_network_bridge.links import delete_link, lives_on
 from plugrun_network_bridge.netlink import NETLINK_ROUTE, Netlink
 
@@ -39,10 +41,18 @@ class Server:
 
     def serve(self) -> None:
         """Serve; return when nobody is left, with the door removed."""
+        self._sign()
         for lease in self._directory.containers().values():
             self._welcome(lease)
         while not self._is_over():
             self._loop.turn(_WAIT_TO_END if not self._clients and self._heard else _USUAL_WAIT)
+
+    def _sign(self) -> None:
+        """Write down who this is, for whoever looks whether it lives."""
+        pid = os.getpid()
+        with open("/proc/self/stat", "rb") as file:
+            started = file.read().rpartition(b")")[2].split()[19]  # proc_pid_stat(5)
+        filesystem.write_whole(f"{self._state}/{SERVING}", b"%d %s" % (pid, started))
 
     def _is_over(self) -> bool:
         """End only under the lock that whoever starts a server holds while speaking to it."""
@@ -51,6 +61,7 @@ class Server:
         fd = os.open(f"{self._state}/lock", os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            filesystem.unlink(f"{self._state}/{SERVING}")
             os.unlink(f"{self._state}/{DOOR}")
         except BlockingIOError:
             return False

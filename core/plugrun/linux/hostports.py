@@ -10,9 +10,10 @@ import _socket
 import errno
 import os
 
-from plugrun.api import Conflict, InvalidArgument, Port, record, replace
-
-from plugrun_network_bridge.addresses import is_v6, packed
+from plugrun.errors import Conflict, InvalidArgument
+from plugrun.linux.addresses import version
+from plugrun.model.network import Port
+from plugrun.model.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ def reserve(ports: Iterable[Port], usual: str, *, v6: bool) -> Reserved:
             one.close()
         raise
     return Reserved(tuple(got), tuple([one.detach() for one in sockets]))
+
+
+def is_v6(address: str) -> bool:
+    """Whether an address, if it is one, is of IPv6."""
+    return ":" in address
 
 
 def _hosts(port: Port, usual: str, *, v6: bool) -> tuple[str, ...]:
@@ -118,21 +124,32 @@ def _bind_all(protocol: str, hosts: tuple[str, ...], number: int) -> list[_socke
 def _bind(protocol: str, host: str, number: int) -> _socket.socket | None:
     kind, transport = _KINDS[protocol]
     family = _socket.AF_INET6 if is_v6(host) else _socket.AF_INET
+    if not version(host):
+        raise InvalidArgument(f"invalid IP address: {host}")
     try:
-        packed(host)
         one = _socket.socket(family, kind, transport)
     except OSError as error:
-        if error.errno in _NO_PROTOCOL and protocol == "sctp" and number:
+        if error.errno not in _NO_PROTOCOL:
+            raise
+        if protocol == "sctp" and number:
             return None  # the rules know it nevertheless, and let one container have it
-        raise InvalidArgument(f"invalid IP address: {host}: {error.strerror or error}") from None
+        raise _unsupported(error, protocol, host) from None
     try:
         if family == _socket.AF_INET6:
             one.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 1)
         _bind_socket(one, kind, host, number)
     except OSError as error:
         one.close()
-        raise refused(error, protocol, host, number) from None
+        raise _refused(error, protocol, host, number) from None
     return one
+
+
+def _unsupported(error: OSError, protocol: str, host: str) -> InvalidArgument:
+    words = f"a port cannot be published at {host} for {protocol}: {error.strerror}"
+    if protocol == "sctp":
+        hint = "name the port of the host's, too (HOST:CONTAINER/sctp), or modprobe sctp"
+        return InvalidArgument(f"no free {words}", hint=hint)
+    return InvalidArgument(words)
 
 
 def _bind_socket(one: _socket.socket, kind: int, host: str, number: int) -> None:
@@ -147,13 +164,15 @@ def _bind_socket(one: _socket.socket, kind: int, host: str, number: int) -> None
         one.bind((host, number))
 
 
-def refused(error: OSError, protocol: str, host: str, number: int) -> Conflict:
+def _refused(error: OSError, protocol: str, host: str, number: int) -> Conflict:
     """Return what to say of a port that another program has."""
     shown = f"[{host}]:{number}" if is_v6(host) else f"{host}:{number}"
     kind = f"{protocol}{'6' if is_v6(host) else '4'}"
     words = (error.strerror or str(error)).lower()
-    hint = f"see who has it: ss -lnp 'sport = :{number}'"
-    return Conflict(f"listen {kind} {shown}: bind: {words}", hint=hint if number else "")
+    hint = f"see who has it: ss -lnp 'sport = :{number}'" if number else ""
+    if error.errno == errno.EADDRNOTAVAIL:
+        hint = f"{host} is no address of this machine (ip address shows those); -p PORT:PORT is all"
+    return Conflict(f"listen {kind} {shown}: bind: {words}", hint=hint)
 
 
 def find_holder(asked: Iterable[Port], had: Iterable[Port]) -> Port | None:
