@@ -15,6 +15,7 @@ _UP = "\x1b[{}A"
 _CLEAR = "\x1b[J"
 _COLOURS = {PASSED: "32", SKIPPED: "33"}
 _BAD = "31"
+_PIECE = 1 << 16
 
 
 class Lines:
@@ -33,8 +34,27 @@ class Lines:
                 self._begun.add(name)
                 self._write(f"{name}: started\n")
         for result in runner.results[self._ended :]:
-            self._write(f"{_sentence(result)}\n")
+            self._end(result)
         self._ended = len(runner.results)
+
+    def _end(self, result: Result) -> None:
+        self._write(f"{_sentence(result)}\n")
+
+
+class Logs(Lines):
+    """A line for each beginning, and at the end all that the cell wrote: two never mix."""
+
+    def _end(self, result: Result) -> None:
+        self._write(f"\n== {_sentence(result)}\n")
+        if not result.log:
+            return
+        with open(result.log, encoding="utf-8", errors="replace", newline="") as log:
+            text = ""
+            while piece := log.read(_PIECE):
+                text = piece
+                self._write(text)
+        if text and not text.endswith("\n"):
+            self._write("\n")
 
 
 class LiveTable:

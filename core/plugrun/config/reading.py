@@ -15,6 +15,7 @@ from plugrun.model.record import record
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PROFILE_KEYS = ("extends", *KINDS, HOOKS, USERNS, "options")
 _DEPTH = 12
+_MOST = 100_000  # values of one document, those behind an alias each time that it stands there
 
 
 @record
@@ -58,8 +59,9 @@ def read(text: str, file: str) -> Document:
 def read_marked(text: str, file: str) -> Marked | None:
     """Return a document's values with their places, or None if it is empty."""
     try:
+        _check_depth(text, file)
         node = yaml.compose(text, Loader=_Loader)
-        return None if node is None else _convert(node, file, _at(file, node.start_mark), 0)
+        return None if node is None else _Values(file).convert(node, _at(file, node.start_mark), 0)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = _at(file, mark) if mark else file
@@ -72,29 +74,52 @@ def _at(file: str, mark: Any) -> str:
     return f"{file}:{mark.line + 1}:{mark.column + 1}"
 
 
-def _convert(node: Any, file: str, where: str, depth: int) -> Marked:
-    if depth > _DEPTH:  # also ends an alias that contains itself
-        raise ConfigError(f"{where}: nested too deeply")
-    if isinstance(node, yaml.MappingNode):
-        return Marked(_mapping(node, file, depth), where)
-    if isinstance(node, yaml.SequenceNode):
-        items = [_convert(n, file, _at(file, n.start_mark), depth + 1) for n in node.value]
-        return Marked(items, where)
-    return Marked(_scalar(node, where), where)
+def _check_depth(text: str, file: str) -> None:
+    """Refuse what is nested deeper than any setting: libyaml's composer recurses until it dies."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEPTH + 1:
+                raise ConfigError(f"{_at(file, event.start_mark)}: nested too deeply")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
-def _mapping(node: Any, file: str, depth: int) -> dict[str, Marked]:
-    found: dict[str, Marked] = {}
-    for key_node, value_node in node.value:
-        where = _at(file, key_node.start_mark)
-        if not isinstance(key_node, yaml.ScalarNode):
-            raise ConfigError(f"{where}: a key must be a word")
-        key = str(key_node.value)
-        if key in found:
-            first = found[key].where
-            raise ConfigError(f'{where}: the key "{key}" is here twice (first at {first})')
-        found[key] = _convert(value_node, file, where, depth + 1)
-    return found
+class _Values:
+    """The values of one document, which are counted: an alias costs a line and may stand for
+    many."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._count = 0
+
+    def convert(self, node: Any, where: str, depth: int) -> Marked:
+        """Return what a node says, with all that is in it."""
+        self._count += 1
+        if depth > _DEPTH:  # an alias that contains itself
+            raise ConfigError(f"{where}: nested too deeply")
+        if self._count > _MOST:
+            raise ConfigError(f"{where}: more than {_MOST} values, aliases written out")
+        if isinstance(node, yaml.MappingNode):
+            return Marked(self._mapping(node, depth), where)
+        if isinstance(node, yaml.SequenceNode):
+            items = [self.convert(n, _at(self._file, n.start_mark), depth + 1) for n in node.value]
+            return Marked(items, where)
+        return Marked(_scalar(node, where), where)
+
+    def _mapping(self, node: Any, depth: int) -> dict[str, Marked]:
+        found: dict[str, Marked] = {}
+        for key_node, value_node in node.value:
+            where = _at(self._file, key_node.start_mark)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError(f"{where}: a key must be a word")
+            key = str(key_node.value)
+            if key in found:
+                first = found[key].where
+                raise ConfigError(f'{where}: the key "{key}" is here twice (first at {first})')
+            found[key] = self.convert(value_node, where, depth + 1)
+        return found
 
 
 def _scalar(node: Any, where: str) -> Any:

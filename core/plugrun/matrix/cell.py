@@ -12,11 +12,13 @@ INTERRUPTED = "interrupted"
 STATES = (PASSED, FAILED, TIMED_OUT, INTERRUPTED, SKIPPED)
 
 # The axes that choose something of plugrun's; any other is the command's own.
+PROFILE = "profile"
 STORAGE = "storage"
 ISOLATION = "isolation"
 NETWORK = "network"
 CGROUP = "cgroup"
-OURS = (STORAGE, ISOLATION, NETWORK, CGROUP)
+PARTS = (STORAGE, ISOLATION, NETWORK, CGROUP)
+OURS = (PROFILE, *PARTS)
 
 
 @record
@@ -24,14 +26,16 @@ class Cell:
     """One combination. ``axes`` are pairs of an axis and this cell's value, in the matrix's order.
 
     ``config`` is the file that has its profile and ``profile`` the profile's name; both are empty
-    where the axes make a profile of their own. ``required`` cells may not be skipped. ``through``
-    is a command that runs the cell's command elsewhere (in a virtual machine, say).
+    where the axes make a profile of their own. ``adjusted`` is that the axes change the profile
+    that is named. ``required`` cells may not be skipped. ``through`` is a command that runs the
+    cell's command elsewhere (in a virtual machine, say).
     """
 
     name: str
     axes: tuple[tuple[str, str], ...]
     config: str = ""
     profile: str = ""
+    adjusted: bool = False
     required: bool = False
     through: tuple[str, ...] = ()
 
@@ -68,6 +72,8 @@ class Matrix:
     """What a matrix file says. ``axes`` has the values of each axis, in the file's order.
 
     A cell is out if it has all values of one of ``exclude``. ``include`` are further cells.
+    ``files`` are pairs of a value of the axis ``profile`` and the file that has it; the other
+    values of that axis are names in the configuration.
     Those with all values of one of ``require`` must run. ``through`` are pairs of values and the
     command that cells with all of them run through. ``extends`` is the profile the cells
     start from, ``env`` what is set for the command.
@@ -76,6 +82,7 @@ class Matrix:
     axes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     exclude: tuple[tuple[tuple[str, str], ...], ...] = ()
     include: tuple[tuple[tuple[str, str], ...], ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
     require: tuple[tuple[tuple[str, str], ...], ...] = ()
     through: tuple[tuple[tuple[tuple[str, str], ...], tuple[str, ...]], ...] = ()
     extends: str = "default"

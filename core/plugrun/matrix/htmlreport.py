@@ -1,64 +1,68 @@
-"""Results as one HTML page that needs nothing else: a grid of cells, and each one's log."""
+"""Results as one HTML page that needs nothing else: a grid of cells, and each one's log.
+
+Whatever cells are called and have written is text in it. That is escaped, and should an escape be
+missing one day, the page's own policy (CSP, W3C) lets no script run but the page's and nothing be
+fetched.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 from collections.abc import Iterable, Sequence
 
 from plugrun import __version__
 from plugrun.matrix.cell import STATES, Result
-from plugrun.matrix.logtail import tail
+from plugrun.matrix.htmlpage import SCRIPT, STYLE
+from plugrun.matrix.logtail import readable, tail
 
-_STYLE = """
-:root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
-body { margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
-h1 { font-size: 1.35rem; margin: 0 0 .25rem; }
-code, pre { font-family: ui-monospace, monospace; font-size: .9em; }
-table { border-collapse: separate; border-spacing: 4px; margin: 1rem 0; }
-th { text-align: left; font-weight: 600; padding: .2rem .5rem; }
-td { padding: 0; }
-button { all: unset; box-sizing: border-box; cursor: pointer; display: block; width: 100%;
-  min-width: 7rem; padding: .45rem .6rem; border-radius: 4px; color: #fff; background: #6b7280; }
-button:focus-visible, button[aria-expanded=true] { outline: 3px solid #2563eb;
-  outline-offset: 1px; }
-button small { display: block; opacity: .85; }
-.passed { background: #15803d; } .failed, .timed-out { background: #b91c1c; }
-.interrupted { background: #9333ea; } .skipped { background: #a16207; }
-section { border-top: 1px solid #8888; padding-top: .5rem; margin-top: 1rem; }
-pre { overflow: auto; max-height: 32rem; padding: .75rem; border: 1px solid #8888;
-  border-radius: 4px; white-space: pre-wrap; overflow-wrap: anywhere; }
-"""
-_SCRIPT = """
-for (const button of document.querySelectorAll('button')) {
-  button.addEventListener('click', () => {
-    for (const other of document.querySelectorAll('button')) {
-      const chosen = other === button && other.getAttribute('aria-expanded') !== 'true';
-      other.setAttribute('aria-expanded', chosen);
-      document.getElementById(other.getAttribute('aria-controls')).hidden = !chosen;
-    }
-  });
-}
-"""
 _Row = tuple[str, ...]
 
 
 def html_report(results: Iterable[Result], command: Iterable[str], summary: str) -> str:
-    """Return the page. All text in it is escaped; it asks nothing of any other place."""
+    """Return the page. The first cell that makes the matrix fail shows its log at once."""
     results = list(results)
-    words = html.escape(" ".join(command))
+    words = _text(" ".join(command))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy()}">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>{words}: {html.escape(summary)}</title><style>{_STYLE}</style></head><body>"
-        f"<h1>plugrun matrix: <code>{words}</code></h1>"
-        f"<p>{html.escape(summary)} (plugrun {__version__})</p>"
-        f"{_grid(results)}{''.join(map(_log, range(len(results)), results))}"
-        f"<script>{_SCRIPT}</script></body></html>\n"
+        f"<title>{words}: {_text(summary)}</title><style>{STYLE}</style>"
+        "<noscript><style>section[hidden] { display: block; }</style></noscript></head><body>"
+        f"<h1>plugrun matrix <code>{words}</code></h1>"
+        f'<p class="quiet">{_text(summary)}, plugrun {__version__}</p>'
+        f"{_counts(results)}{_grid(results)}{''.join(map(_log, range(len(results)), results))}"
+        f"<script>{SCRIPT}</script></body></html>\n"
     )
 
 
+def _policy() -> str:
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+
+
+def _text(text: str) -> str:
+    return html.escape(readable(text))
+
+
+def _kind(state: str) -> str:
+    assert state in STATES
+    return state.replace(" ", "-")
+
+
+def _counts(results: Sequence[Result]) -> str:
+    states = [one.state for one in results]
+    items = "".join(
+        f'<li class="badge {_kind(state)}">{states.count(state)} {state}</li>'
+        for state in STATES
+        if state in states
+    )
+    return f'<ul class="counts">{items}</ul>'
+
+
 def _grid(results: Sequence[Result]) -> str:
-    """Lay the cells out: the values of the first axis side by side, the others below each other."""
+    """Lay the cells out: the values of one axis side by side, the others below each other."""
     axes = list(dict.fromkeys(axis for one in results for axis, _ in one.cell.axes))
     across = _across(results, axes)
     down = [axis for axis in axes if axis != across]
@@ -67,18 +71,29 @@ def _grid(results: Sequence[Result]) -> str:
     for number, one in enumerate(results):
         key = tuple(one.cell.value(axis) for axis in down)
         rows.setdefault(key, {}).setdefault(one.cell.value(across), []).append(number)
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in (*down, *columns))
+    head = "".join(f'<th rowspan="2">{_text(text)}</th>' for text in down)
+    head += f'<th colspan="{len(columns)}">{_text(across)}</th></tr><tr>'
+    head += "".join(f"<th>{_text(text)}</th>" for text in columns)
     body = "".join(
-        f"<tr>{''.join(f'<th>{html.escape(text)}</th>' for text in key)}"
+        f"<tr>{''.join(f'<th>{_text(text)}</th>' for text in key)}"
         f"{''.join(_place(results, cells.get(column, [])) for column in columns)}</tr>"
         for key, cells in rows.items()
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="grid">{table}</div>'
 
 
 def _across(results: Sequence[Result], axes: Sequence[str]) -> str:
+    """Return the axis that leaves the fewest places empty, the first of several; none if half of
+    them would be."""
     several = [axis for axis in axes if len({one.cell.value(axis) for one in results}) > 1]
-    return several[0] if several else ""
+    best = min(several, key=lambda axis: _places(results, axis), default="")
+    return best if _places(results, best) < 2 * len(results) else ""
+
+
+def _places(results: Sequence[Result], across: str) -> int:
+    rows = {tuple(pair for pair in one.cell.axes if pair[0] != across) for one in results}
+    return len(rows) * len({one.cell.value(across) for one in results})
 
 
 def _place(results: Sequence[Result], numbers: Sequence[int]) -> str:
@@ -87,18 +102,29 @@ def _place(results: Sequence[Result], numbers: Sequence[int]) -> str:
 
 
 def _tile(number: int, result: Result) -> str:
-    kind = result.state.replace(" ", "-")
-    assert result.state in STATES
-    time = f"{result.seconds:.1f} s" if result.seconds else ""
+    bad = ' data-bad="yes"' if result.bad else ""
     return (
-        f'<button class="{kind}" aria-expanded="false" aria-controls="log{number}" '
-        f'title="{html.escape(result.cell.name)}">{result.state}<small>{time}&nbsp;</small></button>'
+        f'<button class="{_kind(result.state)}"{bad} aria-expanded="false" '
+        f'aria-controls="log{number}" title="{_text(result.cell.name)}">'
+        f"{result.state}<span>{_time(result) or '&nbsp;'}</span></button>"
     )
 
 
+def _time(result: Result) -> str:
+    if not result.seconds:
+        return ""
+    minutes, seconds = divmod(round(result.seconds), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{result.seconds:.1f} s"
+
+
 def _log(number: int, result: Result) -> str:
-    reason = f"<p>{html.escape(result.reason)}</p>" if result.reason else ""
+    """The section that a click on a tile shows."""
+    told = ", ".join(part for part in (_time(result), _text(result.reason)) if part)
+    values = ", ".join(f"{_text(axis)} {_text(value)}" for axis, value in result.cell.axes)
     text = tail(result.log)
-    shown = f"<pre>{html.escape(text)}</pre>" if text else "<p>It wrote nothing.</p>"
-    name = html.escape(result.cell.name)
-    return f'<section id="log{number}" hidden><h2>{name}</h2>{reason}{shown}</section>'
+    shown = f"<pre>{_text(text)}</pre>" if text else '<p class="quiet">It wrote nothing.</p>'
+    return (
+        f'<section id="log{number}" hidden><header><h2>{_text(result.cell.name)}</h2>'
+        f'<span class="badge {_kind(result.state)}">{result.state}</span>'
+        f'<span>{told}</span></header><p class="quiet">{values}</p>{shown}</section>'
+    )

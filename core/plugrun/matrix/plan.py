@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from plugrun.errors import InvalidArgument
-from plugrun.matrix.cell import OURS, Cell, Matrix
+from plugrun.matrix.cell import OURS, PARTS, PROFILE, Cell, Matrix
 from plugrun.model.record import replace
 
 _Values = tuple[tuple[str, str], ...]
@@ -19,8 +19,7 @@ def cells_of(matrix: Matrix) -> tuple[Cell, ...]:
     """Return the cells in the order of the axes, then those included, each once."""
     names = [name for name, _ in matrix.axes]
     count = math.prod(len(values) for _, values in matrix.axes)
-    if count > _MOST:
-        raise InvalidArgument(f"the matrix has {count} cells: more than {_MOST} cannot be meant")
+    check_count(count + len(matrix.include))
     products = itertools.product(*(values for _, values in matrix.axes)) if names else ()
     combined = [tuple(zip(names, values, strict=True)) for values in products]
     wanted = [one for one in combined if not _matches_any(one, matrix.exclude)]
@@ -35,12 +34,29 @@ def _cell(matrix: Matrix, values: _Values) -> Cell:
     for when, command in matrix.through:
         if _matches(values, when):
             through = command
+    profile = dict(values).get(PROFILE, "")
+    file = dict(matrix.files).get(profile, "")
     return Cell(
         name_of(values),
         values,
+        config=file,
+        profile="" if file else profile,
+        adjusted=bool(profile) and any(axis in PARTS for axis, _ in values),
         required=_matches_any(values, matrix.require),
         through=through,
     )
+
+
+def check_count(count: int) -> None:
+    """InvalidArgument if nobody can mean so many cells."""
+    if count > _MOST:
+        raise InvalidArgument(f"the matrix has {count} cells: more than {_MOST} cannot be meant")
+
+
+def without(cells: Iterable[Cell], excluded: Iterable[_Values]) -> tuple[Cell, ...]:
+    """Return the cells that have not all values of one of ``excluded``."""
+    several = list(excluded)
+    return tuple(cell for cell in cells if not _matches_any(cell.axes, several))
 
 
 def name_of(values: Iterable[tuple[str, str]]) -> str:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+import glob
+import itertools
+import math
+import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from plugrun.config.reading import Marked, describe, nearest, read_marked
-from plugrun.errors import ConfigError
-from plugrun.matrix.cell import Matrix
+from plugrun.errors import ConfigError, InvalidArgument
+from plugrun.matrix.cell import OURS, PROFILE, Matrix
+from plugrun.matrix.plan import check_count
 
 _KEYS = ("matrix", "exclude", "include", "require", "through", "extends", "env", "command")
 _THROUGH = ("when", "command")
 _Values = tuple[tuple[str, str], ...]
+_ALIKE = 0.75  # of two words, as difflib tells it: what has a letter wrong, not what rhymes
 
 
 def read_matrix(path: str) -> Matrix:
@@ -32,28 +39,87 @@ def read_matrix(path: str) -> Matrix:
 def _matrix(top: Marked) -> Matrix:
     _known(top, _KEYS)
     get = top.value.get
-    axes = tuple(_axes(get("matrix"))) if "matrix" in top.value else ()
+    files: dict[str, str] = {}
+    axes = tuple(_axes(get("matrix"), '"matrix"', files)) if "matrix" in top.value else ()
     names = frozenset(name for name, _ in axes)
-    include = tuple(_values(one, None) for one in _items(get("include")))
-    names |= {name for one in include for name, _ in one}
+    included = [tuple(_axes(one, "a cell", files)) for one in _items(get("include"))]
+    include = tuple(values for one in included for values in products(one))
+    names |= {name for one in included for name, _ in one}
     if not names:
         raise ConfigError(f"{top.where}: names no axis", hint="name one below the key `matrix`")
     return Matrix(
         axes=axes,
         include=include,
+        files=tuple(files.items()),
         exclude=tuple(_values(one, names) for one in _items(get("exclude"))),
         require=tuple(_values(one, names) for one in _items(get("require"))),
         through=tuple(_through(one, names) for one in _items(get("through"))),
         extends=_text(get("extends")) if "extends" in top.value else "default",
-        env=_values(get("env"), None) if "env" in top.value else (),
+        env=_environment(get("env")) if "env" in top.value else (),
         command=tuple(_text(word) for word in _items(get("command"))),
     )
 
 
-def _axes(marked: Marked) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for name, values in _expect(marked, dict, '"matrix"').value.items():
+def products(axes: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[_Values]:
+    """Yield every combination of the axes' values; InvalidArgument if they are too many."""
+    named = list(axes)
+    check_count(math.prod(len(values) for _, values in named))
+    names = [name for name, _ in named]
+    for values in itertools.product(*(values for _, values in named)):
+        yield tuple(zip(names, values, strict=True))
+
+
+def doubtful(axes: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each axis of the command's own that is nearly spelled as one of ours."""
+    for name in dict.fromkeys(axes):
+        like = difflib.get_close_matches(name.lower(), OURS, 1, _ALIKE) if name not in OURS else ()
+        if like:
+            yield (
+                f'the axis "{name}" chooses nothing of plugrun\'s (the command finds it in '
+                f'its environment); did you mean "{like[0]}"?'
+            )
+
+
+def said_values(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return what a word of the command line says of a cell: ``storage=cow,python=3.12``."""
+    found = []
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        if not (equals and value and _is_axis(name)):
+            raise InvalidArgument(f'invalid cell "{text}": it must be AXIS=VALUE[,AXIS=VALUE...]')
+        found.append((name, (value,)))
+    if len({name for name, _ in found}) < len(found):
+        raise InvalidArgument(f'invalid cell "{text}": an axis twice')
+    return tuple(found)
+
+
+def profile_values(values: Iterable[str], files: dict[str, str], where: str) -> tuple[str, ...]:
+    """Return the values of the axis ``profile``: a pattern stands for the files that fit it, each
+    of which is called by its name and kept in ``files``."""
+    found = []
+    for value in values:
+        if not (any(c in value for c in "*?[/") or value.endswith(".yaml")):
+            found.append(value)
+            continue
+        paths = sorted(glob.glob(value))
+        if not paths:
+            raise ConfigError(f"{where}: {value}: no such file")
+        for path in paths:
+            name = os.path.basename(path).removesuffix(".yaml")
+            if files.setdefault(name, os.path.abspath(path)) != os.path.abspath(path):
+                raise ConfigError(f"{where}: {files[name]} and {path} are both called {name}")
+            found.append(name)
+    return tuple(found)
+
+
+def _axes(
+    marked: Marked, what: str, files: dict[str, str]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for name, values in _expect(marked, dict, what).value.items():
         _check_name(name, values)
         found = tuple(_text(value) for value in _items(values))
+        if name == PROFILE:
+            found = profile_values(found, files, values.where)
         if not found:
             raise ConfigError(f'{values.where}: the axis "{name}" has no values')
         if len(set(found)) < len(found):
@@ -63,22 +129,32 @@ def _axes(marked: Marked) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def _check_name(name: str, marked: Marked) -> None:
     """An axis becomes part of a variable's name in the environment."""
-    if not name.isascii() or not name.replace("_", "").replace("-", "").isalnum():
+    if not _is_axis(name):
         raise ConfigError(
             f'{marked.where}: "{name}" cannot be an axis: use letters, digits, "-" and "_"'
         )
 
 
-def _values(marked: Marked, known: frozenset[str] | None) -> _Values:
+def _is_axis(name: str) -> bool:
+    return name.isascii() and name.replace("_", "").replace("-", "").isalnum()
+
+
+def _environment(marked: Marked) -> _Values:
+    pairs = _expect(marked, dict, '"env"').value.items()
+    for name, value in pairs:
+        if not name or "=" in name or "\0" in name:
+            raise ConfigError(f'{value.where}: "{name}" cannot be a variable\'s name')
+    return tuple((name, _text(value)) for name, value in pairs)
+
+
+def _values(marked: Marked, known: frozenset[str]) -> _Values:
     found = []
     for name, value in _expect(marked, dict, "a cell").value.items():
-        if known is not None and name not in known:
+        if name not in known:
             raise ConfigError(
                 f'{value.where}: there is no axis "{name}"{nearest(name, known)}',
                 hint=f"known here: {', '.join(sorted(known))}",
             )
-        if known is None:
-            _check_name(name, value)
         found.append((name, _text(value)))
     if not found:
         raise ConfigError(f"{marked.where}: names no value")

@@ -21,30 +21,32 @@ from plugrun.matrix.workplace import Workplace
 from plugrun.model.record import record
 
 _TICK = 0.5  # seconds between two looks of a board that moves
-_GRACE = 10.0  # seconds from SIGTERM to SIGKILL
+GRACE = 10.0  # seconds from the signal that asks to SIGKILL
 
 
 @record
 class Limits:
-    """``jobs`` cells at a time; ``timeout`` seconds a cell, 0 for any; ``fail_fast`` is to stop
-    everything at the first failure."""
+    """``jobs`` cells at a time; ``timeout`` seconds a cell, 0 for any; ``grace`` seconds for one
+    that is told to end; ``fail_fast`` is to stop everything at the first failure."""
 
     jobs: int = 1
     timeout: float = 0.0
     fail_fast: bool = False
+    grace: float = GRACE
 
 
 class Running:
     """One cell's command, and when it is to be ended."""
 
-    def __init__(self, place: Workplace, command: Sequence[str], timeout: float) -> None:
+    def __init__(self, place: Workplace, command: Sequence[str], limits: Limits) -> None:
+        timeout = limits.timeout
         self.place = place
         self.began = time.time()
         self._clock = time.monotonic()
         self._deadline = self._clock + timeout if timeout else 0.0
         self._why = ""
         self._reason = ""
-        self._limit = timeout
+        self._limits = limits
         with open(place.log, "wb") as log:
             self.process = subprocess.Popen(
                 [*place.cell.through, *command],
@@ -70,14 +72,15 @@ class Running:
         if self.due() == 0.0:
             self.end(TIMED_OUT)
 
-    def end(self, why: str) -> None:
-        """Ask the command's session to end; ask again, and it is killed."""
-        number = signal.SIGKILL if self._why else signal.SIGTERM
-        if not self._why:
-            late = why == TIMED_OUT
-            self._reason = f"its {self._limit:g} s are over" if late else "the matrix was stopped"
+    def end(self, why: str, number: int = signal.SIGTERM) -> None:
+        """Ask the command's session to end, with a signal; ask again, and it is killed."""
+        if self._why:
+            number = signal.SIGKILL
+        else:
+            late = f"it was not done after {self._limits.timeout:g} s"
+            self._reason = late if why == TIMED_OUT else "the matrix was stopped"
         self._why = self._why or why
-        self._deadline = time.monotonic() + _GRACE
+        self._deadline = time.monotonic() + self._limits.grace
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
 
@@ -116,8 +119,8 @@ class Runner:
     def run(self, tell: Callable[[Runner], None]) -> list[Result]:
         """Run to the end; ``tell`` is called whenever something has changed, and twice a second.
 
-        SIGINT and SIGTERM end what runs, with the same for what would have come: the second one
-        kills.
+        SIGINT and SIGTERM are passed on to what runs, and what would have come is not begun: the
+        second one kills.
         """
         with _signals(self._interrupt) as wake:
             while self._waiting or self.running:
@@ -144,7 +147,7 @@ class Runner:
             place.root, place.run_root, place.environ.get("PLUGRUN_CONFIG", ""), place.cell.profile
         )
         try:
-            running = Running(place, self._command, self._limits.timeout)
+            running = Running(place, self._command, self._limits)
         except OSError as error:
             reason = f"{self._command[0]}: {error.strerror}"
             code = 126 if isinstance(error, PermissionError) else 127
@@ -171,12 +174,12 @@ class Runner:
     def _ended(self, result: Result) -> None:
         self.results.append(result)
         if result.bad and self._limits.fail_fast and not self._interrupted:
-            self._interrupt()
+            self._interrupt(signal.SIGTERM)
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, number: int) -> None:
         self._interrupted = True
         for running in self.running:
-            running.end(INTERRUPTED)
+            running.end(INTERRUPTED, number)
 
     @property
     def interrupted(self) -> bool:
@@ -190,13 +193,13 @@ class Runner:
 
 
 @contextlib.contextmanager
-def _signals(act: Callable[[], None]) -> Iterator[int]:
-    """Call ``act`` on SIGINT and SIGTERM; yield a descriptor that can be read from then."""
+def _signals(act: Callable[[int], None]) -> Iterator[int]:
+    """Call ``act`` with the number of SIGINT or SIGTERM; yield what can be read from then on."""
     read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     old_wake = signal.set_wakeup_fd(write)
 
     def handle(number: int, frame: FrameType | None) -> None:
-        act()
+        act(number)
 
     old = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

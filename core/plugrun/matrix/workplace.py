@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from plugrun.config import load_settings
+from plugrun.config.reading import read_marked
 from plugrun.errors import ConfigError
 from plugrun.matrix.cell import CGROUP, ISOLATION, NETWORK, STORAGE, Cell, Matrix
 from plugrun.model.record import record, replace
@@ -50,15 +52,15 @@ def prepare(
     """
     folder = f"{top}/{cell.name}"
     os.mkdir(folder, 0o700)
-    if not cell.config and not cell.profile:
+    if cell.adjusted or not (cell.config or cell.profile):
         path = f"{folder}/plugrun.yaml"
         with open(path, "w", encoding="utf-8") as file:
-            yaml.safe_dump(_document(cell, matrix, config), file, sort_keys=False)
+            yaml.safe_dump(_document(cell, matrix, config, environ), file, sort_keys=False)
         cell = replace(cell, config=path, profile=_PROFILE)
+    given = {**environ, **dict(matrix.env)}
     own = {
-        **environ,
-        **dict(matrix.env),
-        "PATH": _path(environ.get("PATH", os.defpath)),
+        **given,
+        "PATH": _path(given.get("PATH", os.defpath)),
         "PLUGRUN_ROOT": f"{folder}/root",
         "PLUGRUN_RUN_ROOT": f"{folder}/run",
         "PLUGRUN_CONFIG": cell.config or config,
@@ -79,10 +81,13 @@ def _variable(axis: str) -> str:
     return f"PLUGRUN_MATRIX_{axis.upper().replace('-', '_')}"
 
 
-def _document(cell: Cell, matrix: Matrix, config: str) -> dict[str, Any]:
+def _document(
+    cell: Cell, matrix: Matrix, config: str, environ: Mapping[str, str]
+) -> dict[str, Any]:
     """Return the user's configuration with one profile more: this cell's."""
-    document = _read(config) if config else {}
-    profile: dict[str, Any] = {"extends": matrix.extends}
+    base = cell.config or config
+    document = _read(base) if base else {}
+    profile: dict[str, Any] = {"extends": _extended(cell, matrix, environ)}
     for axis in (STORAGE, ISOLATION, NETWORK):
         if cell.value(axis):
             profile[axis] = cell.value(axis)
@@ -93,14 +98,24 @@ def _document(cell: Cell, matrix: Matrix, config: str) -> dict[str, Any]:
     return {**document, "profile": _PROFILE, "profiles": profiles}
 
 
+def _extended(cell: Cell, matrix: Matrix, environ: Mapping[str, str]) -> str:
+    """Return the profile that the cell's own one starts from."""
+    if not cell.config:
+        return cell.profile or matrix.extends
+    plain = {name: value for name, value in environ.items() if name != "PLUGRUN_PROFILE"}
+    return load_settings(cell.config, "", plain, os.getcwd()).profile.name
+
+
 def _read(config: str) -> dict[str, Any]:
     try:
         with open(config, encoding="utf-8") as file:
-            found = yaml.safe_load(file) or {}
+            text = file.read()
     except OSError as error:
         raise ConfigError(f"{config}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{config}: not YAML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{config}: not UTF-8 at byte {error.start}") from None
+    read_marked(text, config)  # whose errors name the line, and which ends what has no end
+    found = yaml.safe_load(text) or {}
     if not isinstance(found, dict):
         raise ConfigError(f"{config}: the document must be a mapping")
     return found

@@ -11,32 +11,38 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from plugrun.cli import output
-from plugrun.cli.matrixviews import Lines, LiveTable, failure_log, result_table, summary
+from plugrun.cli.matrixviews import Lines, LiveTable, Logs, failure_log, result_table, summary
 from plugrun.cli.options import Parsed
 from plugrun.cli.table import table
 from plugrun.engine.reaper import Reaper
 from plugrun.engine.request import GlobalOptions
-from plugrun.errors import InvalidArgument, NotRoot, UsageError
+from plugrun.errors import NotRoot, UsageError
 from plugrun.matrix.cell import Cell, Matrix, Result
 from plugrun.matrix.emit import FORMS, emit
-from plugrun.matrix.plan import cells_of, shard
-from plugrun.matrix.profiles import profile_cells
-from plugrun.matrix.reading import read_matrix
+from plugrun.matrix.reading import doubtful
 from plugrun.matrix.running import Limits, Runner
+from plugrun.matrix.selection import Wanted, select
 from plugrun.matrix.workplace import Workplace, prepare
-from plugrun.model.record import replace
 
 _INTERRUPTED = 130
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
-    """Run the cells; return 0 if all that ran passed, 1 if not, 130 if it was interrupted."""
+    """Run the cells; return 0 if all that ran passed, 1 if not, 130 if it was interrupted.
+
+    What keeps the matrix itself from running is 125, as in ``plugrun run``.
+    """
     v = parsed.values
-    matrix, cells, command = _plan(options, v, parsed.args)
+    limits = _limits(v)
+    wanted, args = _wanted(v, parsed.args)
+    matrix, cells = select(wanted, options.config, os.environ)
+    command = args or matrix.command
+    for warning in doubtful(axis for cell in cells for axis, _ in cell.axes):
+        output.error(f"plugrun: warning: {warning}")
     if v["emit"]:
         if v["emit"] not in FORMS:
-            raise InvalidArgument(f'invalid --emit "{v["emit"]}": one of {", ".join(FORMS)}')
-        output.write(emit(cells, v["emit"], _said(v), command))
+            raise UsageError(f'invalid --emit "{v["emit"]}": one of {", ".join(FORMS)}')
+        output.write(emit(cells, v["emit"], wanted.words, command))
         return 0
     if v["list"]:
         rows = [(c.name, " ".join(f"{a}={x}" for a, x in c.axes)) for c in cells]
@@ -46,40 +52,38 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
         raise UsageError('"plugrun matrix" needs a command: plugrun matrix … -- COMMAND [ARG...]')
     if os.geteuid() != 0:
         raise NotRoot("plugrun needs root: it mounts file systems and makes namespaces")
-    return _run(options, v, matrix, cells, command)
+    return _run(options, v, limits, matrix, cells, command)
 
 
-def _plan(
-    options: GlobalOptions, v: Mapping[str, Any], args: tuple[str, ...]
-) -> tuple[Matrix, tuple[Cell, ...], tuple[str, ...]]:
-    """Return what is to run where; what a shell made of ``--profiles *.yaml`` is meant so."""
+def _wanted(v: Mapping[str, Any], args: tuple[str, ...]) -> tuple[Wanted, tuple[str, ...]]:
+    """Return what the cells are and the command; what a shell made of ``--profiles *.yaml`` is
+    meant so."""
     profiles = tuple(v["profiles"])
     if profiles and "--" in args:
         profiles, args = (*profiles, *args[: args.index("--")]), args[args.index("--") + 1 :]
-    matrix = read_matrix(v["matrix"]) if v["matrix"] else Matrix()
-    cells: tuple[Cell, ...] = ()
-    if profiles:
-        cells += profile_cells(profiles, options.config, os.environ, os.getcwd())
-    if v["matrix"]:
-        cells += cells_of(matrix)
-    if not cells:
-        raise UsageError("name the cells: --profiles, --matrix, or both")
-    if v["require"]:
-        cells = tuple(replace(cell, required=True) for cell in cells)
-    if v["shard"]:
-        cells = shard(cells, v["shard"])
-    return matrix, cells, args or matrix.command
+    wanted = Wanted(
+        v["matrix"], profiles, tuple(v["include"]), tuple(v["exclude"]), v["require"], v["shard"]
+    )
+    return wanted, args
 
 
-def _said(v: Mapping[str, Any]) -> list[str]:
-    """Return what makes the same cells again, for the jobs of another system."""
-    words = [word for profile in v["profiles"] for word in ("--profiles", profile)]
-    return [*words, *(("--matrix", v["matrix"]) if v["matrix"] else ())]
+def _limits(v: Mapping[str, Any]) -> Limits:
+    jobs = len(os.sched_getaffinity(0)) if v["jobs"] is None else v["jobs"]
+    timeout = 0 if v["timeout"] is None else v["timeout"]
+    for name, value, least in (
+        ("jobs", jobs, 1),
+        ("timeout", timeout, 0 if v["timeout"] is None else 1),
+        ("grace", v["grace"], 0),
+    ):
+        if value < least:
+            raise UsageError(f"invalid --{name} {value}: it must be at least {least}")
+    return Limits(jobs, float(timeout), v["fail_fast"], float(v["grace"]))
 
 
 def _run(
     options: GlobalOptions,
     v: Mapping[str, Any],
+    limits: Limits,
     matrix: Matrix,
     cells: tuple[Cell, ...],
     command: tuple[str, ...],
@@ -89,12 +93,11 @@ def _run(
     reaper = Reaper(top)
     try:
         places = [prepare(cell, matrix, top, options.config, os.environ) for cell in cells]
-        limits = Limits(v["jobs"] or os.cpu_count() or 1, float(v["timeout"]), v["fail_fast"])
         runner = Runner(places, command, limits, reaper)
-        ended = runner.run(_board([place.cell for place in places]))
+        ended = runner.run(_board([place.cell for place in places], print_logs=v["print_logs"]))
         results = _in_order(places, ended)
         said = summary(results, began)
-        _show(results, said)
+        _show(results, said, logs=not v["print_logs"])
         _write_reports(v, results, command, said)
     finally:
         code = reaper.finish()
@@ -105,11 +108,13 @@ def _run(
     return 1 if code or any(one.bad for one in results) else 0
 
 
-def _board(cells: list[Cell]) -> Callable[[Runner], None]:
+def _board(cells: list[Cell], *, print_logs: bool) -> Callable[[Runner], None]:
     def write(text: str) -> None:
         output.write(text)
         output.flush()
 
+    if print_logs:
+        return Logs(write)
     if sys.stdout.isatty():
         return LiveTable(write, cells, os.get_terminal_size(sys.stdout.fileno()))
     return Lines(write)
@@ -120,9 +125,9 @@ def _in_order(places: list[Workplace], ended: list[Result]) -> list[Result]:
     return [by_name[place.cell.name] for place in places]
 
 
-def _show(results: list[Result], said: str) -> None:
+def _show(results: list[Result], said: str, *, logs: bool) -> None:
     for result in results:
-        if result.bad and result.log:
+        if logs and result.bad and result.log:
             output.write(failure_log(result))
     output.write("\n" + result_table(results, colour=sys.stdout.isatty()))
     output.line(said)

@@ -1,0 +1,98 @@
+"""From the words of a command line to cells."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from plugrun.errors import UsageError
+from plugrun.matrix.emit import FORMS, emit
+from plugrun.matrix.selection import Wanted, select
+from plugrun.model.record import replace
+
+TEXT = """
+matrix: {storage: [overlay, cow], python: ["3.11", "3.12"]}
+include: [{tests: unit, python: ["3.11", "3.12", "3.13"]}]
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "m.yaml"
+    path.write_text(TEXT)
+    return str(path)
+
+
+def cells(wanted):
+    return select(wanted, "", {})[1]
+
+
+def names(wanted):
+    return [cell.name for cell in cells(wanted)]
+
+
+def test_cells_of_the_command_line_alone():
+    wanted = Wanted(include=("storage=cow,flavour=sweet", "storage=fuse"))
+    assert names(wanted) == ["cow-flavour=sweet", "fuse"]
+
+
+def test_to_a_files_cells_come_some_and_others_go(file):
+    wanted = Wanted(matrix=file, include=("storage=fuse",), exclude=("python=3.12", "storage=cow"))
+    assert names(wanted) == [
+        "overlay-python=3.11", "tests=unit-python=3.11", "tests=unit-python=3.13", "fuse",
+    ]  # fmt: skip
+
+
+def test_a_profile_with_other_axes_is_adjusted_and_one_alone_is_taken_as_it_is(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("profile: own\nprofiles: {own: {extends: default, storage: fuse}}\n")
+    found = cells(
+        Wanted(include=(f"profile={path},part=1", f"profile={path},storage=cow", "profile=cow"))
+    )
+    assert [(cell.config, cell.profile, cell.adjusted) for cell in found] == [
+        (str(path), "", False),
+        (str(path), "", True),
+        ("", "cow", False),
+    ]
+    assert [cell.value("profile") for cell in found] == ["own", "own", "cow"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (Wanted(), "name the cells"),
+        (Wanted(include=("a",)), "invalid cell"),
+        (Wanted(include=("profile=none/*.yaml",)), "no such file"),
+        (Wanted(include=("a=b",), exclude=("c=d",)), 'no cell has the axis "c"'),
+        (Wanted(include=("a=b",), exclude=("a=b",)), "leaves no cell"),
+        (Wanted(include=("a=b",), shard="2"), "invalid shard"),
+    ],
+)
+def test_mistakes_are_of_the_command_line(wanted, words):
+    with pytest.raises(UsageError, match=words):
+        select(wanted, "", {})
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(count=st.integers(1, 9), excluded=st.sets(st.sampled_from(["3.11", "3.12", "3.13"])))
+def test_shards_of_any_number_cover_every_cell_once(file, count, excluded):
+    wanted = Wanted(
+        matrix=file,
+        include=("tests=lint",),
+        exclude=tuple(f"python={version}" for version in excluded),
+    )
+    whole = names(wanted)
+    dealt = [
+        name
+        for part in range(1, count + 1)
+        for name in names(replace(wanted, shard=f"{part}/{count}"))
+    ]
+    assert sorted(dealt) == sorted(whole)
+
+
+def test_each_emitted_job_is_the_shard_that_has_its_cell_and_no_other(file):
+    wanted = Wanted(matrix=file, exclude=("storage=cow",))
+    for job in json.loads(emit(cells(wanted), "json", wanted.words)):
+        assert names(replace(wanted, shard=job["shard"])) == [job["cell"]]
+    for form in FORMS:
+        assert emit(cells(wanted), form, wanted.words)
