@@ -7,6 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.client.caller import CommandFailed as CommandFailed
     from plugrun.client.caller import Result as Result
+    from plugrun.client.caller import TimedOut as TimedOut
     from plugrun.client.container import Container as Container
     from plugrun.client.container import NotReady as NotReady
     from plugrun.client.engine import Engine as Engine
@@ -19,6 +20,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "CommandFailed": "plugrun.client.caller",
     "Result": "plugrun.client.caller",
+    "TimedOut": "plugrun.client.caller",
     "Container": "plugrun.client.container",
     "NotReady": "plugrun.client.container",
     "Engine": "plugrun.client.engine",
@@ -33,3 +35,7 @@ def __getattr__(name: str) -> object:
     value: object = getattr(__import__(_HOMES[name], fromlist=(name,)), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

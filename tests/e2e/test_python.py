@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 
+import plugrun as package
 import pytest
-from plugrun import CommandFailed, Engine, NotReady
+from plugrun import CommandFailed, Engine, NotReady, PlugrunError, TimedOut
+from plugrun.client import caller
 from plugrun.client.caller import Call
 from plugrun.errors import CommandNotFound, Conflict, NoSuchContainer, NoSuchImage, UsageError
 
@@ -123,33 +126,131 @@ def test_a_fork_of_the_program_may_use_the_engine(engine):
     assert engine.run(IMAGE, "echo still").stdout == "still\n"
 
 
-def test_ctrl_c_ends_the_command_as_on_a_terminal(engine):
-    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGALRM))
-    old = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    timer.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            engine.run(IMAGE, ["sh", "-c", "trap 'exit 9' INT; while :; do sleep 0.1; done"])
-    finally:
-        timer.join()
-        signal.signal(signal.SIGALRM, old)
+def test_ctrl_c_ends_the_command_as_on_a_terminal(engine, tmp_path):
+    script = (
+        "trap 'echo gone >/out/end; exit 9' INT; echo here >/out/ready; while :; do sleep 0.1; done"
+    )
+    with interrupted(tmp_path), pytest.raises(KeyboardInterrupt):
+        engine.run(IMAGE, ["sh", "-c", script], volumes={tmp_path: "/out"})
     for container in engine.containers():
         with contextlib.suppress(NoSuchContainer):  # its end has removed it meanwhile
             container.wait()
+    assert (tmp_path / "end").read_text() == "gone\n"
     assert engine.run(IMAGE, "true").code == 0
+
+
+@contextlib.contextmanager
+def interrupted(folder):
+    """Ctrl-C as soon as the container has opened a FIFO in the folder."""
+    os.mkfifo(folder / "ready")
+
+    def interrupt():
+        open_and_read(folder)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+
+    old = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+        signal.signal(signal.SIGALRM, old)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_container_that_ignores_ctrl_c_does_not_outlive_its_call(engine, tmp_path, keep):
+    script = ["sh", "-c", "trap '' INT; echo here >/out/ready; exec sleep 1000"]
+    with interrupted(tmp_path), pytest.raises(KeyboardInterrupt):
+        engine.run(IMAGE, script, volumes={tmp_path: "/out"}, keep=keep)
+    assert [container.status for container in engine.containers()] == ["exited"] * keep
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_call_that_takes_too_long_ends_with_its_container(engine, tmp_path, keep, monkeypatch):
+    os.mkfifo(tmp_path / "ready")
+    ready = threading.Event()
+    clock = types.SimpleNamespace(monotonic=lambda: 1e9 if ready.is_set() else 0.0)
+    thread = threading.Thread(target=lambda: ready.set() if open_and_read(tmp_path) else None)
+    thread.start()
+    monkeypatch.setattr(caller, "time", clock)
+    script = ["sh", "-c", "trap '' INT; echo here >/out/ready; exec sleep 1000"]
+    with pytest.raises(TimedOut, match=r"not done after 0\.2 seconds"):
+        engine.run(IMAGE, script, volumes={tmp_path: "/out"}, keep=keep, timeout=0.2)
+    monkeypatch.undo()
+    thread.join()
+    assert [container.status for container in engine.containers()] == ["exited"] * keep
+    assert engine.run(IMAGE, "true", timeout=1000).code == 0
+
+
+def open_and_read(folder):
+    return (folder / "ready").read_text()
+
+
+def test_a_closed_engine_says_so(shared):
+    with Engine(root=shared.root, run_root=shared.run_root, config=shared.config) as engine:
+        box = engine.create(IMAGE, "true")
+    with pytest.raises(PlugrunError, match="engine is closed"):
+        engine.images()
+    with pytest.raises(PlugrunError, match="engine is closed"):
+        box.remove()
+    engine.close()
+    shared("rm", box.id)
+
+
+def test_errors_have_no_words_of_a_command_line(engine):
+    box = engine.create(IMAGE, "true")
+    for call in (lambda: box.port(80), lambda: engine.image("nonesuch"), lambda: box.kill()):
+        with pytest.raises(PlugrunError) as caught:
+            call()
+        assert "Error" not in str(caught.value)
+
+
+def test_an_option_that_there_is_not_is_told_with_one_that_there_is(engine):
+    with pytest.raises(UsageError, match="unknown flag: --memmory") as caught:
+        engine.run(IMAGE, "true", memmory="5m")
+    assert caught.value.hint.startswith("did you mean memory=?")
+    with pytest.raises(UsageError, match="unknown flag: --xyzzy") as caught:
+        engine.start(IMAGE, "true", xyzzy=True)
+    assert "plugrun run --help" in caught.value.hint
+
+
+def test_the_package_shows_what_it_has():
+    assert {"Engine", "Container", "Image", "Result", "PlugrunError"} <= set(dir(package))
+    assert all(hasattr(package, name) for name in dir(package))
+
+
+def test_a_deleted_working_directory_is_an_error_of_ours(engine, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    os.rmdir(tmp_path / "gone")
+    with pytest.raises(PlugrunError, match="working directory"):
+        engine.images()
+    monkeypatch.undo()
+
+
+def test_a_fork_while_another_thread_is_at_work_may_use_the_engine(engine):
+    engine.run(IMAGE, "true")
+    with engine._caller._lock:  # as that thread would hold it
+        pid = os.fork()
+        if pid == 0:
+            os._exit(engine.run(IMAGE, ["sh", "-c", "exit 5"]).code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
 
 
 def test_a_command_that_has_just_been_asked_for_can_be_ended(engine):
     engine.run(IMAGE, "true")
-    caller = engine._caller
-    before = {**os.environ, **caller._environ}
+    own = engine._caller
+    before = {**os.environ, **own._environ}
     # `run` would pass the signal on as soon as there is a container, and PID 1 may ignore it.
-    call = Call(caller._connect(), caller._argv, before, ["events"], None)
-    call._interrupt()
-    assert call.finish().code == 130
+    call = Call(own._connect(), own._argv, before, ["events"], None)
+    with contextlib.closing(call):
+        call._interrupt()
+        assert call.finish().code == 130
 
 
-def test_closing_does_not_wait_for_forks_of_the_program(engine):
+def test_closing_does_not_wait_for_forks_of_the_program(shared):
+    engine = Engine(root=shared.root, run_root=shared.run_root, config=shared.config)
     engine.run(IMAGE, "true")
     read, write = os.pipe()
     pid = os.fork()
@@ -170,7 +271,7 @@ def test_closing_does_not_wait_for_forks_of_the_program(engine):
 
 def test_a_killed_hand_is_an_error_and_the_next_call_works(engine):
     engine.run(IMAGE, "true")
-    process = engine._caller._process
+    process = engine._caller._hand.process
     process.kill()
     process.wait()
     assert engine.run(IMAGE, "echo again").stdout == "again\n"

@@ -192,6 +192,9 @@ RUN = Command(
     "Make a new container of an image and run a command in it",
     (
         *CREATE_OPTIONS,
+        Option(
+            "cid-fd", INT, "Write the container's ID to this descriptor", default=-1, hidden=True
+        ),
         Option("detach", FLAG, "Run in the background and print the container's ID", "d"),
         _DETACH_KEYS,
         Option("explain", FLAG, "Print what would be done, and why, and do nothing"),

@@ -60,6 +60,7 @@ def run_request(parsed: Parsed) -> RunRequest:
         pull=_pull(v["pull"]),
         quiet=v["quiet"],
         cidfile=v["cidfile"],
+        cid_fd=v.get("cid_fd", -1),
         stop_signal=v["stop_signal"],
         stop_timeout=v["stop_timeout"],
         detach_keys=v.get("detach_keys", ""),

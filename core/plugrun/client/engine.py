@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from plugrun.client.caller import Caller, CommandFailed, Result
+from plugrun.client.caller import Call, Caller, CommandFailed, Result, TimedOut
 from plugrun.client.container import Container
+from plugrun.client.hand import TOLD
 from plugrun.client.image import Image
 from plugrun.client.words import (
     Command,
@@ -19,6 +21,8 @@ from plugrun.client.words import (
 )
 from plugrun.errors import NoSuchContainer, NoSuchImage, PlugrunError
 
+_PARTING = 1.0  # seconds for a container that Ctrl-C has reached, before it is killed
+_ENDING = 30.0  # seconds for a command whose container has been killed
 _MISSING = {"No such container: ": NoSuchContainer, "No such image: ": NoSuchImage}
 
 
@@ -54,7 +58,7 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Free what the engine holds in this program; containers go on."""
+        """Free what the engine holds in this program; containers go on. No call comes after."""
         self._caller.close()
 
     # -- containers -----------------------------------------------------------------------
@@ -70,6 +74,7 @@ class Engine:
         volumes: Mapping[str, str] | None = None,
         ports: Mapping[int | str, Any] | None = None,
         keep: bool = False,
+        timeout: float | None = None,
         **options: Any,
     ) -> Result:
         """Run a command in a new container of an image and wait for its end.
@@ -77,12 +82,39 @@ class Engine:
         The image is pulled if it is not here. The container is removed at its end unless ``keep``.
         With ``check`` a code other than 0 raises CommandFailed. ``volumes`` maps folders and
         volumes to places in the container, ``ports`` its ports to the host's.
+
+        What ends the call ends the container: TimedOut after ``timeout`` seconds (the pull is
+        part of them), KeyboardInterrupt, whatever else a signal handler raises. The container gets
+        the interrupt first, and if it has not ended a second later, it is killed.
         """
         words = [
+            "run",
+            TOLD,
             *_common(env, volumes, ports, options),
             *option_words({"rm": not keep, "interactive": input is not None, "quiet": True}),
+            image,
+            *command_words(command),
         ]
-        return self.command("run", *words, image, *command_words(command), input=input, check=check)
+        with contextlib.closing(self._caller.begin(words, _data(input))) as call:
+            try:
+                result = call.finish(timeout)
+            except BaseException as error:
+                if call.interrupted:
+                    self._abandon(call, keep, 0.0 if isinstance(error, TimedOut) else _PARTING)
+                raise
+        return _checked("run", result, wanted=check)
+
+    def _abandon(self, call: Call, keep: bool, parting: float) -> None:
+        """End the container of a call that nobody waits for any more."""
+        ended = False
+        try:
+            ended = call.has_ended(parting)
+        finally:  # a second Ctrl-C shortens the wait
+            if call.container and not ended:
+                words = ["kill"] if keep else ["rm", "--force", "--volumes"]
+                with contextlib.suppress(PlugrunError):  # it may end by itself meanwhile
+                    self._caller.call([*words, call.container])
+                call.has_ended(_ENDING)
 
     def start(
         self,
@@ -166,24 +198,31 @@ class Engine:
         raises CommandFailed; by default it does for all but ``run`` and ``exec``, whose code is
         the container's.
         """
-        data = input.encode() if isinstance(input, str) else input
-        result = self._caller.call(words, data)
+        result = self._caller.call(words, _data(input))
         wanted = words[0] not in ("run", "exec") if check is None else check
-        if result.code and (wanted or (words[0] == "run" and "--detach" in words)):
-            raise _failure(words[0], result)
-        return result
+        return _checked(words[0], result, wanted or (words[0] == "run" and "--detach" in words))
 
     def stream(self, *words: str) -> Iterator[bytes]:
         """Run any command of plugrun and yield the lines it writes as they come."""
         return self._caller.stream(words)
 
 
+def _data(input: bytes | str | None) -> bytes | None:
+    return input.encode() if isinstance(input, str) else input
+
+
+def _checked(verb: str, result: Result, wanted: bool) -> Result:
+    if result.code and wanted:
+        raise _failure(verb, result)
+    return result
+
+
 def _failure(verb: str, result: Result) -> PlugrunError:
     """Return the error of a command that has said itself, on standard error, what failed."""
-    text = result.stderr.strip() or result.stdout.strip()
+    text = (result.stderr.strip() or result.stdout.strip()).removeprefix("Error: ")
     for words, kind in _MISSING.items():
         if words in text:
-            return kind(text.partition(": ")[2])
+            return kind(text)
     return CommandFailed(f"plugrun {verb} returned {result.code}: {text}", result)
 
 

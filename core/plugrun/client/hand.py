@@ -24,6 +24,7 @@ from plugrun.errors import PlugrunError, UsageError
 
 MOST = 1 << 20  # bytes of one message: the kernel's limit of a command line is 2 MiB with all
 _FDS = 4
+TOLD = "--cid-fd=told"  # stands for the descriptor on which the outcome is told
 
 
 def main() -> None:
@@ -82,7 +83,8 @@ def _become(order: dict[str, Any], fds: list[int]) -> NoReturn:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ.clear()
         os.environ.update(order["env"])
-        outcome = _outcome(order["argv"], order["cwd"], told)
+        argv = [f"--cid-fd={told}" if word == TOLD else word for word in order["argv"]]
+        outcome = _outcome(argv, order["cwd"], told)
         code = outcome["code"]
         _tell(told, outcome)
     finally:
@@ -114,11 +116,21 @@ def _outcome(argv: list[str], cwd: str, told: int) -> dict[str, Any]:
 
 
 def _refuse(error: FlagError | ArgumentCount, table: Command, path: str) -> int:
-    raise UsageError(f"plugrun {path}: {error.message}", hint=f"plugrun {path} --help")
+    import difflib
+
+    hint = f"keyword arguments are the options that plugrun {path} --help names"
+    unknown = error.message.removeprefix("unknown flag: --")
+    known = [option.dest for option in table.every if not option.hidden]
+    like = difflib.get_close_matches(unknown.replace("-", "_"), known, 1)
+    if like and unknown != error.message:
+        hint = f"did you mean {like[0]}=? {hint}"
+    raise UsageError(f"plugrun {path}: {error.message}", hint=hint)
 
 
 def _failed(kind: str, message: str, hint: str, code: int) -> dict[str, Any]:
-    return {"error": kind, "message": message, "hint": hint, "code": code}
+    # Docker's words for some have in them what a command line puts before.
+    told = message.removeprefix("Error: ")
+    return {"error": kind, "message": told, "hint": hint, "code": code}
 
 
 if __name__ == "__main__":

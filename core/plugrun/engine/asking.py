@@ -66,7 +66,9 @@ def local_image(
 
 
 def write_cidfile(request: RunRequest, container: Container) -> None:
-    """Write the ID where ``--cidfile`` wants it; a file that is there is not overwritten."""
+    """Write the ID where it is wanted; a file that is there is not overwritten."""
+    if request.cid_fd >= 0:
+        os.write(request.cid_fd, f"{container.id}\n".encode())
     if request.cidfile:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         fd = os.open(request.cidfile, flags, 0o644)

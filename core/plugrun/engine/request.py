@@ -50,6 +50,7 @@ class RunRequest:
     pull: str = "missing"
     quiet: bool = False
     cidfile: str = ""
+    cid_fd: int = -1
     stop_signal: str = ""
     stop_timeout: int | None = None
     domainname: str = ""

@@ -88,7 +88,7 @@ def test_the_lists_are_whole():
     assert {option.name for option in REFUSED.values()} == REFUSED_HERE
     known = {option.name for option in CREATE.every}
     assert known == set(BOTH)
-    assert {o.name for o in RUN.every} - known == {*RUN_ONLY, "explain", "timings"}
+    assert {o.name for o in RUN.every} - known == {*RUN_ONLY, "cid-fd", "explain", "timings"}
 
 
 @pytest.mark.parametrize(("letter", "name"), SHORT.items())
