@@ -8,12 +8,15 @@ from collections.abc import Sequence
 
 import yaml
 
+from plugrun.errors import InvalidArgument
 from plugrun.matrix.cell import Cell
 
 GITHUB = "github"
 GITLAB = "gitlab"
 JSON = "json"
 FORMS = (GITHUB, GITLAB, JSON)
+# Jobs of one matrix that each of them takes, by its manual.
+_MOST = {GITHUB: 256, GITLAB: 200}
 
 
 def emit(
@@ -24,8 +27,15 @@ def emit(
     Each cell is a shard of the whole: ``arguments`` are what was said beside it, ``command`` what
     the job is to run, and ``--shard i/n`` runs just that cell on whatever machine has it. GitHub's
     is the value of ``strategy.matrix`` on one line, as ``fromJSON`` wants it from a job's output;
-    GitLab's is a job with ``parallel: matrix:``.
+    GitLab's is a job with ``parallel: matrix:``. InvalidArgument if that system takes no such
+    number of jobs.
     """
+    most = _MOST.get(form, len(cells))
+    if len(cells) > most:
+        raise InvalidArgument(
+            f"{form} takes {most} jobs of a matrix, and there are {len(cells)} cells",
+            hint="leave some out (--exclude), or run several of them in a job: --shard i/n",
+        )
     jobs = [_job(cell, number, len(cells)) for number, cell in enumerate(cells, 1)]
     if form == GITHUB:
         return json.dumps({"include": jobs}) + "\n"
@@ -35,7 +45,9 @@ def emit(
 
 
 def _job(cell: Cell, number: int, count: int) -> dict[str, str]:
-    return {"cell": cell.name, **dict(cell.axes), "shard": f"{number}/{count}"}
+    # An axis of the same name as one of the job's own is left to its cell's name.
+    own = {"cell": cell.name, "shard": f"{number}/{count}"}
+    return {"cell": cell.name, **dict(cell.axes), **own}
 
 
 def _gitlab(

@@ -31,7 +31,8 @@ class Wanted:
         pairs += [("--matrix", self.matrix)] if self.matrix else []
         pairs += [("--include", one) for one in self.include]
         pairs += [("--exclude", one) for one in self.exclude]
-        return [word for pair in pairs for word in pair]
+        words = [word for pair in pairs for word in pair]
+        return [*words, "--require"] if self.require else words
 
 
 def select(

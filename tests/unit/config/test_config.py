@@ -118,7 +118,7 @@ def test_the_profile_is_chosen_by_flag_then_environment_then_file(machine, word)
     assert machine.load().profile.name == "c"
     assert machine.load(PLUGRUN_PROFILE="b").profile.name == "b"
     assert machine.load(profile="d", PLUGRUN_PROFILE="b").profile.name == "d"
-    assert machine.load().profiles == ("b", "c", "cow", "d", "default", "fuse")
+    assert machine.load().profiles == ("b", "c", "cow", "d", "default", "fuse", "overlay")
 
 
 def test_xdg_config_home_moves_the_users_file(machine, tmp_path):

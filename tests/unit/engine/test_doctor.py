@@ -73,9 +73,22 @@ def test_switches_that_forbid_user_namespaces(tmp_path, path, value, word):
 
 
 def test_devices_that_are_not_there(monkeypatch):
-    monkeypatch.setattr(devices, "_DEVICES", (("/dev/nosuch", "nothing", "nosuch"),))
+    monkeypatch.setattr(devices, "_DEVICES", (("/dev/nosuch", "nothing", (10, 1), "nosuch"),))
     [check] = devices.check_devices()
     assert (check.state, check.remedy) == (NOTE, "modprobe nosuch")
+    monkeypatch.setattr(devices, "known_misc_devices", lambda: {"nosuch"})
+    [check] = devices.check_devices()
+    assert (check.state, check.remedy) == (NOTE, "mknod -m 666 /dev/nosuch c 10 1")
+
+
+def test_a_device_that_is_another(monkeypatch):
+    monkeypatch.setattr(devices, "_DEVICES", (("/dev/null", "nothing", (10, 1), "nosuch"),))
+    [check] = devices.check_devices()
+    assert (check.state, check.found) == (NOTE, "is something else")
+    assert check.remedy == "rm /dev/null && mknod -m 666 /dev/null c 10 1"
+    monkeypatch.setattr(devices, "_DEVICES", (("/dev/null", "nothing", (1, 3), "nosuch"),))
+    [check] = devices.check_devices()
+    assert check.state == OK
 
 
 def test_the_disk(monkeypatch, tmp_path):

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from plugrun.cli import output
@@ -16,7 +16,7 @@ from plugrun.cli.options import Parsed
 from plugrun.cli.table import table
 from plugrun.engine.reaper import Reaper
 from plugrun.engine.request import GlobalOptions
-from plugrun.errors import NotRoot, UsageError
+from plugrun.errors import InvalidArgument, NotRoot, UsageError
 from plugrun.matrix.cell import Cell, Matrix, Result
 from plugrun.matrix.emit import FORMS, emit
 from plugrun.matrix.reading import doubtful
@@ -42,8 +42,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     if v["emit"]:
         if v["emit"] not in FORMS:
             raise UsageError(f'invalid --emit "{v["emit"]}": one of {", ".join(FORMS)}')
-        output.write(emit(cells, v["emit"], wanted.words, command))
-        return 0
+        return _emit(cells, v["emit"], wanted, command)
     if v["list"]:
         rows = [(c.name, " ".join(f"{a}={x}" for a, x in c.axes)) for c in cells]
         output.write(table(("CELL", "AXES"), rows))
@@ -53,6 +52,14 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     if os.geteuid() != 0:
         raise NotRoot("plugrun needs root: it mounts file systems and makes namespaces")
     return _run(options, v, limits, matrix, cells, command)
+
+
+def _emit(cells: Sequence[Cell], form: str, wanted: Wanted, command: Sequence[str]) -> int:
+    try:
+        output.write(emit(cells, form, wanted.words, command))
+    except InvalidArgument as error:
+        raise UsageError(error.message, hint=error.hint) from None
+    return 0
 
 
 def _wanted(v: Mapping[str, Any], args: tuple[str, ...]) -> tuple[Wanted, tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 
 from plugrun.engine.doctor.checks import NOTE, OK, Check, read_first
 from plugrun.linux.mountinfo import filesystem_type
@@ -13,9 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Number and module: Documentation/admin-guide/devices.txt.
 _DEVICES = (
-    ("/dev/fuse", "storage fuse", "fuse"),
-    ("/dev/net/tun", "networks without root", "tun"),
+    ("/dev/fuse", "storage fuse", (10, 229), "fuse"),
+    ("/dev/net/tun", "networks without root", (10, 200), "tun"),
 )
 _NETFILTER = 12  # NETLINK_NETFILTER, include/uapi/linux/netlink.h
 _SMALL = 1 << 30
@@ -23,22 +25,44 @@ _SMALL = 1 << 30
 
 def check_devices() -> Iterator[Check]:
     """Open what backends open."""
-    for path, purpose, module in _DEVICES:
+    for path, purpose, number, module in _DEVICES:
+        remake = f"mknod -m 666 {path} c {number[0]} {number[1]}"
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
-            why = error.strerror or ""
-            yield Check("devices", path, NOTE, why.lower(), purpose, _remedy(error, path, module))
-        else:
+            why = (error.strerror or "").lower()
+            yield Check("devices", path, NOTE, why, purpose, _remedy(error, path, module, remake))
+            continue
+        found = os.fstat(fd)
+        os.close(fd)
+        if stat.S_ISCHR(found.st_mode) and _number(found) == number:
             yield Check("devices", path, OK, "opens", purpose)
+        else:
+            remedy = f"rm {path} && {remake}"
+            yield Check("devices", path, NOTE, "is something else", purpose, remedy)
 
 
-def _remedy(error: OSError, path: str, module: str) -> str:
+def _number(found: os.stat_result) -> tuple[int, int]:
+    return os.major(found.st_rdev), os.minor(found.st_rdev)
+
+
+def _remedy(error: OSError, path: str, module: str, remake: str) -> str:
     if error.errno == errno.EACCES:
         return f"as root: chmod 666 {path}, or run plugrun as root"
     if error.errno == errno.EPERM:
         return f"within a container: give it the device, --device {path}"
+    if error.errno == errno.ENOENT and module in known_misc_devices():
+        return remake  # the driver is there, and nobody has made the node
     return f"modprobe {module}"
+
+
+def known_misc_devices() -> set[str]:
+    """Return the drivers behind devices of major number 10: proc(5), /proc/misc."""
+    try:
+        with open("/proc/misc", encoding="ascii") as file:
+            return {line.split()[-1] for line in file if line.strip()}
+    except FileNotFoundError:
+        return set()
 
 
 def check_network() -> Iterator[Check]:
