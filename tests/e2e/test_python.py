@@ -166,6 +166,21 @@ def test_a_container_that_ignores_ctrl_c_does_not_outlive_its_call(engine, tmp_p
     assert [container.status for container in engine.containers()] == ["exited"] * keep
 
 
+def test_a_start_that_is_interrupted_at_the_last_moment_leaves_no_container(engine, monkeypatch):
+    finish = Call.finish
+
+    def interrupted_once(call, timeout=None):
+        monkeypatch.undo()
+        finish(call, timeout)
+        call.interrupted = True
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Call, "finish", interrupted_once)
+    with pytest.raises(KeyboardInterrupt):
+        engine.start(IMAGE, "sleep 1000")
+    assert engine.containers() == []
+
+
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_call_that_takes_too_long_ends_with_its_container(engine, tmp_path, keep, monkeypatch):
     os.mkfifo(tmp_path / "ready")

@@ -95,14 +95,19 @@ class Engine:
             image,
             *command_words(command),
         ]
-        with contextlib.closing(self._caller.begin(words, _data(input))) as call:
+        return _checked("run", self._make(words, _data(input), keep, timeout), wanted=check)
+
+    def _make(
+        self, words: list[str], input: bytes | None, keep: bool, timeout: float | None
+    ) -> Result:
+        """Run a command that makes a container, which does not outlive an abandoned call."""
+        with contextlib.closing(self._caller.begin(words, input)) as call:
             try:
-                result = call.finish(timeout)
+                return call.finish(timeout)
             except BaseException as error:
                 if call.interrupted:
                     self._abandon(call, keep, 0.0 if isinstance(error, TimedOut) else _PARTING)
                 raise
-        return _checked("run", result, wanted=check)
 
     def _abandon(self, call: Call, keep: bool, parting: float) -> None:
         """End the container of a call that nobody waits for any more."""
@@ -110,7 +115,7 @@ class Engine:
         try:
             ended = call.has_ended(parting)
         finally:  # a second Ctrl-C shortens the wait
-            if call.container and not ended:
+            if call.container and not (ended and keep):
                 words = ["kill"] if keep else ["rm", "--force", "--volumes"]
                 with contextlib.suppress(PlugrunError):  # it may end by itself meanwhile
                     self._caller.call([*words, call.container])
@@ -126,10 +131,13 @@ class Engine:
         ports: Mapping[int | str, Any] | None = None,
         **options: Any,
     ) -> Container:
-        """Start a command in a new container and return; the container goes on by itself."""
-        words = [*_common(env, volumes, ports, options), "--detach", "--quiet"]
-        done = self.command("run", *words, image, *command_words(command))
-        return Container(self, done.stdout.strip())
+        """Start a command in a new container and return; the container goes on by itself.
+
+        Whatever ends the call before it returns ends the container, too.
+        """
+        words = ["run", TOLD, *_common(env, volumes, ports, options), "--detach", "--quiet", image]
+        done = self._make([*words, *command_words(command)], None, False, None)
+        return Container(self, _checked("run", done, wanted=True).stdout.strip())
 
     def create(
         self,

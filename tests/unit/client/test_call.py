@@ -15,7 +15,10 @@ from plugrun.client.caller import Call, TimedOut
 @pytest.fixture
 def command():
     """A process that stands for the command."""
-    process = subprocess.Popen(["sleep", "1000"])
+    # Whoever runs the tests in the background has SIGINT ignored, and all that it starts.
+    process = subprocess.Popen(
+        ["sleep", "1000"], preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    )
     yield process
     process.kill()
     process.wait()
