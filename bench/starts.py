@@ -4,7 +4,7 @@
 Runs the commands in turns and prints for each: wall time best, quartile and median, and processor
 time of all its processes (cgroup v1 cpuacct; without it of those that were waited for), which
 other work on the machine hardly changes. Milliseconds. Run as root the whole is given the weight
-of 256 machines' worth of ordinary processes, so that a busy machine tells something, too.
+of 256 ordinary processes, so that a busy machine tells something, too.
 """
 
 import argparse

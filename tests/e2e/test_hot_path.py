@@ -16,6 +16,8 @@ FORBIDDEN = {
     "json", "re", "typing", "dataclasses", "inspect", "enum", "pathlib", "subprocess", "asyncio",
     "logging", "threading", "shutil", "tempfile", "contextlib", "decimal", "random", "string",
     "importlib.metadata", "socket", "signal", "hashlib", "datetime", "traceback", "tarfile",
+    "ipaddress", "selectors", "locale", "weakref", "warnings", "copy", "uuid", "textwrap", "shlex",
+    "urllib.parse", "base64", "glob", "fnmatch", "gettext", "ast", "tokenize",
 }  # fmt: skip
 # functools and collections are not among them: CPython's _sqlite3 loads both for its own use.
 
@@ -39,6 +41,12 @@ def test_run(warm):
     assert "plugrun.engine.run" in found
     assert found & FORBIDDEN == set()
     assert not any(name.startswith("plugrun_isolation_oci") for name in found)
+
+
+def test_on_a_network(warm):
+    run = ("run", "--rm", HOST_IMAGE, "true")
+    warm(*run)
+    assert loaded(warm, *run) & FORBIDDEN == set()
 
 
 def test_mounts(warm, tmp_path):
