@@ -11,7 +11,7 @@ from struct import Struct
 
 from plugrun.api import record
 
-from plugrun_network_bridge.addresses import Block, parse_block
+from plugrun_network_bridge.addresses import SHORTEST, Block, parse_block
 from plugrun_network_bridge.links import link_name
 from plugrun_network_bridge.netlink import attributes, message
 
@@ -76,7 +76,7 @@ def _routes(netlink: Netlink) -> Iterator[tuple[Block, str, int]]:
     for body in list(netlink.dump(message(_GETROUTE, 0, head))):
         _, length, _, _, _, _, _, kind, _ = _ROUTE.unpack_from(body)
         found = attributes(body, 12)
-        if length and _RTA_DST in found and kind in (_UNICAST, *_UNREACHABLE):
+        if length >= SHORTEST and _RTA_DST in found and kind in (_UNICAST, *_UNREACHABLE):
             index = _I32.unpack(found[_RTA_OIF])[0] if _RTA_OIF in found else 0
             yield _block(found[_RTA_DST], length), "route", index
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyroute2 import IPRoute
 
-from plugrun_network_bridge.addresses import Block, parse_block
+from plugrun_network_bridge.addresses import SHORTEST, Block, parse_block
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def _on(address: Any) -> Iterator[Block]:
 
 def _behind(route: Any) -> Iterator[Block]:
     text = _get(route, "RTA_DST")
-    if text and route["dst_len"]:
+    if text and route["dst_len"] >= SHORTEST:
         yield parse_block(f"{text}/{route['dst_len']}")
 
 

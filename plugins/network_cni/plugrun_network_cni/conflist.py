@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 OWN = "conflist"  # in the state folder, once it is chosen
 _POOLS = tuple(f"10.{second}.0.0" for second in range(88, 128))
 _POOL_BITS = 16
+_HALF = 0x80000000  # the mask of a VPN's route that leads everywhere, in two halves
 
 
 def read_conflist(path: str) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def _free_pool() -> str:
 
 
 def _routes() -> Iterator[tuple[int, int]]:
-    """Yield the first and the last address of each IPv4 route but default ones (proc_net(5))."""
+    """Yield the first and the last address of each IPv4 route that is no default (proc_net(5))."""
     with open("/proc/thread-self/net/route", encoding="ascii") as table:
         for line in table.readlines()[1:]:
             words = line.split()
@@ -99,5 +100,5 @@ def _routes() -> Iterator[tuple[int, int]]:
                 int.from_bytes(int(word, 16).to_bytes(4, "little"), "big")
                 for word in (words[1], words[7])
             )
-            if mask:
+            if mask > _HALF:
                 yield first, first | (mask ^ 0xFFFFFFFF)

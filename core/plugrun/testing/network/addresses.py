@@ -119,11 +119,7 @@ class AddressContract(NetworkFixtures):
 
     @needs(NETWORKS)
     def test_subnets_overlap_nothing_of_the_host(self, network: Network) -> None:
-        run(
-            "ip link add vpn type bridge",
-            "ip link set vpn up",
-            "ip address add 10.8.0.2/24 dev vpn",
-        )
+        _connect_vpn()
         config = made(network)
         first = config.subnets[0].cidr
         network.remove(config)
@@ -135,13 +131,20 @@ class AddressContract(NetworkFixtures):
         for number, block in enumerate(blocks):
             assert not any(block.overlaps(other) for other in blocks[:number])
 
+    @needs(OUTBOUND)
+    def test_routes_that_lead_everywhere_overlap_nothing(
+        self, network: Network, place: Callable[[], Place]
+    ) -> None:
+        """As VPNs make them that take all that there is."""
+        _connect_vpn()
+        run("ip route add 0.0.0.0/1 via 10.8.0.1", "ip route add 128.0.0.0/1 via 10.8.0.1")
+        config = made(network)
+        assert attached(network, place(), config).addresses
+        assert network.overlaps(config) == ()
+
     @needs(NETWORKS)
     def test_no_subnet_left_is_no_address(self, network: Network) -> None:
-        run(
-            "ip link add vpn type bridge",
-            "ip link set vpn up",
-            "ip address add 10.8.0.2/24 dev vpn",
-        )
+        _connect_vpn()
         run("ip route add 172.16.0.0/12 via 10.8.0.1", "ip route add 192.168.0.0/16 via 10.8.0.1")
         with pytest.raises(NoAddress, match="non-overlapping IPv4 address pool"):
             made(network)
