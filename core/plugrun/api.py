@@ -5,9 +5,9 @@ What is listed here keeps its meaning as long as API_VERSION stays the same; the
 groups (``plugrun.storage.v1`` …) carry that number.
 
 The modules ``attach``, ``beneath``, ``capabilities``, ``contents``, ``devpts``, ``filesystem``,
-``fscontext``, ``idmap``, ``innerpty``, ``libc``, ``mountfd``, ``mounting``, ``mountinfo``,
-``overlay``, ``ownprogram``, ``process``, ``signalnames`` and ``terminal`` of ``plugrun.linux`` are
-names here too, and ``cgroupfs``.
+``fscontext``, ``idmap``, ``images``, ``innerpty``, ``libc``, ``mountfd``, ``mounting``,
+``mountinfo``, ``overlay``, ``ownprogram``, ``process``, ``signalnames`` and ``terminal`` of
+``plugrun.linux`` are names here too, and ``cgroupfs``.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ if TYPE_CHECKING:
     from plugrun.interfaces.storage import INDEPENDENT_LAYERS as INDEPENDENT_LAYERS
     from plugrun.interfaces.storage import MISSING as MISSING
     from plugrun.interfaces.storage import MOUNTLESS as MOUNTLESS
+    from plugrun.interfaces.storage import PACKED as PACKED
     from plugrun.interfaces.storage import POSIX_UNION as POSIX_UNION
     from plugrun.interfaces.storage import STRAY as STRAY
     from plugrun.interfaces.storage import VIEW as VIEW
@@ -139,6 +140,7 @@ if TYPE_CHECKING:
     from plugrun.linux import fscontext as fscontext
     from plugrun.linux import hostports as hostports
     from plugrun.linux import idmap as idmap
+    from plugrun.linux import images as images
     from plugrun.linux import innerpty as innerpty
     from plugrun.linux import libc as libc
     from plugrun.linux import mountfd as mountfd
@@ -205,6 +207,7 @@ if TYPE_CHECKING:
     from plugrun.snapshots.store import SnapshotStore as SnapshotStore
     from plugrun.snapshots.trees import delete_tree as delete_tree
     from plugrun.snapshots.trees import measure_tree as measure_tree
+    from plugrun.snapshots.trees import open_deep as open_deep
     from plugrun.web.stall import TimedAdapter as TimedAdapter
     from plugrun.web.stall import stall_timeout as stall_timeout
 
@@ -268,6 +271,7 @@ _HOMES = {
         "INDEPENDENT_LAYERS",
         "MISSING",
         "MOUNTLESS",
+        "PACKED",
         "POSIX_UNION",
         "STRAY",
         "VIEW",
@@ -410,6 +414,7 @@ _HOMES = {
     "plugrun.snapshots.trees": (
         "delete_tree",
         "measure_tree",
+        "open_deep",
     ),
     "plugrun.linux.idmap": ("MountIds",),
     "plugrun.linux.release": ("is_kernel",),
@@ -427,6 +432,7 @@ _HOMES = {
         "fscontext",
         "hostports",
         "idmap",
+        "images",
         "innerpty",
         "libc",
         "mountfd",

@@ -66,6 +66,12 @@ Capabilities
     A snapshot of a parent costs a copy of it. The core then unpacks all layers that an image lacks
     into one active snapshot, and commits that under the image's top ChainID alone: chains in
     between have no snapshot.
+``packed``
+    A committed snapshot is one file: the image of a file system, of the type that ``Mount.images``
+    and ``LayerTree.images`` name. It takes other space than the active one did, and
+    ``Usage.inodes`` counts those of this disk. The ACL of a file from an image may be refused to
+    be changed (ENOTSUP) until the file has been written: so overlayfs does where what is beneath
+    cannot be written at all.
 """
 
 from __future__ import annotations
@@ -88,6 +94,7 @@ POSIX_UNION = "posix-union"
 CHANGE_TIMES = "change-times"
 WHOLE_IMAGES = "whole-images"
 IDMAPPED = "idmapped"
+PACKED = "packed"
 
 ACTIVE = "active"
 VIEW = "view"
@@ -145,12 +152,14 @@ class LayerTree:
 
     ``lower`` are the folders beneath, nearest first, each like ``path``; empty unless the
     storage has independent layers. A folder that a layer's tar leaves out takes its attributes
-    from there.
+    from there. With ``images``, one that is a regular file holds a file system of that type;
+    ``plugrun.linux.images.open_layer`` opens both.
     """
 
     path: str
     whiteouts: str
     lower: tuple[str, ...] = ()
+    images: str = ""
 
 
 class Storage(Backend, Protocol):

@@ -12,6 +12,7 @@ import stat
 
 from plugrun.layers.attributes import copy_attributes
 from plugrun.layers.marks import Marks
+from plugrun.linux.images import open_layer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,9 +30,12 @@ def complete(tree: LayerTree, told: Unpacked) -> None:
 
     ``told`` is what unpacking into ``tree`` returned. Killed in the middle, it can be done again.
     """
-    marks, lower = Marks(tree.whiteouts), tree.lower
+    marks = Marks(tree.whiteouts)
     root = os.open(tree.path, _ROOT)
+    lower: list[int] = []
     try:
+        for layer in tree.lower:
+            lower.append(open_layer(layer, tree.images))
         if told.emptied:
             _white_out_all(root, lower)
         for path in sorted(told.implied, reverse=True):
@@ -39,10 +43,11 @@ def complete(tree: LayerTree, told: Unpacked) -> None:
         for path in told.whited:
             _drop_idle(root, path, lower, marks)
     finally:
-        os.close(root)
+        for fd in (root, *lower):
+            os.close(fd)
 
 
-def _white_out_all(root: int, lower: Sequence[str]) -> None:
+def _white_out_all(root: int, lower: Sequence[int]) -> None:
     """Delete what lower layers have at the top: overlayfs does not heed an opaque root."""
     state = os.fstat(root)
     for name in {name for layer in lower for name in os.listdir(layer)}:
@@ -53,7 +58,7 @@ def _white_out_all(root: int, lower: Sequence[str]) -> None:
     os.utime(root, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-def _take_attributes(root: int, path: bytes, lower: Sequence[str], marks: Marks) -> None:
+def _take_attributes(root: int, path: bytes, lower: Sequence[int], marks: Marks) -> None:
     source = find_folder(lower, path, marks)
     if source < 0:
         return
@@ -67,7 +72,7 @@ def _take_attributes(root: int, path: bytes, lower: Sequence[str], marks: Marks)
         os.close(source)
 
 
-def _drop_idle(root: int, path: bytes, lower: Sequence[str], marks: Marks) -> None:
+def _drop_idle(root: int, path: bytes, lower: Sequence[int], marks: Marks) -> None:
     source = find_folder(lower, path, marks)
     if source >= 0:
         os.close(source)
@@ -84,7 +89,7 @@ def _drop_idle(root: int, path: bytes, lower: Sequence[str], marks: Marks) -> No
         os.close(folder)
 
 
-def find_folder(layers: Sequence[str], path: bytes, marks: Marks) -> int:
+def find_folder(layers: Sequence[int], path: bytes, marks: Marks) -> int:
     """Return a descriptor of the folder that layers, nearest first, show at a path; -1 for none.
 
     As overlayfs looks things up: a file, a whiteout or an opaque folder ends the search below.
@@ -96,9 +101,9 @@ def find_folder(layers: Sequence[str], path: bytes, marks: Marks) -> int:
     return -1
 
 
-def _look(layer: str, path: bytes, marks: Marks) -> tuple[int, bool]:
+def _look(layer: int, path: bytes, marks: Marks) -> tuple[int, bool]:
     """Look in one layer: the folder's descriptor or -1, and whether the next may have it."""
-    fd = os.open(layer, _ROOT)
+    fd = os.open(".", _ROOT, dir_fd=layer)
     goes_on = True
     for part in path.split(b"/") if path else ():
         goes_on = goes_on and not marks.is_opaque(fd)

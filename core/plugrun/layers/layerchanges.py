@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import stat
 
-from plugrun.errors import REPAIR, Corrupt
 from plugrun.layers.changes import ADDED, CHANGED, DELETED, Change, compare
 from plugrun.layers.marks import Marks
 from plugrun.layers.treeread import FOLDER, Node, allow_depth, open_folder
+from plugrun.linux.images import open_layer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,19 +27,11 @@ def layer_changes(tree: LayerTree) -> Iterator[Change]:
     fds: list[int] = []
     try:
         for path in (tree.path, *tree.lower):
-            fds.append(_open_layer(path))
+            fds.append(open_layer(path, tree.images))
         yield from _Walk(fds, Marks(tree.whiteouts)).run()
     finally:
         for fd in fds:
             os.close(fd)
-
-
-def _open_layer(path: str) -> int:
-    try:
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        missing = f"the storage is damaged: the layer {path} is missing"
-        raise Corrupt(missing, hint=REPAIR) from None
 
 
 class _Level:

@@ -119,9 +119,15 @@ def _mount_onto(mount: Mount, place: int, subject: str, served: int, ids: MountI
     elif mount.type == "overlay" and ids is not None:
         from plugrun.linux.mappedoverlay import mount_mapped_overlay
 
-        mount_mapped_overlay(mount.options, place, subject, ids)
+        mount_mapped_overlay(mount.options, place, subject, ids, mount.images)
+    elif mount.type == "overlay" and mount.images:
+        from plugrun.linux.imageoverlay import mount_image_overlay
+
+        mount_image_overlay(mount.options, place, subject, mount.images)
     elif mount.type == "overlay":
         mount_overlay(mount.options, place, subject)
+    elif mount.images:
+        _image(mount, place, subject, ids)
     elif ids is not None:
         raise PlugrunError(f"a mount of {mount.type} cannot be shown with other owners")
     else:
@@ -129,6 +135,18 @@ def _mount_onto(mount: Mount, place: int, subject: str, served: int, ids: MountI
         mounting.mount(mount.source, path, mount.type, flags, data)
         if propagation:
             mounting.mount("", os.readlink(path), "", propagation)
+
+
+def _image(mount: Mount, place: int, subject: str, ids: MountIds | None) -> None:
+    from plugrun.linux.images import open_image
+
+    tree = open_image(mount.source, mount.type, mount.options)
+    try:
+        if ids is not None:
+            ids.map(tree, mount.source)
+        mountfd.attach(tree, place, subject)
+    finally:
+        os.close(tree)
 
 
 def is_bind(mount: Mount) -> bool:

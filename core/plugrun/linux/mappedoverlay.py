@@ -12,6 +12,7 @@ import os
 
 from plugrun.linux import mountfd
 from plugrun.linux.idmap import ActingAs
+from plugrun.linux.imageoverlay import ImageOpener, split_loop
 from plugrun.linux.overlay import mount_overlay, settings
 
 TYPE_CHECKING = False
@@ -23,13 +24,17 @@ if TYPE_CHECKING:
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def mount_mapped_overlay(options: Sequence[str], target: int, subject: str, ids: MountIds) -> None:
+def mount_mapped_overlay(
+    options: Sequence[str], target: int, subject: str, ids: MountIds, images: str = ""
+) -> None:
     """Mount an overlay like ``mount_overlay``, with the owners that ``ids`` says.
 
     What its folders have in common is mounted at the target first, and stays beneath it: a kernel
     before 6.15 takes no layers from a mount that is attached nowhere. One mount does for all
-    layers, and the upper and the work folder have to be in the same one.
+    layers, and the upper and the work folder have to be in the same one. Lower layers that are
+    images, as with ``imageoverlay``, are mounted each by itself.
     """
+    options, loop = split_loop(options) if images else (options, ())
     above = os.path.commonpath([path for _, path, _ in settings(options) if path])
     tree = mountfd.clone_tree(mountfd.AT_FDCWD, above)
     try:
@@ -39,7 +44,7 @@ def mount_mapped_overlay(options: Sequence[str], target: int, subject: str, ids:
         def opened(path: str) -> int:
             return os.open(os.path.relpath(path, above), _FOLDER, dir_fd=tree)
 
-        with ActingAs(ids.uid, ids.gid):
-            mount_overlay(options, target, subject, opened)
+        with ImageOpener(images, target, loop, opened, ids) as opener, ActingAs(ids.uid, ids.gid):
+            mount_overlay(options, target, subject, opener if images else opened, images)
     finally:
         os.close(tree)

@@ -54,29 +54,34 @@ def folders_of(value: str) -> list[str]:
 
 
 def mount_overlay(
-    options: Sequence[str], target: int, subject: str, opened: Opener | None = None
+    options: Sequence[str],
+    target: int,
+    subject: str,
+    opened: Opener | None = None,
+    images: str = "",
 ) -> None:
     """Mount an overlay onto the folder that the descriptor ``target`` is.
 
     ``options`` are as in ``Mount``; ``subject`` is what errors call the target. Its folders are
-    opened by ``opened``, if they are not just what lies at their paths. Raise CannotMount, Corrupt
-    or NoSpace, which tell what is wrong with which folder.
+    opened by ``opened``, if they are not just what lies at their paths; with ``images`` some paths
+    are of files. Raise CannotMount, Corrupt or NoSpace, which tell what is wrong with which folder.
     """
-    opened = opened or _open_folder
+    opened = opened or open_folder
     try:
         _mount(options, target, subject, opened)
     except OSError as error:
         from plugrun.linux.overlayfault import explained, put_right
 
         if not put_right(options):
-            raise explained(options, error) from error
+            raise explained(options, error, opened, images) from error
         try:
             _mount(options, target, subject, opened)
         except OSError as again:
-            raise explained(options, again) from again
+            raise explained(options, again, opened, images) from again
 
 
-def _open_folder(path: str) -> int:
+def open_folder(path: str) -> int:
+    """Open what lies at a path, if it is a folder."""
     return os.open(path, _FOLDER)
 
 
@@ -110,7 +115,7 @@ def _made(options: Sequence[str], opened: Opener) -> int:
     return tree
 
 
-def configure(context: FsContext, options: Sequence[str], opened: Opener = _open_folder) -> bool:
+def configure(context: FsContext, options: Sequence[str], opened: Opener = open_folder) -> bool:
     """Give a context its options; False if this kernel does not take folders by descriptor."""
     context.string("source", "overlay")
     if "ro" in options:

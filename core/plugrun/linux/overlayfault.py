@@ -7,21 +7,30 @@ import os
 
 from plugrun.errors import REPAIR, CannotMount, Corrupt, NoSpace, PlugrunError
 from plugrun.linux.fscontext import FsContext
-from plugrun.linux.overlay import configure, settings
+from plugrun.linux.overlay import configure, open_folder, settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from plugrun.linux.overlay import Opener
 
 _KMSG = "/dev/kmsg"
 _WORDS = {"lowerdir": "layer", "upperdir": "writable layer", "workdir": "work folder"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def explained(options: Sequence[str], error: OSError) -> PlugrunError:
-    """Return what to raise for an overlay that could not be mounted."""
+def explained(
+    options: Sequence[str], error: OSError, opened: Opener, images: str = ""
+) -> PlugrunError:
+    """Return what to raise for an overlay that could not be mounted.
+
+    Its folders are opened by ``opened``; with ``images`` some are files, which that has looked at.
+    """
     folders = [(name, path) for name, path, _ in settings(options) if path]
     for name, path in folders:
+        if images and os.path.isfile(path):
+            continue
         found = _missing(_WORDS[name], path)
         if found is not None:
             return found
@@ -37,7 +46,8 @@ def explained(options: Sequence[str], error: OSError) -> PlugrunError:
             f"an overlay of {len(folders)} folders needs more open files than are allowed",
             hint="raise the limit of open files (ulimit -n)",
         )
-    return CannotMount(f"the kernel refuses the overlay: {kernels_words(options, error)}")
+    words = kernels_words(options, error, opened)
+    return CannotMount(f"the kernel refuses the overlay: {words}")
 
 
 def put_right(options: Sequence[str]) -> bool:
@@ -101,7 +111,7 @@ def _cannot_write(word: str, path: str, error: OSError) -> PlugrunError:
     return CannotMount(f"the {word} {path} cannot be written: {_lower(error.strerror)}", hint=hint)
 
 
-def kernels_words(options: Sequence[str], error: OSError) -> str:
+def kernels_words(options: Sequence[str], error: OSError, opened: Opener = open_folder) -> str:
     """Mount it once more and return what the kernel says to that, or else the error's own words.
 
     It says some of its reasons to who makes the mount, others in its log only.
@@ -111,7 +121,7 @@ def kernels_words(options: Sequence[str], error: OSError) -> str:
     try:
         with FsContext("overlay") as context:
             try:
-                if configure(context, options):
+                if configure(context, options, opened):
                     os.close(context.mount())
             except OSError as again:
                 error = again

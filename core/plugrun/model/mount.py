@@ -25,6 +25,11 @@ class Mount:
     With ``ids`` the mount shows what it holds with other owners: user 0 on disk is the one that
     the mapping has for 0, and so on. Whoever performs the mount sees to it (``linux.idmap``); a
     ``helper`` gets ``with-ids`` as its last argument then, and has to allow it (FUSE_ALLOW_IDMAP).
+
+    ``images`` is the type of a file system that regular files hold: the ``source`` of a mount of
+    that type, or what an overlay's ``lowerdir`` names beside folders. Whoever performs the mount
+    mounts them read-only (``linux.images``), with a loop device where the kernel wants one, or
+    wherever ``options`` has ``loop``; neither outlasts the mount.
     """
 
     type: str
@@ -33,3 +38,4 @@ class Mount:
     target: str = ""
     helper: tuple[str, ...] = ()
     ids: IdMap | None = None
+    images: str = ""

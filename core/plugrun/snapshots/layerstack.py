@@ -33,13 +33,14 @@ class LayerStack(SnapshotStore):
 
     capabilities: frozenset[str] = frozenset((INDEPENDENT_LAYERS,))
     most_lower = 500  # layers beneath the writable one
+    images = ""  # the type of file system that a layer may be an image of, see ``layer``
 
     def probe(self) -> Probe:
         """Say whether the union can be mounted here."""
         raise NotImplementedError
 
     def union(self, lower: tuple[str, ...], upper: str, work: str) -> Mount:
-        """Return the mount of folders put together, ``lower`` nearest first.
+        """Return the mount of layers put together, ``lower`` (see ``layer``) nearest first.
 
         Of a view, ``upper`` and ``work`` are empty and the mount is read-only; ``work`` is an
         empty folder on the file system of ``upper``, for the union's own use.
@@ -60,14 +61,16 @@ class LayerStack(SnapshotStore):
                 self._make_folders(id, below)
                 self.records.write(made)
             except OSError:  # a full disk: what was made would take yet more of it
-                self._free(id, ("l", "w"))
+                self.free(id, ("l", "w"))
                 raise
 
     def _make_folders(self, id: str, below: SnapshotRecord | None) -> None:
+        if self.folder(id) != f"{self.root}/l/{id}":
+            os.mkdir(self.folder(id), 0o700)
         if below is None:
             os.chmod(self.folder(id), 0o755)
             return
-        _copy_root(self.folder(below.id), self.folder(id))
+        _copy_root(self.layer(below.id), self.folder(id), self.images)
         os.mkdir(self._work(id), 0o700)
         if below.kind == ACTIVE:
             _touch(f"{self.root}/p/{below.id}")
@@ -80,11 +83,11 @@ class LayerStack(SnapshotStore):
     def mounts(self, key: str) -> tuple[Mount, ...]:
         """Return one union, or a bind where there is one layer only."""
         found = self.mountable(key)
-        lower = tuple(map(self.folder, found.lower))
+        lower = tuple(map(self.layer, found.lower))
         if found.kind == ACTIVE and not lower:
             return (Mount("bind", self.folder(found.id), ("bind", "rw")),)
         if found.kind == VIEW and len(lower) == 1:
-            return (Mount("bind", lower[0], ("bind", "ro")),)
+            return (self.alone(lower[0]),)
         if found.kind == VIEW:
             return (self.union(lower, "", ""),)
         return (self.union(lower, self.folder(found.id), self._work(found.id)),)
@@ -92,8 +95,16 @@ class LayerStack(SnapshotStore):
     def layer_tree(self, key: str) -> LayerTree:
         """Return the active snapshot's own folder."""
         found = self.active(key)
-        lower = tuple(map(self.folder, found.lower))
-        return LayerTree(self.folder(found.id), self.whiteouts(), lower)
+        lower = tuple(map(self.layer, found.lower))
+        return LayerTree(self.folder(found.id), self.whiteouts(), lower, self.images)
+
+    def layer(self, id: str) -> str:
+        """Return where a layer lies that others stand on: its folder, or an image of ``images``."""
+        return self.folder(id)
+
+    def alone(self, layer: str) -> Mount:
+        """Return the read-only mount of one layer."""
+        return Mount("bind", layer, ("bind", "ro"))
 
     def whiteouts(self) -> str:
         """Return how deletions are written in this root's layers, in LayerTree's words."""
@@ -115,23 +126,36 @@ class LayerStack(SnapshotStore):
             )
 
     def _refuse_missing(self, found: SnapshotRecord) -> None:
-        path = self.folder(found.id)
-        if not os.path.isdir(path):
+        path = self.layer(found.id)
+        if not os.path.isdir(path) and not (self.images and os.path.isfile(path)):
             raise Corrupt(f"the storage is damaged: the layer {path} is missing", hint=REPAIR)
 
     def _work(self, id: str) -> str:
         return f"{self.root}/w/{id}"
 
 
-def _copy_root(source: str, target: str) -> None:
+def _copy_root(layer: str, target: str, images: str) -> None:
     """Give a new upper folder the attributes of what it covers: a union shows the upper's."""
-    below = os.stat(source)
-    if below.st_uid or below.st_gid:
-        os.chown(target, below.st_uid, below.st_gid)
-    os.chmod(target, below.st_mode & 0o7777)
-    for name in os.listxattr(source):
-        if not name.startswith(("trusted.overlay.", "user.overlay.")):
-            os.setxattr(target, name, os.getxattr(source, name))
+    source = _opened(layer, images)
+    try:
+        below = os.stat(source)
+        if below.st_uid or below.st_gid:
+            os.chown(target, below.st_uid, below.st_gid)
+        os.chmod(target, below.st_mode & 0o7777)
+        for name in os.listxattr(source):
+            if not name.startswith(("trusted.overlay.", "user.overlay.")):
+                os.setxattr(target, name, os.getxattr(source, name))
+    finally:
+        if isinstance(source, int):
+            os.close(source)
+
+
+def _opened(layer: str, images: str) -> str | int:
+    if not images:
+        return layer
+    from plugrun.linux.images import open_layer
+
+    return open_layer(layer, images)
 
 
 def _touch(path: str) -> None:

@@ -50,11 +50,10 @@ class SnapshotStore:
         """
         with self.records.locked():
             found = self.active(key)
-            self.refuse_taken(name)
-            if found.lower and self._parent_of(found, (COMMITTED,)) is None:
-                raise Conflict(f"snapshot {key} cannot be committed before its parent is")
+            self.refuse_commit(name, found)
+            self.before_commit(found)
             os.rename(self.records.path(ACTIVE, key), self.records.path(COMMITTED, name))
-        self._free(found.id, ("w", "p"))
+        self.free(found.id, ("w", "p"))
 
     def remove(self, key: str) -> None:
         """Take the record away, which is the act; then delete the files."""
@@ -71,7 +70,7 @@ class SnapshotStore:
                 os.unlink(path)
                 return
             os.rename(path, f"{self.root}/r/{found.id}")
-        self._free(found.id, ("l", "w", "p", "r"))
+        self.free(found.id, ("l", "w", "p", "r"))
 
     def stat(self, key: str) -> Snapshot:
         """Return what is known of one snapshot."""
@@ -186,6 +185,19 @@ class SnapshotStore:
         if self.records.find(key) is not None:
             raise AlreadyExists(f"there is a snapshot {key} already")
 
+    def refuse_commit(self, name: str, found: SnapshotRecord) -> None:
+        """Raise what speaks against committing a snapshot as ``name``; final under the lock."""
+        self.refuse_taken(name)
+        if found.lower and self._parent_of(found, (COMMITTED,)) is None:
+            raise Conflict(f"snapshot {found.key} cannot be committed before its parent is")
+
+    def before_commit(self, found: SnapshotRecord) -> None:
+        """Do what must have happened when a record is renamed; called under the lock.
+
+        To be overridden where a committed snapshot has another form than an active one. Killed
+        after this the snapshot is still active.
+        """
+
     def refuse_parent(self, found: SnapshotRecord) -> None:
         """Raise Conflict if others stand on a snapshot; asked under the lock, before a removal."""
         if found.kind == VIEW:
@@ -206,7 +218,8 @@ class SnapshotStore:
                 return other
         return None
 
-    def _free(self, id: str, folders: tuple[str, ...]) -> None:
+    def free(self, id: str, folders: tuple[str, ...]) -> None:
+        """Delete what an ID has in these folders of the root."""
         for folder in folders:
             self.discard(f"{self.root}/{folder}/{id}")
 

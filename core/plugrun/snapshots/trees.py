@@ -135,7 +135,7 @@ def _measure(top: int, after: int) -> Usage:
     pending: list[str] = [""]
     while pending:
         inside = pending.pop()
-        fd = _open_deep(top, inside)
+        fd = open_deep(top, inside)
         try:
             for name in os.listdir(fd):
                 found = os.stat(name, dir_fd=fd, follow_symlinks=False)
@@ -157,8 +157,11 @@ def _measure(top: int, after: int) -> Usage:
     return Usage(size, inodes, content)
 
 
-def _open_deep(top: int, inside: str) -> int:
-    """Open a folder by its path beneath ``top``, however long; the caller closes it."""
+def open_deep(top: int, inside: str) -> int:
+    """Open a folder by its path beneath ``top``, however long; the caller closes it.
+
+    No symlink is followed and no mount entered; the empty path is ``top`` itself.
+    """
     fd = os.dup(top)
     while inside:
         piece, inside = inside, ""

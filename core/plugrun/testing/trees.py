@@ -117,10 +117,21 @@ def _facts(path: str, shown: str, links: dict[int, str]) -> tuple[object, ...]:
     elif stat.S_ISREG(seen.st_mode):
         with open(path, "rb") as file:
             content = hash(file.read())
-    sparse = seen.st_blocks * 512 < seen.st_size
+    sparse = stat.S_ISREG(seen.st_mode) and _has_holes(path, seen)
     size = 0 if stat.S_ISDIR(seen.st_mode) else seen.st_size
     ids = (seen.st_mode, seen.st_uid, seen.st_gid, seen.st_rdev)
     return (*ids, size, seen.st_mtime_ns, same_as, xattrs, content, sparse)
+
+
+def _has_holes(path: str, state: os.stat_result) -> bool:
+    """Whether a file says so: by the blocks it takes, or to lseek(2) (on EROFS)."""
+    if not state.st_size or state.st_blocks * 512 < state.st_size:
+        return state.st_size > 0
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return os.lseek(fd, 0, os.SEEK_HOLE) < state.st_size
+    finally:
+        os.close(fd)
 
 
 def delete(tree: LayerTree, name: str) -> None:

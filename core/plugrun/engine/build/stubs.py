@@ -10,6 +10,7 @@ import os
 import stat
 
 from plugrun.linux.beneath import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from plugrun.linux.images import open_layer
 from plugrun.model.record import record
 
 TYPE_CHECKING = False
@@ -41,8 +42,10 @@ class Stub:
 
 def missing_places(tree: LayerTree, targets: Iterable[str]) -> tuple[Stub, ...]:
     """Return what is missing of mount targets, and of the folders above them, in a tree."""
-    folders = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (tree.path, *tree.lower)]
+    folders: list[int] = []
     try:
+        for path in (tree.path, *tree.lower):
+            folders.append(open_layer(path, tree.images))
         found: dict[str, Stub] = {}
         for target in targets:
             for stub in _missing(folders, target):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from plugrun.interfaces.storage import WHITEOUT_UNLINK, LayerTree
+from plugrun.linux.images import open_layer
 from plugrun.testing.storage.actions import XATTRS, payload
 from plugrun.testing.trees import OPAQUE
 
@@ -104,14 +105,27 @@ class LayerWriter:
         above, place = os.path.dirname(path), f"{self._tree.path}/{path}"
         if above and not os.path.isdir(f"{self._tree.path}/{above}"):
             self._bring_up(above)
-        below = next(f"{low}/{path}" for low in self._tree.lower if os.path.isdir(f"{low}/{path}"))
         os.mkdir(place)
-        shutil.copystat(below, place)
-        for opaque in set(os.listxattr(place)).intersection(OPAQUE.values()):
-            os.removexattr(place, opaque)
-        found = os.stat(below)
-        os.chown(place, found.st_uid, found.st_gid)
-        os.chmod(place, found.st_mode & 0o7777)
+        for layer in self._tree.lower:
+            fd = open_layer(layer, self._tree.images)
+            try:
+                below = f"/proc/self/fd/{fd}/{path}"
+                if os.path.isdir(below):
+                    _be_like(below, place)
+                    return
+            finally:
+                os.close(fd)
+        raise AssertionError(f"no layer beneath has the folder {path}")
+
+
+def _be_like(below: str, place: str) -> None:
+    """Give a folder the attributes of another, but for what is its layer's own."""
+    shutil.copystat(below, place)
+    for opaque in set(os.listxattr(place)).intersection(OPAQUE.values()):
+        os.removexattr(place, opaque)
+    found = os.stat(below)
+    os.chown(place, found.st_uid, found.st_gid)
+    os.chmod(place, found.st_mode & 0o7777)
 
 
 def _clear(place: str) -> None:

@@ -5,13 +5,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 import pytest
 
 from plugrun.errors import Conflict
 from plugrun.interfaces.storage import MISSING, Storage
-from plugrun.testing.storage.fixtures import Look, StorageFixtures, all_of, commit_layer
+from plugrun.testing.storage.fixtures import (
+    Look,
+    StorageFixtures,
+    all_of,
+    commit_layer,
+    place_of_layer,
+    remove_layer,
+)
 from plugrun.testing.trees import text_of, write
 
 
@@ -32,9 +38,9 @@ class DamageContract(StorageFixtures):
         self, storage: Storage, root_path: str, look: Look[str]
     ) -> None:
         commit_layer(storage, "base", None, "marker")
-        place = _folder_with(root_path, "marker")
+        place = place_of_layer(storage, "base", root_path, "marker")
         storage.prepare("box", "base")
-        shutil.rmtree(place)
+        remove_layer(place)
         [fault] = storage.check()
         assert (fault.kind, fault.key, fault.path) == (MISSING, "base", place)
         storage.prepare("again", None)
@@ -66,7 +72,3 @@ class DamageContract(StorageFixtures):
         with pytest.raises(Conflict):
             storage.mend("base", "over")
         assert all_of(storage) == before
-
-
-def _folder_with(root: str, name: str) -> str:
-    return next(top for top, _, files in os.walk(root) if name in files)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from plugrun.interfaces.storage import (
-    Storage,
-)
+from plugrun.interfaces.storage import PACKED, Storage
 from plugrun.testing.forked import mounted
 from plugrun.testing.trees import (
     write,
@@ -37,6 +36,35 @@ def commit_layer(storage: Storage, name: str, parent: str | None, *files: str) -
 def all_of(storage: Storage) -> set[tuple[str, str, str | None]]:
     """Return key, kind and parent of every snapshot."""
     return {(s.key, s.kind, s.parent) for s in storage.walk()}
+
+
+def folder_with(root: str, name: str) -> str:
+    """Return the folder beneath the state that holds a file: a layer's own, on any storage."""
+    found = [folder for folder, _, files in os.walk(root) if name in files]
+    assert found, f"no {name} beneath {root}"
+    return min(found, key=lambda folder: os.stat(f"{folder}/{name}").st_ctime_ns)
+
+
+def place_of_layer(storage: Storage, name: str, root: str, file: str) -> str:
+    """Return where the committed layer ``name``, which has no parent, keeps its ``file``.
+
+    That is a folder, or the image it has been packed into.
+    """
+    if PACKED not in storage.capabilities:
+        return folder_with(root, file)
+    storage.view("where", name)
+    [mount] = storage.mounts("where")
+    storage.remove("where")
+    assert os.path.isfile(mount.source), f"a view of {name} is no mount of its image"
+    return mount.source
+
+
+def remove_layer(place: str) -> None:
+    """Delete a layer's folder or image, as somebody might by hand."""
+    if os.path.isdir(place):
+        shutil.rmtree(place)
+    else:
+        os.unlink(place)
 
 
 class StorageFixtures:

@@ -15,7 +15,16 @@ from plugrun.errors import Corrupt, NoSpace, NoSuchSnapshot, PlugrunError
 from plugrun.interfaces.storage import ACTIVE, Storage
 from plugrun.linux import mounting, process
 from plugrun.testing.forked import in_child, mounted
-from plugrun.testing.storage.fixtures import Look, Opener, StorageFixtures, all_of, commit_layer
+from plugrun.testing.storage.fixtures import (
+    Look,
+    Opener,
+    StorageFixtures,
+    all_of,
+    commit_layer,
+    folder_with,
+    place_of_layer,
+    remove_layer,
+)
 from plugrun.testing.trees import count_entries, text_of, write
 
 if TYPE_CHECKING:
@@ -86,7 +95,7 @@ class MisfortuneContract(StorageFixtures):
         for name in ("base", "other"):
             commit_layer(storage, name, None, f"marker-{name}")
         commit_layer(storage, "top", "base", "marker-top")
-        folder = _folder_of(root_path, "marker-base")
+        folder = place_of_layer(storage, "base", root_path, "marker-base")
         _damage(folder, harm)
         parent = ("base", "top")[above]
         told = ""
@@ -124,7 +133,7 @@ class MisfortuneContract(StorageFixtures):
         storage.prepare("box", "base")
         storage.prepare("fine", "base")
         look("box", lambda root: write(f"{root}/marker"))
-        _damage(_folder_of(root_path, "marker"), "deleted")
+        _damage(folder_with(root_path, "marker"), "deleted")
         with pytest.raises(AssertionError, match=r"Corrupt|NoSuchSnapshot"):
             look("box", os.listdir)
         storage.remove("box")
@@ -184,14 +193,7 @@ def _names_in_folder(root: str) -> list[str]:
     return os.listdir(f"{root}/folder")
 
 
-def _folder_of(root: str, name: str) -> str:
-    """Return the folder beneath the state that holds a file: a layer's own, on any storage."""
-    found = [folder for folder, _, files in os.walk(root) if name in files]
-    assert found, f"no {name} beneath {root}"
-    return min(found, key=lambda folder: os.stat(f"{folder}/{name}").st_ctime_ns)
-
-
 def _damage(folder: str, harm: str) -> None:
-    shutil.rmtree(folder)
+    remove_layer(folder)
     if harm == "a file":
         write(folder)

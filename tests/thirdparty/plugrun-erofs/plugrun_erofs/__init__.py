@@ -1,0 +1,1 @@
+"""The storage ``erofs`` for plugrun: committed layers are EROFS images."""
