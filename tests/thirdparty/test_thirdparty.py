@@ -3,13 +3,17 @@
 What an author publishes must work as it is published: nothing here is on a path of ours.
 """
 
+import contextlib
 import glob
 import json
 import os
 import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import venv
 from dataclasses import dataclass
 
@@ -132,6 +136,112 @@ def test_an_option_of_a_wrong_kind_names_file_and_line(place):
     assert done.returncode == 125
     assert "plugrun.yaml:9" in done.stderr
     assert 'no option "lgo" (did you mean "log"?)' in done.stderr
+
+
+def left_over(place):
+    """Return what is mounted of the root here, and the loop devices that show its files."""
+    with open("/proc/self/mountinfo") as file:
+        found = [line for line in file if f"{place.folder}/root" in line]
+    for path in glob.glob("/sys/block/loop*/loop/backing_file"):
+        with contextlib.suppress(OSError), open(path) as file:  # it may go meanwhile
+            found += [line for line in file if line.startswith(place.folder)]
+    return found
+
+
+IMAGE = "host:sh,cat,ls,rm,echo,sleep"
+
+
+@pytest.fixture(params=[False, True], ids=["files", "loop"])
+def erofs(place, request):
+    """A profile of the EROFS storage; afterwards nothing is mounted and nothing is wrong."""
+    loop = str(request.param).lower()
+    env = profile(
+        place,
+        "profile: packed\nprofiles:\n  packed:\n    extends: default\n    network: none\n"
+        f"    storage: erofs\n    options: {{storage: {{erofs: {{loop: {loop}}}}}}}\n",
+    )
+    yield env
+    names = place("plugrun", "ps", "-aq", env=env).split()
+    if names:
+        place("plugrun", "rm", "-f", *names, env=env)
+    assert place("plugrun", "system", "check", env=env) == "Nothing is wrong.\n"
+    end = time.monotonic() + 60
+    while left := left_over(place):  # the kernel takes devices down behind the last close
+        assert time.monotonic() < end, left
+
+
+def test_containers_over_images(place, erofs, tmp_path):
+    def plugrun(*args, code=0):
+        return place("plugrun", *args, code=code, env=erofs)
+
+    script = "echo $0 >/new; rm /bin/ls; cat /new; sleep 1000"
+    for name in ("one", "two"):
+        plugrun("run", "-q", "-d", "--name", name, IMAGE, "sh", "-c", script, name)
+    assert plugrun("exec", "one", "sh", "-c", "echo more >/more; cat /more") == "more\n"
+    (tmp_path / "file").write_text("copied\n")
+    plugrun("cp", str(tmp_path / "file"), "two:/copied")
+    assert "A /copied" in plugrun("diff", "two")
+    assert "A /more" in plugrun("diff", "one")
+    assert "A /copied" not in plugrun("diff", "one")
+    plugrun("commit", "two", "packed")
+    (tmp_path / "Dockerfile").write_text("FROM packed\nRUN echo built >/built\nCOPY file /\n")
+    plugrun("build", "-q", "-t", "built", str(tmp_path))
+    told = plugrun("run", "--rm", "built", "cat", "/copied", "/built", "/file")
+    assert told == "copied\nbuilt\ncopied\n"
+    data = json.loads(plugrun("inspect", "-f", "{{json .GraphDriver}}", "one"))
+    assert data["Name"] == "erofs"
+    assert all(path.endswith("/image") for path in data["Data"]["LowerDir"].split(":"))
+    mapped = plugrun(
+        "run", "--rm", "--userns=auto", IMAGE, "sh", "-c", "echo x >/etc/x; cat /etc/x"
+    )
+    assert mapped == "x\n"
+
+
+def test_a_container_that_is_killed_leaves_nothing_mounted(place, erofs):
+    """Its monitor too: then the next command cleans up."""
+    place("plugrun", "run", "-q", "-d", "--name", "box", IMAGE, "sleep", "1000", env=erofs)
+    pid = int(place("plugrun", "inspect", "-f", "{{.State.Pid}}", "box", env=erofs))
+    with open(f"/proc/{pid}/stat") as file:
+        monitor = int(file.read().rpartition(")")[2].split()[1])
+    watched = [os.pidfd_open(each) for each in (monitor, pid)]
+    for fd in watched:
+        signal.pidfd_send_signal(fd, signal.SIGKILL)
+        select.select([fd], [], [], 60)
+        os.close(fd)
+    state = place("plugrun", "inspect", "-f", "{{.State.Status}}", "box", env=erofs)
+    assert state == "exited\n"
+    assert place("plugrun", "ps", "-q", env=erofs) == ""
+
+
+def test_a_pull_that_is_killed_leaves_nothing_half_made(place, erofs):
+    """At whatever moment; the next command has the image."""
+    for number in range(8):
+        image = f"host:sh,cat,{('ls', 'rm', 'mv', 'cp', 'ln', 'mkdir', 'echo', 'sleep')[number]}"
+        argv = [f"{place.folder}/bin/plugrun", "pull", "-q", image]
+        own = {"PLUGRUN_ROOT": f"{place.folder}/root", "PLUGRUN_RUN_ROOT": f"{place.folder}/run"}
+        pull = subprocess.Popen(argv, env={**os.environ, **own, **erofs}, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)  # fmt: skip
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            pull.wait(0.05 + 0.1 * number)
+        pull.kill()
+        pull.wait()
+        told = place(
+            "plugrun", "run", "-q", "--rm", image, "sh", "-c", "echo $0", "fine", env=erofs
+        )
+        assert told == "fine\n"
+
+
+def test_the_erofs_storage_in_a_matrix(place, tmp_path):
+    path = tmp_path / "matrix.yaml"
+    path.write_text("matrix: {storage: [overlay, erofs], network: [none]}\n")
+    place(
+        "plugrun", "matrix", "--require", "--matrix", str(path),
+        "--json", str(tmp_path / "result.json"), "--",
+        "plugrun", "run", "-q", "--rm", "host:echo", "echo", "hello",
+    )  # fmt: skip
+    cells = json.loads((tmp_path / "result.json").read_text())["cells"]
+    assert sorted(cell["axes"]["storage"] for cell in cells) == ["erofs", "overlay"]
+    assert {cell["state"] for cell in cells} == {"passed"}
 
 
 def test_the_card_of_an_installed_one(place):

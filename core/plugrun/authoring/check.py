@@ -13,6 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import plugrun
+from plugrun.authoring.progress import Progress, Silence, follow
 from plugrun.errors import InvalidArgument, PluginError
 from plugrun.model.profile import TRANSPORT
 from plugrun.model.record import record
@@ -76,7 +77,11 @@ def find_plugin(kind: str, name: str, root: str, run_root: str) -> PluginInfo:
 
 
 def check(
-    plugin: PluginInfo, options: Mapping[str, Any], addresses: Addresses, expression: str = ""
+    plugin: PluginInfo,
+    options: Mapping[str, Any],
+    addresses: Addresses,
+    expression: str = "",
+    progress: Progress | None = None,
 ) -> Checked:
     """Run the suite in a pytest of its own; PluginError if pytest is not installed."""
     for module in ("pytest", "hypothesis"):
@@ -92,19 +97,37 @@ def check(
         )
     with tempfile.TemporaryDirectory(prefix="plugrun-check-") as folder:
         report = f"{folder}/report.xml"
-        done = subprocess.run(
-            [*_pytest(plugin, folder, report), *_said(plugin, options, addresses, expression)],
-            cwd=folder,
-            env={**os.environ, "PLUGRUN_CHECKED_CAPABILITIES": ",".join(plugin.capabilities)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        argv = [*_pytest(plugin, folder, report), *_said(plugin, options, addresses, expression)]
+        code, output = _run(argv, folder, plugin, progress or Silence())
         verdicts = _verdicts(report) if os.path.exists(report) else ()
-    output = done.stdout + done.stderr
-    return Checked(plugin, verdicts, output, broken=done.returncode not in (0, 1) or not verdicts)
+    return Checked(plugin, verdicts, output, broken=code not in (0, 1) or not verdicts)
+
+
+def _run(
+    argv: Sequence[str], folder: str, plugin: PluginInfo, progress: Progress
+) -> tuple[int, str]:
+    """Run pytest; return its exit code and what it printed."""
+    reader, writer = os.pipe()
+    with open(f"{folder}/output", "w+", encoding="utf-8", errors="replace") as printed:
+        try:
+            process = subprocess.Popen(
+                [*argv, f"--plugrun-progress={writer}"],
+                cwd=folder,
+                env={**os.environ, "PLUGRUN_CHECKED_CAPABILITIES": ",".join(plugin.capabilities)},
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                pass_fds=(writer,),
+            )
+        finally:
+            os.close(writer)
+        try:
+            with process:
+                follow(reader, process.pid, progress)
+        finally:
+            os.close(reader)
+        printed.seek(0)
+        return process.returncode, printed.read()
 
 
 def _pytest(plugin: PluginInfo, folder: str, report: str) -> list[str]:

@@ -58,10 +58,28 @@ def test_a_transport_needs_addresses():
         check(host, {}, Addresses())
 
 
+class Heard:
+    """Progress that keeps what it is told."""
+
+    def __init__(self):
+        self.total, self.told = 0, []
+
+    def collected(self, total):
+        self.total = total
+
+    def finished(self, name, *, failed):
+        self.told.append((name, failed))
+
+
 def test_a_real_check():
-    checked = check(find_plugin("network", "none", "", ""), {}, Addresses())
+    heard = Heard()
+    checked = check(find_plugin("network", "none", "", ""), {}, Addresses(), progress=heard)
     assert checked.ok, checked.output
     assert len(checked.verdicts) > 5
-    wrong = check(find_plugin("network", "none", "", ""), {"nonesuch": 1}, Addresses())
+    assert heard.total == len(checked.verdicts)
+    assert heard.told == [(one.name, False) for one in checked.verdicts]
+    heard = Heard()
+    wrong = check(find_plugin("network", "none", "", ""), {"nonesuch": 1}, Addresses(), "", heard)
     assert not wrong.ok
     assert "no option" in wrong.verdicts[0].reason
+    assert all(failed for _, failed in heard.told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import yaml
@@ -22,7 +23,9 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     kind = parsed.args[0] if len(parsed.args) == 2 else ""
     plugin = find_plugin(kind, parsed.args[-1], options.root, options.run_root)
     addresses = Addresses(v["address"], v["missing"])
-    checked = check(plugin, dict(map(_pair, v["option"])), addresses, v["only"])
+    given = dict(map(_pair, v["option"]))
+    with _Shown(f"{plugin.kind} {plugin.name}") as shown:
+        checked = check(plugin, given, addresses, v["only"], shown)
     if v["log"]:
         with open(v["log"], "w", encoding="utf-8") as file:
             file.write(checked.output)
@@ -30,6 +33,42 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
         output.error(checked.output.rstrip())
     output.write(card(checked, v["format"]))
     return 0 if checked.ok else 1
+
+
+class _Shown:
+    """Progress on standard error: a line that changes on a terminal, else failures as they come."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._is_terminal = sys.stderr.isatty()
+        self._total = self._finished = self._failed = 0
+
+    def __enter__(self) -> _Shown:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_terminal:
+            self._write("\r\x1b[K")
+
+    def collected(self, total: int) -> None:
+        """Say what is going to happen."""
+        self._total = total
+        self._write(f"Checking {self._what}: {total} tests{'' if self._is_terminal else chr(10)}")
+
+    def finished(self, name: str, *, failed: bool) -> None:
+        """Count, and name what failed."""
+        self._finished += 1
+        self._failed += failed
+        if failed:
+            start = "\r\x1b[K" if self._is_terminal else ""
+            self._write(f"{start}failed: {name}\n")
+        if self._is_terminal:
+            told = f", {self._failed} failed" if self._failed else ""
+            self._write(f"\rChecking {self._what}: {self._finished} of {self._total} tests{told}")
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def _pair(text: str) -> tuple[str, Any]:

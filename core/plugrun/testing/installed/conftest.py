@@ -1,8 +1,12 @@
-"""Which plugin: ``--plugrun-plugin NAME`` and, as JSON, ``--plugrun-options``."""
+"""Which plugin: ``--plugrun-plugin NAME`` and, as JSON, ``--plugrun-options``.
+
+``--plugrun-progress FD`` is a pipe that is told how far the suite is (``authoring.progress``).
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,8 +21,37 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("plugrun plugin check")
-    for name in ("plugin", "options", "address", "missing"):
+    for name in ("plugin", "options", "address", "missing", "progress"):
         group.addoption(f"--plugrun-{name}", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to tell how far it is, if somebody listens."""
+    if said := config.getoption("--plugrun-progress"):
+        config.pluginmanager.register(_Telling(int(said)))
+
+
+class _Telling:
+    def __init__(self, pipe: int) -> None:
+        os.set_inheritable(pipe, False)  # programs that tests start do not need it
+        self._pipe = pipe
+        self._failed = False
+
+    def _tell(self, line: str) -> None:
+        os.write(self._pipe, f"{line}\n".encode())
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._tell(f"total {len(session.items)}")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._failed = self._failed or report.failed
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self._tell(f"{'failed' if self._failed else 'done'} {nodeid.rpartition('::')[2]}")
+        self._failed = False
+
+    def pytest_unconfigure(self) -> None:
+        self._tell("end")
 
 
 def loaded(request: pytest.FixtureRequest, kind: str) -> Plugin:
