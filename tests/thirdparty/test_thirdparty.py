@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+PATIENCE = 850  # seconds: a whole contract runs in one command, and others beside it
 PROJECTS = sorted(os.path.basename(path) for path in glob.glob(f"{HERE}/plugrun-*"))
 
 
@@ -34,7 +35,7 @@ class Environment:
         base = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         done = subprocess.run(
             [f"{self.folder}/bin/{program}", *args], capture_output=True, text=True, check=False,
-            timeout=280, env={**base, **own, **(env or {})}, **more,
+            timeout=PATIENCE, env={**base, **own, **(env or {})}, **more,
         )  # fmt: skip
         assert done.returncode == code, (args, done.returncode, done.stdout, done.stderr)
         return done.stdout
@@ -66,6 +67,7 @@ def place(tmp_path_factory):
     found("plugrun", "system", "prune", "-af")
 
 
+@pytest.mark.timeout(PATIENCE + 50)
 @pytest.mark.parametrize("project", PROJECTS)
 def test_it_keeps_its_contract(place, project):
     shutil.copytree(f"{HERE}/{project}/tests", tests := f"{place.folder}/tests/{project}")

@@ -8,6 +8,7 @@ steps of 32 bytes.
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import struct
@@ -159,6 +160,7 @@ def folder_content(blocks, entries):
     return b"".join(found)[: folder_size(blocks)]
 
 
+@functools.cache
 def _crc32c_table():
     table = []
     for number in range(256):
