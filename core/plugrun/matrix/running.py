@@ -67,6 +67,11 @@ class Running:
         """Return the seconds until something must be done about it, or infinity."""
         return max(self._deadline - time.monotonic(), 0.0) if self._deadline else float("inf")
 
+    @property
+    def is_told(self) -> bool:
+        """Whether it has been asked to end."""
+        return bool(self._why)
+
     def enforce(self) -> None:
         """End it if its time is over: SIGTERM first, SIGKILL when that has had its time."""
         if self.due() == 0.0:
@@ -113,6 +118,7 @@ class Runner:
         self._limits = limits
         self._reaper = reaper
         self._interrupted = False
+        self._number = int(signal.SIGTERM)
         self.running: list[Running] = []
         self.results: list[Result] = []
 
@@ -155,6 +161,9 @@ class Runner:
             return
         self._reaper.watch_group(running.process.pid)
         self.running.append(running)
+        # While it was being started it was not yet among those that are told.
+        if self._interrupted and not running.is_told:
+            running.end(INTERRUPTED, self._number)
 
     def _wait(self, wake: int) -> None:
         if not self.running:
@@ -178,6 +187,7 @@ class Runner:
 
     def _interrupt(self, number: int) -> None:
         self._interrupted = True
+        self._number = number
         for running in self.running:
             running.end(INTERRUPTED, number)
 
