@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import threading
 from collections.abc import Generator, Iterator
@@ -16,6 +17,11 @@ from plugrun.store.metadata import Metadata
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from tests.registry import Registry, running_registry
+
+# A shell's job in the background ignores them (POSIX), and so would every command that is to end by
+# one of them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 # How long an example takes says more about what else the machine does than about the code.
 hypothesis.settings.register_profile("plugrun", deadline=None)

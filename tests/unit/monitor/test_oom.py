@@ -10,8 +10,9 @@ from plugrun.monitor.oom import OomWatch, oom_kills
 from plugrun.monitor.plan import WatchPlan
 
 
-def plan(counter, script: str) -> WatchPlan:
-    return WatchPlan(0, 0, "", "", str(counter), (), oom=("/bin/sh", "-c", script))
+def plan(counter, script: str, *, told: int = 0) -> WatchPlan:
+    oom = ("/bin/sh", "-c", script)
+    return WatchPlan(0, 0, "", "", str(counter), (), oom=oom, oom_told=told)
 
 
 @pytest.mark.parametrize("text", ["low 0\noom 3\noom_kill 2\n", "oom_kill_disable 0\noom_kill 2\n"])
@@ -22,19 +23,27 @@ def test_the_count(tmp_path, text):
     assert oom_kills("") == 0
 
 
-def test_v2_tells_of_kills_only(tmp_path):
+@pytest.mark.parametrize(("now", "said"), [("high 7\noom_kill 1", ""), ("oom_kill 2", "killed\n")])
+def test_v2_tells_of_kills_only(tmp_path, now, said):
     counter = tmp_path / "memory.events"
     counter.write_text("high 0\noom_kill 1\n")
-    watch = OomWatch(plan(counter, f"echo killed >> {tmp_path}/told"))
+    (tmp_path / "told").touch()
+    watch = OomWatch(plan(counter, f"echo killed >> {tmp_path}/told", told=1))
     assert watch.mask == select.POLLPRI
-    counter.write_text("high 7\noom_kill 1\n")
-    watch.take()
-    assert not (tmp_path / "told").exists()
-    counter.write_text("high 7\noom_kill 2\n")
+    counter.write_text(f"{now}\n")
     watch.take()
     watch.stop()
-    assert (tmp_path / "told").read_text() == "killed\n"
+    assert (tmp_path / "told").read_text() == said
     assert watch.fd == -1
+
+
+def test_kills_from_before_it_watched_are_told_unless_they_have_been(tmp_path):
+    counter = tmp_path / "memory.events"
+    counter.write_text("oom_kill 1\n")
+    for told, said in ((1, ""), (0, "killed\n")):
+        (tmp_path / "told").write_text("")
+        OomWatch(plan(counter, f"echo killed >> {tmp_path}/told", told=told)).stop()
+        assert (tmp_path / "told").read_text() == said
 
 
 def test_v1_asks_for_an_eventfd(tmp_path):
