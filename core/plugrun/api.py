@@ -168,6 +168,7 @@ if TYPE_CHECKING:
     from plugrun.model.idmap import IdMap as IdMap
     from plugrun.model.idmap import IdRange as IdRange
     from plugrun.model.idmap import outside as outside
+    from plugrun.model.idmap import ranges_in_spec as ranges_in_spec
     from plugrun.model.idmap import ranges_of_spec as ranges_of_spec
     from plugrun.model.image import CONFIG_DOCKER as CONFIG_DOCKER
     from plugrun.model.image import CONFIG_OCI as CONFIG_OCI
@@ -374,6 +375,7 @@ _HOMES = {
         "IdMap",
         "IdRange",
         "outside",
+        "ranges_in_spec",
         "ranges_of_spec",
     ),
     "plugrun.model.jsontext": (

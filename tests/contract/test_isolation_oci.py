@@ -9,12 +9,10 @@ from itertools import chain
 import pytest
 from plugrun.cgroups.cgroupfs import hierarchies
 from plugrun.errors import BackendUnavailable, IsolationError
-from plugrun.interfaces.isolation import USER_NAMESPACES, Stdio
+from plugrun.interfaces.isolation import EARLY_PID, Stdio
 from plugrun.testing.isolation import Bundle, default_spec
 from plugrun.testing.isolation import IsolationSuite as Contract
 from plugrun.testing.isolation.bundle import ID
-from plugrun.testing.isolation.early import EarlyContract
-from plugrun.testing.isolation.userns import UserNamespaceContract, mapped
 from plugrun_isolation_oci.plugin import plugrun_open_isolation, plugrun_options
 
 PARENT = f"plugrun-contract-oci-{os.getpid()}"
@@ -32,12 +30,9 @@ def works(tmp_path_factory):
     assert dict(found.details)["version"].startswith(os.path.basename(RUNTIME))
 
 
-# For want of the capability nothing of these could be judged.
-WITHOUT = (UserNamespaceContract, EarlyContract)
-PARTS = tuple(part for part in Contract.__bases__ if part not in WITHOUT)
+class TestRuntime(Contract):
+    lacks = frozenset((EARLY_PID,))
 
-
-class TestRuntime(*PARTS):
     @pytest.fixture
     def isolation(self, tmp_path):
         options = {"runtime": RUNTIME, "cgroup_parent": PARENT}
@@ -55,12 +50,6 @@ class TestRuntime(*PARTS):
         assert os.listdir(tmp_path / "state") == [".runtime"]
         own = os.listdir(tmp_path / "state" / ".runtime")
         assert [name for name in own if not name.startswith(".")] == []
-
-    def test_user_namespaces_are_refused(self, bundle: Bundle):
-        assert USER_NAMESPACES not in bundle.isolation.capabilities
-        with pytest.raises(BackendUnavailable, match="user namespaces"):
-            bundle.create(mapped(["true"]))
-        assert list(bundle.isolation.tasks()) == []
 
     def test_options(self):
         names = {option.name for option in plugrun_options()}

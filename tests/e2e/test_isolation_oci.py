@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from plugrun.linux import mounting
 
 from tests.e2e.conftest import HOST_IMAGE, PATIENCE, Plugrun, cgroups_of, fresh_root
 from tests.e2e.terminal import Terminal
@@ -159,6 +160,38 @@ def test_the_fence(oci):
     done = oci("run", "--rm", *NET, IMAGE, "mount", "-t", "tmpfs", "t", "/tmp", code=None)
     assert "denied" in done.stderr or "not permitted" in done.stderr
     assert shell(oci, "mount -t tmpfs t /tmp && echo mounted", "--privileged") == "mounted"
+
+
+def test_root_is_another_outside(oci, tmp_path):
+    (tmp_path / "secret").write_text("the host's")
+    (tmp_path / "secret").chmod(0o600)
+    script = "id -u; cat /b/secret; stat -c %u /v /b /dev/null; echo mine > /v/file; sleep 600"
+    options = ("--userns=remap", "-v", f"{tmp_path}:/b", "-v", "data:/v", "--name", "mapped")
+    detached(oci, script, *options)
+    pid = oci.inspect("mapped")["State"]["Pid"]
+    uid = os.stat(f"/proc/{pid}").st_uid
+    assert uid > 65535
+    assert oci("exec", "mapped", "cat", "/proc/self/uid_map").stdout.split()[:2] == ["0", str(uid)]
+    assert oci("exec", "--user", "7", "mapped", "id", "-u").stdout == "7\n"
+    while "mine" not in shell(oci, "cat /v/file || true", "-v", "data:/v"):
+        assert oci.inspect("mapped")["State"]["Running"]
+    done = oci("logs", "mapped")
+    assert done.stdout.split() == ["0", "0", "65534", "0"]
+    assert "ermission denied" in done.stderr
+
+
+def test_what_is_mounted_inside_reaches_the_host(oci, tmp_path):
+    mounting.mount("tmpfs", str(tmp_path), "tmpfs", 0, "")
+    try:
+        mounting.mount("", str(tmp_path), "", mounting.MS_SHARED)
+        (tmp_path / "inner").mkdir()
+        script = "mount -t tmpfs t /v/inner && echo deep > /v/inner/file"
+        options = ("--cap-add", "SYS_ADMIN", "-v", f"{tmp_path}:/v:rshared")
+        shell(oci, script, *options)
+        assert (tmp_path / "inner/file").read_text() == "deep\n"
+        mounting.umount(str(tmp_path / "inner"))
+    finally:
+        mounting.umount(str(tmp_path), mounting.MNT_DETACH)
 
 
 def test_namespaces_are_shared(oci):

@@ -197,6 +197,34 @@ def ids_of_process(pid: int) -> IdMap:
     return IdMap(*found)
 
 
+def ids_of_namespace(namespace: int) -> IdMap:
+    """Return the mapping of a user namespace, which only a process inside has to show.
+
+    Raise IsolationError if it cannot be joined.
+    """
+    ready, tell_ready = os.pipe()
+    done, tell_done = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(tell_done)
+            process.setns(namespace, process.CLONE_NEWUSER)
+            os.write(tell_ready, b"\n")
+            os.read(done, 1)
+        finally:
+            os._exit(0)
+    os.close(tell_ready)
+    os.close(done)
+    try:
+        if not os.read(ready, 1):
+            raise IsolationError("the user namespace cannot be joined: operation not permitted")
+        return ids_of_process(pid)
+    finally:
+        os.close(ready)
+        os.close(tell_done)
+        _reap(pid)
+
+
 def become_root_inside() -> None:
     """Be root of the user namespace that this process has just entered, in no other groups."""
     os.setgroups([])

@@ -78,7 +78,7 @@ class Border:
             ids = ids_of_spec(self._linux)
             namespace = idmap.make_user_namespace(ids)
         else:
-            ids = ids_of_namespace(namespace)
+            ids = idmap.ids_of_namespace(namespace)
         self._ids = ids
         self._namespace = child.above(namespace, self._lowest)
 
@@ -195,28 +195,3 @@ def ids_of_spec(linux: Mapping[str, Any]) -> IdMap:
         ranges_of_spec(linux.get("uidMappings") or ()),
         ranges_of_spec(linux.get("gidMappings") or ()),
     )
-
-
-def ids_of_namespace(namespace: int) -> IdMap:
-    """Return the mapping of a user namespace, which only a process inside has to show."""
-    ready, tell_ready = os.pipe()
-    done, tell_done = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.close(tell_done)
-            process.setns(namespace, process.CLONE_NEWUSER)
-            os.write(tell_ready, b"\n")
-            os.read(done, 1)
-        finally:
-            os._exit(0)
-    os.close(tell_ready)
-    os.close(done)
-    try:
-        if not os.read(ready, 1):
-            raise IsolationError("the user namespace cannot be joined: operation not permitted")
-        return idmap.ids_of_process(pid)
-    finally:
-        os.close(ready)
-        os.close(tell_done)
-        child.reap(pid)

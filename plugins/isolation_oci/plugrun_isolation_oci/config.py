@@ -10,14 +10,40 @@ from plugrun_isolation_oci.group import refuse_impossible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 # A runtime may refuse a version that is newer than itself, though nothing in the document is.
 _VERSION = "1.0.2"
+SHARED = ("shared", "rshared")
+_PROPAGATION = (*SHARED, "slave", "rslave", "private", "rprivate", "unbindable", "runbindable")
 _PROC_FILES = frozenset(
     ("cpuinfo", "diskstats", "loadavg", "meminfo", "net/dev", "slabinfo", "stat", "swaps", "uptime")
 )
-_SHARED = ("shared", "rshared")
+
+
+def has_user_namespace(spec: Mapping[str, Any]) -> bool:
+    """Whether a container is in a user namespace, its own or one that it joins."""
+    listed = (spec.get("linux") or {}).get("namespaces") or ()
+    return any(one.get("type") == "user" for one in listed)
+
+
+def needs_stage(spec: Mapping[str, Any]) -> bool:
+    """Whether a spec has a user namespace, or mounts that reach the host: see ``stage``."""
+    word = (spec.get("linux") or {}).get("rootfsPropagation")
+    mounts = spec.get("mounts") or ()
+    return has_user_namespace(spec) or word in SHARED or any(map(is_shared, mounts))
+
+
+def is_bind(mount: Mapping[str, Any]) -> bool:
+    """Whether a mount of the spec is a bind mount."""
+    words = (mount.get("type"), *(mount.get("options") or ()))
+    return "bind" in words or "rbind" in words
+
+
+def is_shared(mount: Mapping[str, Any]) -> bool:
+    """Whether what is mounted in it is to reach the host."""
+    return is_bind(mount) and any(word in SHARED for word in mount.get("options") or ())
 
 
 def read_spec(bundle: str) -> dict[str, Any]:
@@ -46,11 +72,13 @@ def runtime_config(
     linux = dict(spec.get("linux") or {})
     refuse_impossible(linux.get("resources") or {})
     _refuse_over_proc(spec.get("mounts") or [])
-    _refuse_users(linux.get("namespaces") or [])
-    _refuse_shared(linux.get("rootfsPropagation") or "", spec.get("mounts") or [])
     linux["cgroupsPath"] = cgroup
+    # runc leaves the folder of cgroup v1's hierarchies open to writing.
+    closed = [mount["destination"] for mount in spec.get("mounts") or [] if _is_closed(mount)]
+    linux["readonlyPaths"] = [*(linux.get("readonlyPaths") or []), *closed]
     config = {**spec, "ociVersion": _VERSION, "linux": linux}
     config["root"] = {**spec["root"], "path": root}
+    config["mounts"] = [_settled(mount) for mount in spec.get("mounts") or []]
     config["process"] = runtime_process(spec["process"], terminal=terminal)
     name = config.pop("domainname", "")
     if name:
@@ -76,6 +104,18 @@ def runtime_process(given: dict[str, Any], *, terminal: bool) -> dict[str, Any]:
     if given.get("rlimits"):
         made["rlimits"] = [_possible(limit) for limit in given["rlimits"]]
     return made
+
+
+def _settled(mount: dict[str, Any]) -> dict[str, Any]:
+    """Return a bind mount that says how it is connected: not at all, where nothing is said."""
+    options = mount.get("options") or []
+    if not is_bind(mount) or any(word in _PROPAGATION for word in options):
+        return mount
+    return {**mount, "options": [*options, "rprivate"]}
+
+
+def _is_closed(mount: dict[str, Any]) -> bool:
+    return mount.get("type") in ("cgroup", "cgroup2") and "ro" in (mount.get("options") or ())
 
 
 def _possible(limit: dict[str, Any]) -> dict[str, Any]:
@@ -104,8 +144,7 @@ def _refuse_over_proc(mounts: list[dict[str, Any]]) -> None:
     The files that may be bound are those of lxcfs(1).
     """
     for mount in mounts:
-        options = mount.get("options") or ()
-        if not {"bind", "rbind"}.intersection((mount.get("type"), *options)):
+        if not is_bind(mount):
             continue
         place = os.path.normpath("/" + mount["destination"].lstrip("/"))
         source = mount.get("source", "")
@@ -118,21 +157,3 @@ def _refuse_over_proc(mounts: list[dict[str, Any]]) -> None:
                 f'"{mount["destination"]}" cannot be mounted because it is inside /proc',
                 hint="mount it elsewhere",
             )
-
-
-def _refuse_users(namespaces: list[dict[str, Any]]) -> None:
-    """A runtime enters the namespace first, and its root then has no way to where the root is."""
-    if any(namespace.get("type") == "user" for namespace in namespaces):
-        raise BackendUnavailable(
-            "isolation oci makes no user namespaces", hint="use isolation ns, or --userns=host"
-        )
-
-
-def _refuse_shared(root: str, mounts: list[dict[str, Any]]) -> None:
-    shared = [m["destination"] for m in mounts if set(_SHARED).intersection(m.get("options") or ())]
-    for place in ("/", *shared) if root in _SHARED else shared:
-        raise BackendUnavailable(
-            f"mount {place}: what is mounted in a container cannot reach the host with an OCI "
-            "runtime, which works in a mount namespace of its own",
-            hint="use the propagation rslave or rprivate, or isolation ns",
-        )

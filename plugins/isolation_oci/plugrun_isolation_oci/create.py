@@ -14,9 +14,9 @@ import os
 
 from plugrun.api import IsolationError, PlugrunError, process, replace
 
-from plugrun_isolation_oci.config import read_spec, runtime_config
+from plugrun_isolation_oci.config import needs_stage, read_spec, runtime_config
 from plugrun_isolation_oci.group import Group
-from plugrun_isolation_oci.program import Call, Refusal, Runtime
+from plugrun_isolation_oci.program import Call, Refusal, Runtime, reap
 from plugrun_isolation_oci.rootfs import Served, mount_alone
 from plugrun_isolation_oci.state import Facts, Folder
 from plugrun_isolation_oci.words import failure
@@ -24,8 +24,11 @@ from plugrun_isolation_oci.words import failure
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from plugrun.api import Mount, Stdio
+
+    from plugrun_isolation_oci.stage import Stage
 
 _SIGKILL = 9
 
@@ -45,8 +48,19 @@ class Creation:
         path = (spec.get("linux") or {}).get("cgroupsPath") or f"/{parent}/{folder.id}"
         cgroup = os.path.normpath("/" + path.lstrip("/"))
         self._config = runtime_config(spec, self._root, cgroup, terminal=stdio.terminal)
+        self._stage = self._staged(spec)
         self._group = Group(cgroup)
         self._facts = Facts(bundle=os.path.abspath(bundle), cgroup=cgroup, command=self._command)
+
+    def _staged(self, spec: dict[str, Any]) -> Stage | None:
+        if not needs_stage(spec):
+            return None
+        from plugrun_isolation_oci.stage import Stage
+
+        stage = Stage(spec)
+        stage.rewrite(self._config, with_ids=self._runtime.wants_ids_of_joined)
+        stage.give(self._stdio, spec["process"]["user"])
+        return stage
 
     def run(self, rootfs: Sequence[Mount]) -> None:
         """Make the container up to the wait for ``start``."""
@@ -99,7 +113,7 @@ class Creation:
             self._runtime,
             ("create", *own, self._folder.id),
             stdio=self._stdio,
-            prepare=lambda: mount_alone(self._root, rootfs, served.fds),
+            prepare=lambda: mount_alone(self._root, rootfs, served.fds, self._stage),
             held=True,
         )
         try:
@@ -113,6 +127,8 @@ class Creation:
         pid = read_pid(pid_file)
         self._facts = replace(self._facts, pid=pid, started=process.start_time(pid))
         self._folder.write(self._facts)
+        if self._stage is not None:
+            self._stage.finish(pid)
 
     def _undo(self) -> None:
         """Leave nothing: the process, as our child, is killed and reaped; then the rest."""
@@ -130,11 +146,3 @@ def read_pid(path: str) -> int:
             return int(stream.read())
     except (FileNotFoundError, ValueError):
         raise IsolationError("the runtime does not say which process it has made") from None
-
-
-def reap(pid: int) -> None:
-    """Wait for a child; another's is not ours to wait for."""
-    try:
-        os.waitpid(pid, 0)
-    except ChildProcessError:
-        return

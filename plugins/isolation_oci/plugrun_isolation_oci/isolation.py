@@ -14,8 +14,10 @@ from plugrun.api import (
     LIMIT_MEMORY,
     LIMIT_PIDS,
     PAUSE,
+    SHARED_MOUNTS,
     STATS,
     UPDATE,
+    USER_NAMESPACES,
     Mount,
     NotRoot,
     Probe,
@@ -62,7 +64,7 @@ class RuntimeIsolation:
     def capabilities(self) -> frozenset[str]:
         """What the cgroup controllers of this machine allow, and what always works."""
         have = controllers(hierarchies())
-        words = {EXEC, HOST_NETWORK, STATS, UPDATE}
+        words = {EXEC, HOST_NETWORK, SHARED_MOUNTS, STATS, UPDATE, USER_NAMESPACES}
         words.update(word for name, word in _BY_CONTROLLER.items() if name in have)
         return frozenset(words)
 

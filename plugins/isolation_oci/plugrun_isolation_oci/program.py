@@ -68,6 +68,18 @@ class Runtime:
             hint=f"apt install {self.name}" if self.name in _PACKAGED else other,
         )
 
+    def wants_ids_of_joined(self) -> bool:
+        """Whether a user namespace that is joined must come with its mapping: before spec 1.2.
+
+        Since then config-linux.md says that it comes without one, and runc refuses both.
+        """
+        for line in self.ask("--version").decode("utf-8", "replace").splitlines():
+            key, _, value = line.partition(":")
+            numbers = value.strip().split(".")[:2]
+            if key == "spec" and all(number.isdecimal() for number in numbers):
+                return tuple(map(int, numbers)) < (1, 2)
+        return False
+
     def ask(self, *words: str) -> bytes:
         """Call a verb that has an answer; return what it prints."""
         reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -148,7 +160,7 @@ class Call:
         os.close(self._gate)
         try:
             failed = _read_to_end(self._report)
-            code = _reap(self.pid)
+            code = reap(self.pid)
             if failed:
                 raise _failure(failed)
             if code != 0:
@@ -168,7 +180,7 @@ class Call:
             return  # one that makes no process of a container's
         for pid in _children() - self._before:
             os.kill(pid, _SIGKILL)
-            _reap(pid)
+            reap(pid)
 
     def _reason(self, code: int) -> str:
         logged = [_message(line) for line in _content(self._log).splitlines()]
@@ -275,7 +287,8 @@ def _read_to_end(fd: int) -> bytes:
     return found
 
 
-def _reap(pid: int) -> int:
+def reap(pid: int) -> int:
+    """Wait for a child; return its exit code, or minus the signal that ended it."""
     try:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     except ChildProcessError:

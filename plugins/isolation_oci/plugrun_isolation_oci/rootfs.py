@@ -13,9 +13,14 @@ from plugrun.api import IsolationError, attach, beneath, mounting, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, TypeVar
 
-    from plugrun.api import Connection, Mount, PlugrunError
+    from plugrun.api import Connection, Mount, PlugrunError, idmap
+
+    from plugrun_isolation_oci.stage import Stage
+
+    T = TypeVar("T")
 
 _PLACE = os.O_PATH | os.O_CLOEXEC
 _KERNELS = ("dev", "proc", "sys")
@@ -56,21 +61,36 @@ class Served:
             connection.close()
 
 
-def mount_alone(root: str, mounts: Sequence[Mount], served: Mapping[int, int]) -> None:
+def mount_alone(
+    root: str, mounts: Sequence[Mount], served: Mapping[int, int], stage: Stage | None = None
+) -> None:
     """Perform mounts onto ``root`` in a mount namespace of this process's own.
 
-    What the host mounts later on still arrives in it, and so in volumes that are slaves.
+    What the host mounts later on still arrives in it, and so in volumes that are slaves. With a
+    ``stage`` that is laid out, too.
     """
+    clones = stage.clone_shared() if stage is not None else {}
     process.unshare(process.CLONE_NEWNS)
     mounting.mount("", "/", "", mounting.MS_REC | mounting.MS_SLAVE)
+    owner = stage.owner() if stage is not None else None
     for place, mount in enumerate(mounts):
-        target = _target(root, mount)
+        target = _as(owner, _target, root, mount)
         try:
             attach.mount_onto(mount, target, mount.target or root, served.get(place, -1))
         finally:
             os.close(target)
-    _make_plain(root)
+    _as(owner, _make_plain, root)
     _refuse_specials(root)
+    if stage is not None:
+        stage.lay_out(root, clones)
+
+
+def _as(owner: idmap.ActingAs | None, act: Callable[..., T], *args: Any) -> T:
+    """Call ``act`` as whoever may make files in a root that shows other owners."""
+    if owner is None:
+        return act(*args)
+    with owner:
+        return act(*args)
 
 
 def _refuse_specials(root: str) -> None:

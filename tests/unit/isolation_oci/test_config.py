@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from unittest import mock
+
 import pytest
 from plugrun.errors import BackendUnavailable, IsolationError
 from plugrun.linux.capabilities import at_hand
 from plugrun_isolation_oci import group
-from plugrun_isolation_oci.config import read_spec, runtime_config
+from plugrun_isolation_oci.config import needs_stage, read_spec, runtime_config
 from plugrun_isolation_oci.group import refuse_impossible
+from plugrun_isolation_oci.program import Runtime
+from plugrun_isolation_oci.stage import Stage
 
 
 def spec(**process) -> dict:
@@ -59,12 +64,89 @@ def test_a_domain_name_is_a_sysctl():
     assert made["linux"]["sysctl"] == {"net.x": "1", "kernel.domainname": "inner"}
 
 
-def test_mounts_that_reach_the_host_are_refused():
-    mount = {"destination": "/x", "type": "bind", "source": "/x", "options": ["rbind", "rshared"]}
+def bind(*options: str) -> dict:
+    return {"destination": "/x", "type": "bind", "source": "/x", "options": ["rbind", *options]}
+
+
+def test_binds_say_how_they_are_connected():
+    given = [bind(), bind("rslave"), {"destination": "/t", "type": "tmpfs"}]
+    made = config({**spec(), "mounts": given})["mounts"]
+    assert made == [bind("rprivate"), *given[1:]]
+
+
+def test_cgroups_that_are_to_be_read_are_not_written():
+    mounts = [{"destination": f"/{word}", "type": "cgroup", "options": [word]} for word in _MODES]
+    linux = {"readonlyPaths": ["/proc/sys"]}
+    made = config({**spec(), "mounts": mounts, "linux": linux})
+    assert made["linux"]["readonlyPaths"] == ["/proc/sys", "/ro"]
+    assert linux == {"readonlyPaths": ["/proc/sys"]}
+
+
+_MODES = ("rw", "ro")
+USER = {
+    "namespaces": [{"type": "user"}],
+    "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}],
+    "gidMappings": [{"containerID": 0, "hostID": 2000, "size": 10}],
+}
+
+
+def test_a_stage_is_for_what_needs_one():
+    assert not needs_stage({**spec(), "mounts": [bind("rslave")], "linux": {"namespaces": []}})
+    assert needs_stage({**spec(), "mounts": [bind("rshared")]})
+    assert needs_stage({**spec(), "linux": {"rootfsPropagation": "shared"}})
+    assert needs_stage({**spec(), "linux": USER})
+
+
+def test_a_stage_is_what_the_runtime_is_told_of():
+    zero = {"path": "/dev/../dev/zero", "type": "c", "major": 1, "minor": 5, "fileMode": 0o600}
+    own = {"path": "/dev/own", "type": "b", "major": 7, "minor": 9}
+    ids = {"uidMappings": USER["uidMappings"], "gidMappings": USER["gidMappings"]}
+    mounts = [{"destination": "/t", "type": "tmpfs"}, {**bind("idmap"), **ids}]
+    given = {**spec(), "mounts": mounts, "linux": {**USER, "devices": [zero, own]}}
+    made = config(given)
+    Stage(given).rewrite(made, with_ids=lambda: False)
+    place = os.path.dirname(made["root"]["path"])
+    assert made["linux"]["devices"] == []
+    assert made["mounts"] == [
+        mounts[0],
+        {**bind("rprivate"), "source": f"{place}/bind-1"},
+        {"destination": "/dev/own", "type": "bind", "options": ["bind"], "source": mock.ANY},
+    ]
+    assert made["mounts"][2]["source"].startswith(f"{place}/device-")
+    assert "rootfsPropagation" not in made["linux"]
+
+
+def test_a_shared_mount_leaves_the_root_where_it_is():
+    given = {**spec(), "mounts": [bind("rshared"), bind("rslave")]}
+    made = config(given)
+    Stage(given).rewrite(made, with_ids=lambda: False)
+    assert made["root"]["path"] == "/mounted"
+    assert made["linux"]["rootfsPropagation"] == "shared"
+    assert made["mounts"][0]["source"].endswith("/bind-0")
+    assert made["mounts"][1] == bind("rslave")
+
+
+def test_what_a_stage_cannot_do_is_refused():
     with pytest.raises(BackendUnavailable, match="mount /x"):
-        config({**spec(), "mounts": [mount]})
-    with pytest.raises(BackendUnavailable, match="mount /:"):
-        config({**spec(), "linux": {"rootfsPropagation": "shared"}})
+        Stage({**spec(), "mounts": [bind("rshared")], "linux": USER})
+    for gone in ("uidMappings", "gidMappings"):
+        linux = {key: value for key, value in USER.items() if key != gone}
+        with pytest.raises(IsolationError, match="needs linux"):
+            Stage({**spec(), "linux": linux})
+    linux = {"namespaces": [{"type": "user", "path": "/proc/0/ns/user"}]}
+    with pytest.raises(IsolationError, match="/proc/0/ns/user"):
+        Stage({**spec(), "linux": linux})
+
+
+@pytest.mark.parametrize(
+    ("says", "wanted"),
+    [("runc version 1\nspec: 1.0.2-dev\n", True), ("spec: 1.2.0\n", False), ("crun\n", False)],
+)
+def test_whether_a_joined_namespace_comes_with_its_mapping(tmp_path, says, wanted):
+    program = tmp_path / "runtime"
+    program.write_text(f"#!/bin/sh\nprintf '{says}'\n")
+    program.chmod(0o755)
+    assert Runtime(str(program), (), str(tmp_path)).wants_ids_of_joined() is wanted
 
 
 def test_a_filter_of_one_process_is_refused():

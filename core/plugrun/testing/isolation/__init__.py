@@ -5,6 +5,8 @@ To use it, subclass and provide the fixtures::
     from plugrun.testing.isolation import IsolationSuite as Contract
 
     class TestMyIsolation(Contract):
+        lacks = frozenset((USER_NAMESPACES,))  # words it has nowhere; nothing, if left out
+
         @pytest.fixture
         def isolation(self):  # opened with an empty state folder
             ...
@@ -26,7 +28,7 @@ from plugrun.testing.isolation.living import LivingContract
 from plugrun.testing.isolation.served import ServedContract
 from plugrun.testing.isolation.sharing import SharingContract
 from plugrun.testing.isolation.sight import SightContract
-from plugrun.testing.isolation.userns import UserNamespaceContract
+from plugrun.testing.isolation.userns import UserNamespaceContract, UserNamespaceRefusal
 
 __all__ = ["Bundle", "IsolationSuite", "default_spec"]
 
@@ -42,6 +44,7 @@ class IsolationSuite(
     SharingContract,
     ServedContract,
     HostileContract,
+    UserNamespaceRefusal,
     UserNamespaceContract,
 ):
     """All of the contract."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class EarlyContract(IsolationFixtures):
     """An isolation that lets a network be attached while mounts are made."""
 
+    needs = frozenset((EARLY_PID,))
+
     @pytest.fixture
     def create(self, bundle: Bundle) -> Callable[..., Task]:
         if EARLY_PID not in bundle.isolation.capabilities:

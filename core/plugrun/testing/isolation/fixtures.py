@@ -17,7 +17,21 @@ from plugrun.testing.isolation.bundle import _PR_SET_CHILD_SUBREAPER, Bundle, ma
 
 
 class IsolationFixtures:
-    """The fixtures of all parts of the contract."""
+    """The fixtures of all parts of the contract.
+
+    ``lacks`` are words that the isolation has nowhere among its capabilities. Parts of the contract
+    that need one are not there: in CI, a skip would be a failure.
+    """
+
+    lacks: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for part in cls.__mro__:
+            if cls.lacks & vars(part).get("needs", frozenset()):
+                for name in [name for name in vars(part) if name.startswith("test_")]:
+                    setattr(cls, name, None)
 
     @pytest.fixture
     def isolation(self) -> Isolation:

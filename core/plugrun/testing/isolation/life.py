@@ -43,6 +43,7 @@ class LifeContract(IsolationFixtures):
 
     def test_declares_known_capabilities(self, isolation: Isolation) -> None:
         assert isolation.capabilities <= WORDS
+        assert not isolation.capabilities & self.lacks
 
     def test_probe_answers(self, isolation: Isolation) -> None:
         found = isolation.probe()

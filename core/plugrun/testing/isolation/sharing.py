@@ -6,14 +6,23 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from plugrun.errors import BackendUnavailable, IsolationError
 from plugrun.interfaces.isolation import RUNNING, SHARED_MOUNTS, STOPPED, Stdio
+from plugrun.linux import mounting
 from plugrun.linux.capabilities import KNOWN
-from plugrun.testing.isolation.bundle import ID, Bundle, default_spec, read_all, reap
+from plugrun.testing.isolation.bundle import (
+    CAPABILITIES,
+    ID,
+    Bundle,
+    default_spec,
+    read_all,
+    reap,
+)
 from plugrun.testing.isolation.fixtures import IsolationFixtures
 
 OTHER = "fedcba987654" * 5 + "3210"
@@ -225,6 +234,48 @@ class SharingContract(IsolationFixtures):
         lines = bundle.run(spec)[1].splitlines()
         (root,) = [line for line in lines if line.split()[4] == "/"]
         assert (" shared:" in root) == shared
+
+    @pytest.mark.parametrize("word", ["shared", "rshared", "slave", "rslave", "private", ""])
+    def test_mounts_reach_as_far_as_is_said(self, bundle: Bundle, word: str, outer: str) -> None:
+        script = "mount -t tmpfs t /v/made; echo up; read x < /v/go; cat /v/given/file"
+        spec = default_spec(["sh", "-c", script])
+        names = [*CAPABILITIES, "CAP_SYS_ADMIN"]
+        sets = {key: list(names) for key in ("bounding", "effective", "permitted")}
+        spec["process"]["capabilities"] = {**sets, "inheritable": [], "ambient": []}
+        del spec["linux"]["seccomp"]
+        options = ["rbind", *filter(None, [word])]
+        mount = {"destination": "/v", "type": "bind", "source": outer, "options": options}
+        spec["mounts"].append(mount)
+        if word.endswith("shared") and SHARED_MOUNTS not in bundle.isolation.capabilities:
+            with pytest.raises(BackendUnavailable):
+                bundle.create(spec)
+            return
+        os.mkfifo(f"{outer}/go")
+        task, reader = bundle.launch(spec)
+        assert os.read(reader, 3) == b"up\n"
+        assert os.path.ismount(f"{outer}/made") == word.endswith("shared")
+        mounting.mount("tmpfs", f"{outer}/given", "tmpfs", 0, "")
+        for name, text in (("given/file", "came"), ("go", "on\n")):
+            with open(f"{outer}/{name}", "w") as file:
+                file.write(text)
+        came = "came" in read_all(reader)
+        reap(task.pid)
+        assert came == word.endswith(("shared", "slave"))
+
+    @pytest.fixture
+    def outer(self, tmp_path: Any) -> Iterator[str]:
+        """Return a folder of the host's whose mounts are shared."""
+        path = str(tmp_path / "outer")
+        os.mkdir(path)
+        mounting.mount("tmpfs", path, "tmpfs", 0, "")
+        mounting.mount("", path, "", mounting.MS_SHARED)
+        for name in ("made", "given"):
+            os.mkdir(f"{path}/{name}")
+        yield path
+        for name in ("made", "given"):
+            if os.path.ismount(f"{path}/{name}"):
+                mounting.umount(f"{path}/{name}")
+        mounting.umount(path, mounting.MNT_DETACH)
 
     def test_everything_allowed(self, bundle: Bundle) -> None:
         script = (

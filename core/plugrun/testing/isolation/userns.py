@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from plugrun.errors import IsolationError, PlugrunError
+from plugrun.errors import BackendUnavailable, IsolationError, PlugrunError
 from plugrun.interfaces.isolation import DEVICE_FENCE, EXEC, USER_NAMESPACES, Stdio
 from plugrun.model.idmap import IdMap, IdRange, ranges_in_spec
 from plugrun.model.mount import Mount
@@ -39,8 +39,23 @@ def _bind(source: str, target: str, *options: str) -> dict[str, Any]:
     return {"destination": target, "type": "bind", "source": source, "options": ["bind", *options]}
 
 
+class UserNamespaceRefusal(IsolationFixtures):
+    """Who cannot make a user namespace says so."""
+
+    def test_it_is_made_or_refused(self, bundle: Bundle) -> None:
+        bundle.mounts = (Mount("bind", bundle.root, ("bind", "rw"), ids=IDS),)
+        if USER_NAMESPACES in bundle.isolation.capabilities:
+            assert bundle.run(mapped(["id", "-u"])) == (0, "0\n")
+            return
+        with pytest.raises(BackendUnavailable, match="user namespace"):
+            bundle.create(mapped(["true"]))
+        assert list(bundle.isolation.tasks()) == []
+
+
 class UserNamespaceContract(IsolationFixtures):
     """A container's root that is nobody on the host."""
+
+    needs = frozenset((USER_NAMESPACES,))
 
     @pytest.fixture
     def inner(self, bundle: Bundle) -> Bundle:
@@ -81,7 +96,8 @@ class UserNamespaceContract(IsolationFixtures):
 
     def test_an_ordinary_user(self, inner: Bundle) -> None:
         user = {"uid": 1000, "gid": 1001, "additionalGids": [7]}
-        output = self._run(inner, "id -u; id -G; grep CapEff /proc/self/status", user=user)
+        script = "id -u > /proc/self/fd/1; id -G; grep CapEff /proc/self/status"
+        output = self._run(inner, script, user=user)
         assert output.split()[0] == "1000"
         assert set(output.split()[1:-2]) == {"1001", "7"}
         assert int(output.split()[-1], 16) == 0
@@ -167,7 +183,8 @@ class UserNamespaceContract(IsolationFixtures):
         if EXEC not in inner.isolation.capabilities:
             pytest.skip("no exec")
         task, reader = inner.launch(mapped(["sleep", "60"]))
-        script = "id -u; cat /proc/self/uid_map; grep -e CapEff -e Seccomp: /proc/self/status"
+        script = "id -u > /proc/self/fd/1; cat /proc/self/uid_map"
+        script += "; grep -e CapEff -e Seccomp: /proc/self/status"
         args = ["sh", "-c", script + "; cat /proc/self/cgroup /proc/1/cgroup | sort -u | wc -l"]
         process = {**default_spec(args)["process"], "user": {"uid": 5, "gid": 6}}
         ours, theirs = os.pipe()
