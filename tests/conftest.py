@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Generator, Iterator
 
@@ -28,6 +29,9 @@ hypothesis.settings.register_profile("plugrun", deadline=None)
 hypothesis.settings.load_profile("plugrun")
 
 
+_OWN_FOLDER = pytest.StashKey[str]()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--profile",
@@ -35,6 +39,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="of end-to-end tests, those with this profile of config/profiles; with the first one "
         "of them also those that name no profile",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Work in a folder of this run's own, kept if anything failed.
+
+    By default all runs share one, in which each removes at its end what it takes for old: also
+    what another, that just begins, has made, and mounts of one that was killed make that fail.
+    """
+    if not config.option.basetemp:
+        config.option.basetemp = tempfile.mkdtemp(prefix="plugrun-pytest-")
+        config.stash[_OWN_FOLDER] = config.option.basetemp
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    own = session.config.stash.get(_OWN_FOLDER, "")
+    if own and exitstatus == pytest.ExitCode.OK:
+        shutil.rmtree(own, ignore_errors=True)
 
 
 @pytest.hookimpl(wrapper=True)
