@@ -44,9 +44,14 @@ def test_the_terminal_is_real(plugrun):
         # No other program: stopped between vfork(2) and execve(2), it would hold its parent up.
         terminal.send("sh -c 'echo go''ing; read word'\r")
         terminal.expect("going")
-        terminal.send("\x1a")  # job control: Ctrl-Z stops it, kill ends it
+        terminal.send("\x1a")  # job control: Ctrl-Z stops it, fg lets it go on
         terminal.expect("Stopped")
-        terminal.send("kill -9 %1; wait; stty size\r")
+        terminal.expect("# ")
+        # Killed, it would be a stopped job until the shell has heard of it, and keep it from exit.
+        terminal.send("fg\r")
+        terminal.expect("sh -c")
+        terminal.send("word\r")
+        terminal.send("stty size\r")
         terminal.expect("40 120")
         terminal.send("exit 7\r")
         assert terminal.wait() == 7

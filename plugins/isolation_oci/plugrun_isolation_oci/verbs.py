@@ -80,12 +80,20 @@ def _start(runtime: Runtime, folder: Folder, facts: Facts) -> None:
         now = status(runtime, folder, facts)
         if isinstance(error, (CommandNotFound, CommandNotExecutable)) or now == CREATED:
             raise error from None
-        raise _conflict(folder, now, (CREATED,)) from None
+        raise (_ended(now) if now == STOPPED else _conflict(folder, now, (CREATED,))) from None
 
 
 def _demand(facts: Facts) -> None:
     if not facts.alive:
-        raise Conflict(f"container is {STOPPED}")
+        raise _ended(STOPPED)
+
+
+def _ended(now: str) -> Conflict:
+    return Conflict(
+        f"container is {now}, not {CREATED}",
+        hint="if its command has never run: a limit of PIDs or memory is too low for the runtime, "
+        "which begins within it",
+    )
 
 
 def _tell(

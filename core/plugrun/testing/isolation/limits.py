@@ -56,8 +56,9 @@ class LimitContract(IsolationFixtures):
         assert int(counts["oom_kill"]) >= 1
 
     def test_pids_limit(self, bundle: Bundle) -> None:
-        script = "for i in 1 2 3 4 5 6 7 8; do sleep 0.1 & done; wait"
-        spec = self._limited(bundle, LIMIT_PIDS, script, pids={"limit": 4})
+        # So many that a runtime's own threads, as it begins, have room.
+        script = "for i in $(seq 40); do sleep 60 & done"
+        spec = self._limited(bundle, LIMIT_PIDS, script, pids={"limit": 32})
         assert "can't fork" in bundle.run(spec)[1]
 
     def test_cpu_limit(self, bundle: Bundle) -> None:
@@ -65,10 +66,11 @@ class LimitContract(IsolationFixtures):
         spec = self._limited(bundle, LIMIT_CPU, "echo up; while :; do :; done", cpu=limits)
         task, reader = bundle.launch(spec)
         assert os.read(reader, 3) == b"up\n"
-        begin, before = time.monotonic(), _cpu_time(task.pid)
-        time.sleep(1)  # no event: it is time that is limited
-        used = _cpu_time(task.pid) - before
-        assert 0 < used < 0.5 * (time.monotonic() - begin)
+        begin, before, used = time.monotonic(), _cpu_time(task.pid), 0.0
+        while used < 0.1:  # a busy machine may give it less than it is allowed
+            time.sleep(1)  # no event: it is time that is limited
+            used = _cpu_time(task.pid) - before
+        assert used < 0.5 * (time.monotonic() - begin)
         os.close(reader)
 
     def test_an_impossible_limit_is_refused(self, bundle: Bundle) -> None:
