@@ -72,6 +72,7 @@ def place(tmp_path_factory):
 def test_it_keeps_its_contract(place, project):
     shutil.copytree(f"{HERE}/{project}/tests", tests := f"{place.folder}/tests/{project}")
     alone = ("-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", place.folder)
+    alone += ("--basetemp", f"{place.folder}/tmp-{project}")
     out = place("python", "-m", "pytest", "-q", *alone, tests)
     assert "passed" in out
     assert "skipped" not in out

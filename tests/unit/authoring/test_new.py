@@ -14,7 +14,7 @@ def contract(folder, *more):
     """Run a project's own tests, as its author would after installing it in place."""
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, *more,
-         "--rootdir", str(folder), f"{folder}/tests"],
+         "--basetemp", f"{folder}-tmp", "--rootdir", str(folder), f"{folder}/tests"],
         env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
