@@ -78,6 +78,9 @@ def runtime_config(
     linux["readonlyPaths"] = [*(linux.get("readonlyPaths") or []), *closed]
     config = {**spec, "ociVersion": _VERSION, "linux": linux}
     config["root"] = {**spec["root"], "path": root}
+    if any(is_bind(mount) and _is_slave(mount) for mount in spec.get("mounts") or []):
+        # crun makes everything private where nothing is said, and no slave can be made of that.
+        linux["rootfsPropagation"] = linux.get("rootfsPropagation") or "rslave"
     config["mounts"] = [_settled(mount) for mount in spec.get("mounts") or []]
     config["process"] = runtime_process(spec["process"], terminal=terminal)
     name = config.pop("domainname", "")
@@ -112,6 +115,10 @@ def _settled(mount: dict[str, Any]) -> dict[str, Any]:
     if not is_bind(mount) or any(word in _PROPAGATION for word in options):
         return mount
     return {**mount, "options": [*options, "rprivate"]}
+
+
+def _is_slave(mount: dict[str, Any]) -> bool:
+    return any(word in ("slave", "rslave") for word in mount.get("options") or ())
 
 
 def _is_closed(mount: dict[str, Any]) -> bool:

@@ -110,7 +110,8 @@ class Stage:
             ]
         if self._shared:
             # A runtime cuts every mount off from the host unless the root is to be shared, too.
-            linux["rootfsPropagation"] = linux.get("rootfsPropagation") or "shared"
+            if linux.get("rootfsPropagation") not in SHARED:
+                linux["rootfsPropagation"] = "shared"
         config["mounts"] = mounts
 
     def give(self, stdio: Stdio, user: Mapping[str, Any]) -> None:

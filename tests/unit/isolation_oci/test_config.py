@@ -70,8 +70,10 @@ def bind(*options: str) -> dict:
 
 def test_binds_say_how_they_are_connected():
     given = [bind(), bind("rslave"), {"destination": "/t", "type": "tmpfs"}]
-    made = config({**spec(), "mounts": given})["mounts"]
-    assert made == [bind("rprivate"), *given[1:]]
+    made = config({**spec(), "mounts": given})
+    assert made["mounts"] == [bind("rprivate"), *given[1:]]
+    assert made["linux"]["rootfsPropagation"] == "rslave"
+    assert "rootfsPropagation" not in config({**spec(), "mounts": [bind()]})["linux"]
 
 
 def test_cgroups_that_are_to_be_read_are_not_written():

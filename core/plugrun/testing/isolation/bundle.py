@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,8 @@ CAPABILITIES = [
     ]
 ]
 _PR_SET_CHILD_SUBREAPER = 36
-ID = "0123456789ab" * 5 + "cdef"
+# Nobody else's: two runs of the suite at once may share a parent of cgroups.
+ID = secrets.token_hex(32)
 _MASKED = [
     "/proc/acpi",
     "/proc/asound",

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +26,7 @@ from plugrun.testing.isolation.bundle import (
 )
 from plugrun.testing.isolation.fixtures import IsolationFixtures
 
-OTHER = "fedcba987654" * 5 + "3210"
+OTHER = secrets.token_hex(32)
 _UNLIMITED = 2**64 - 1
 
 
