@@ -108,10 +108,9 @@ class Stage:
                 for number, device in enumerate(self._devices)
                 if not devices.is_default(device)
             ]
-        if self._shared:
+        if self._shared and not self._open:
             # A runtime cuts every mount off from the host unless the root is to be shared, too.
-            if linux.get("rootfsPropagation") not in SHARED:
-                linux["rootfsPropagation"] = "shared"
+            linux["rootfsPropagation"] = "shared"
         config["mounts"] = mounts
 
     def give(self, stdio: Stdio, user: Mapping[str, Any]) -> None:
