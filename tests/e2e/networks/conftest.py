@@ -44,7 +44,8 @@ class Bridged(Plugrun):
 def inside_of(path: str, *words: str, **more) -> subprocess.CompletedProcess[str]:
     """Run a program in a network namespace."""
     words = ("nsenter", f"--net={path}", *words)
-    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60, **more)
+    more = {"timeout": 60, **more}
+    return subprocess.run(words, capture_output=True, text=True, check=True, **more)
 
 
 @contextlib.contextmanager
