@@ -379,6 +379,13 @@ def test_setuid_goes_when_another_user_writes(union):
         assert stat.S_IMODE(os.stat(f"{union.up}/{name}").st_mode) == 0o777
 
 
+def test_setuid_goes_with_a_change_of_owner_to_none_other(union):
+    write(f"{union.low}/low", mode=0o6777)
+    union.mount()
+    os.chown(union / "low", -1, -1)
+    assert stat.S_IMODE(os.stat(union / "low").st_mode) == 0o777
+
+
 def test_new_files_belong_to_who_makes_them_and_setgid_folders_hand_on_their_group(union):
     os.mkdir(f"{union.low}/d")
     os.chown(f"{union.low}/d", 0, 777)

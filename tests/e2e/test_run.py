@@ -295,6 +295,21 @@ def test_ctrl_c_reaches_the_container(plugrun, ended_by_test):
     assert (out, process.returncode) == ("caught\n", 5)
 
 
+def test_the_third_ctrl_c_ends_the_command_and_not_the_container(plugrun, ended_by_test):
+    script = "trap 'echo no' INT; echo ready; while true; do sleep 0.05; done"
+    process = plugrun.start(*RUN, "--name", "deaf", HOST_IMAGE, "sh", "-c", script)
+    ended_by_test.append(process)
+    assert process.stdout is not None
+    for word in ("ready\n", "no\n", "no\n"):
+        assert process.stdout.readline() == word
+        process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert (err, process.returncode) == ("\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n", 1)
+    assert plugrun.inspect("deaf")["State"]["Running"] is True
+    plugrun("kill", "deaf")
+    plugrun("wait", "deaf", code=None)
+
+
 def run_on_terminal(plugrun: Plugrun, *args: str, type_in: bytes = b"") -> tuple[bytes, int]:
     """Run with a pty as the terminal; return what it shows and the exit code."""
     pid, fd = pty.fork()

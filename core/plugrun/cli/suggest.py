@@ -8,7 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_FAR = 2
+# How many letters may differ: in a short word two make another word of it.
+_FAR, _FAR_IN_SHORT, _SHORT = 2, 1, 5
 
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:
@@ -18,7 +19,8 @@ def nearest(word: str, known: Iterable[str]) -> list[str]:
     if begun:
         return begun
     distances = {one: distance(word, one) for one in candidates}
-    least = min(distances.values(), default=_FAR + 1)
-    if least > _FAR or least >= len(word):
+    far = _FAR_IN_SHORT if len(word) <= _SHORT else _FAR
+    least = min(distances.values(), default=far + 1)
+    if least > far or least >= len(word):
         return []
     return [one for one in candidates if distances[one] == least]

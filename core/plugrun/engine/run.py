@@ -10,7 +10,7 @@ from plugrun.engine.attaching.detachkeys import detach_keys
 from plugrun.engine.plumbing import lay
 from plugrun.engine.starter import Starter
 from plugrun.engine.stopwatch import Stopwatch
-from plugrun.errors import NotATerminal, OutputLost, PlugrunError
+from plugrun.errors import Detached, NotATerminal, OutputLost, PlugrunError
 from plugrun.model.network import HOST, NONE
 from plugrun.model.record import record
 
@@ -68,8 +68,8 @@ def run(
         engine.emit_container("attach", container)
     try:
         code = starter.start(container)
-    except OutputLost:
-        raise
+    except (Detached, OutputLost):
+        raise  # it goes on
     except PlugrunError:
         if failed is not None:
             failed(container.id)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _RULES = beneath.RESOLVE_BENEATH | beneath.RESOLVE_NO_XDEV | beneath.RESOLVE_NO_SYMLINKS
+# A folder that has gone meanwhile, or where something else is now.
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _PIECE = 3000  # bytes of a path opened at once; PATH_MAX is 4096
 
 
@@ -117,7 +119,7 @@ def measure_tree(path: str, *, after: int = -1) -> Usage:
     """Return the disk space and inodes a tree takes; a hard-linked file counts once.
 
     Only what has a ctime after ``after``, in nanoseconds, counts. The empty path is no tree, and
-    takes nothing.
+    takes nothing. What goes, or becomes something else, while it is measured does not count.
     """
     if not path:
         return Usage(0, 0, 0)
@@ -135,10 +137,18 @@ def _measure(top: int, after: int) -> Usage:
     pending: list[str] = [""]
     while pending:
         inside = pending.pop()
-        fd = open_deep(top, inside)
+        try:
+            fd = open_deep(top, inside)
+        except OSError as error:
+            if inside and error.errno in _GONE:
+                continue
+            raise
         try:
             for name in os.listdir(fd):
-                found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                try:
+                    found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
                 is_folder = stat.S_ISDIR(found.st_mode)
                 if is_folder:
                     pending.append(f"{inside}/{name}" if inside else name)

@@ -23,7 +23,7 @@ _NAMES = {
     filesystem.TMPFS_MAGIC: "tmpfs",
 }
 _ELSEWHERE = "put the data on btrfs, xfs or ext4 with --root"
-_QUICKER = "btrfs makes a snapshot at once; xfs with reflinks copies names alone"
+_QUICKER = "btrfs (snapshots) and xfs (reflinks)"
 _MOMENT = 1_234_567_890_123_456_789  # nanoseconds
 _OWNER = 65534
 
@@ -67,13 +67,13 @@ def _try(root: str, trial: str) -> Probe:
     way = _way(magic, trial)
     details += (("copies", way),)
     if way != _SNAPSHOTS:
-        details += (("quicker", _QUICKER),)
+        details += (("quicker on", _QUICKER),)
     return Probe(True, details=details)
 
 
 _SNAPSHOTS = "subvolume snapshots"
-_SHARED = "file by file, contents shared (FICLONE)"
-_WHOLE = "file by file, every byte (copy_file_range)"
+_SHARED = "file by file with shared contents (FICLONE)"
+_WHOLE = "every byte of every file (copy_file_range)"
 
 
 def _way(magic: int, trial: str) -> str:

@@ -286,3 +286,6 @@ def test_nearest():
     assert nearest("psx", known) == ["ps"]
     assert nearest("s", known) == []
     assert nearest("quite else", known) == []
+    # Docker's word for something that is not here is no slip of the finger.
+    assert nearest("swarm", known) == []
+    assert nearest("resart", ["restart", "rm"]) == ["restart"]

@@ -76,6 +76,36 @@ def test_removal_does_not_follow_symlinks_or_enter_mounts(tmp_path):
     assert (tmp_path / "outside/kept").is_dir()
 
 
+def test_what_goes_while_it_is_measured_does_not_count(tmp_path, monkeypatch):
+    (tmp_path / "kept").write_bytes(b"x" * 100_000)
+    alone = measure_tree(str(tmp_path))
+    (tmp_path / "a").write_bytes(b"x" * 100_000)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "e").mkdir()
+    real = os.listdir
+    stat_before = os.stat
+
+    def listed(fd):
+        names = real(fd)
+        if "a" in names:
+            (tmp_path / "a").unlink()
+        return names
+
+    def seen(name, **options):
+        found = stat_before(name, **options)
+        if name in ("d", "e"):  # listed and looked at, but not yet entered
+            (tmp_path / name).rmdir()
+        if name == "e":
+            (tmp_path / name).symlink_to("/")
+        return found
+
+    monkeypatch.setattr("plugrun.snapshots.trees.os.listdir", listed)
+    monkeypatch.setattr("plugrun.snapshots.trees.os.stat", seen)
+    found = measure_tree(str(tmp_path))
+    assert found.content == alone.content
+    assert found.inodes == alone.inodes + 2  # the folders were there when they were counted
+
+
 def test_a_hard_link_is_measured_once(tmp_path):
     (tmp_path / "a").write_bytes(b"x" * 100_000)
     alone = measure_tree(str(tmp_path))

@@ -227,11 +227,11 @@ def _details(storage):
 
 def test_the_way_of_copying_is_told(on_btrfs, tmp_path):
     assert _details(on_btrfs)["copies"] == "subvolume snapshots"
-    assert "quicker" not in _details(on_btrfs)
+    assert "quicker on" not in _details(on_btrfs)
     with mounted_filesystem("ext4", str(tmp_path)) as place:
         found = _details(plugrun_open_storage(f"{place}/state"))
-        assert found["copies"] == "file by file, every byte (copy_file_range)"
-        assert "btrfs" in found["quicker"]
+        assert found["copies"] == "every byte of every file (copy_file_range)"
+        assert "btrfs" in found["quicker on"]
 
 
 @pytest.mark.parametrize(("options", "way"), [((), "FICLONE"), (("-m", "reflink=0"), "every byte")])

@@ -9,6 +9,7 @@ import os
 import select
 
 from plugrun.engine.attaching.detachkeys import DEFAULT
+from plugrun.errors import Detached
 from plugrun.linux.signals import raw as signals
 from plugrun.linux.terminal import set_window_size, window_size
 from plugrun.model.record import record
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHUNK = 65536
+# As with Docker: who has asked so often wants this command to end, whatever the other one does.
+_ENOUGH = 3
+_ENDING = (signals.SIGINT, signals.SIGTERM)
 
 # What is not passed on: these speak of the command itself, or cannot be caught.
 _OWN = frozenset(
@@ -182,6 +186,7 @@ class Attachment:
     """One poll over events of a process, signals and input.
 
     ``terminal`` is the terminal whose size ``target`` follows, or -1; ``resized`` is told of it.
+    The third SIGINT or SIGTERM raises Detached; it is passed on before.
     """
 
     def __init__(
@@ -201,6 +206,7 @@ class Attachment:
         self._pidfd = -1
         self._early = b""
         self._signalled = False
+        self._asked = 0
 
     def process(self, pid: int) -> None:
         """Say which process signals are for; those that came before are passed on now."""
@@ -209,7 +215,8 @@ class Attachment:
         except OSError:
             return  # it has ended; ESRCH, and EINVAL or ENOENT for one that is reaped
         early, self._early = self._early, b""
-        self._pass_on(early)
+        for number in early:
+            self._send(number)
 
     def follow_size(self, *, redraw: bool = False) -> None:
         """Give the process's terminal our own's size; with ``redraw`` as a change in any case.
@@ -280,6 +287,12 @@ class Attachment:
                 self._early += bytes((number,))
             else:
                 self._send(number)
+            self._count(number)
+
+    def _count(self, number: int) -> None:
+        self._asked += number in _ENDING
+        if self._asked >= _ENOUGH:
+            raise Detached("\ngot 3 SIGTERM/SIGINTs, forcefully exiting")
 
     def _send(self, number: int) -> None:
         self._signalled = True

@@ -128,21 +128,32 @@ def _mounts(engine: Engine) -> Iterator[Found]:
 
 def _servers(engine: Engine) -> Iterator[Found]:
     """Processes that serve a file system of ours though nothing of it can be mounted."""
-    own = os.fsencode(f"{engine.root}/storage/")
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
         try:
-            with open(f"/proc/{entry}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
-            # Whole paths: another root may lie beneath a folder that ends like this one.
-            ours = any(word.rpartition(b"=")[2].startswith(own) for word in words)
-            serves = ours and _has_fuse(entry)
+            serves = _serves(engine, entry)
         except OSError:
             continue  # it has ended
         if serves:
             why = "it serves a file system, and no container of this root runs"
-            yield found("server", f"process {entry}", why, "end it", lambda p=int(entry): _end(p))  # type: ignore[misc]
+            yield found(
+                "server",
+                f"process {entry}",
+                why,
+                "end it",
+                lambda p=int(entry): _end(engine, p),  # type: ignore[misc]
+            )
+
+
+def _serves(engine: Engine, pid: str) -> bool:
+    """Whether a process serves a file system of this root."""
+    own = os.fsencode(f"{engine.root}/storage/")
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        words = file.read().split(b"\0")
+    # Whole paths: another root may lie beneath a folder that ends like this one.
+    ours = any(word.rpartition(b"=")[2].startswith(own) for word in words)
+    return ours and _has_fuse(pid)
 
 
 def _has_fuse(pid: str) -> bool:
@@ -151,11 +162,20 @@ def _has_fuse(pid: str) -> bool:
     )
 
 
-def _end(pid: int) -> None:
+def _end(engine: Engine, pid: int) -> None:
+    """Kill a server, unless its number is another process's by now."""
     try:
-        os.kill(pid, signals.SIGKILL)
+        fd = os.pidfd_open(pid)
     except ProcessLookupError:
         return
+    try:
+        # What is read now is of the process that the descriptor holds, if that one still lives.
+        if _serves(engine, str(pid)):
+            signals.pidfd_send_signal(fd, signals.SIGKILL)
+    except (FileNotFoundError, ProcessLookupError):
+        return
+    finally:
+        os.close(fd)
 
 
 def _is_in_use(engine: Engine, id: str) -> bool:
