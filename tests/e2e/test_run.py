@@ -394,6 +394,15 @@ def test_explain_runs_nothing(plugrun):
     assert plugrun.out("ps", "-aq") == before
 
 
+def test_explain_of_an_image_that_is_not_here_pulls_nothing(plugrun):
+    plan = plugrun.out("run", "--explain", "localhost:1/not/here", "true")
+    for word in ("storage:", "isolation:", "network:", "pulled from docker:localhost:1/not/here"):
+        assert word in plan
+    refused = plugrun.out("run", "--explain", "--pull", "never", "localhost:1/not/here", "true")
+    assert "would be refused" in refused
+    assert "not/here" not in plugrun.out("images")
+
+
 def test_timings(plugrun):
     done = plugrun(*RUN, "--timings", HOST_IMAGE, "true")
     assert re.search(r"start\s+[\d.]+", done.stderr)

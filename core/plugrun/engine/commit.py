@@ -10,8 +10,9 @@ from plugrun.engine.images.events import emit_image
 from plugrun.engine.images.instructions import apply_instructions
 from plugrun.engine.images.newimage import NewImage, make_image
 from plugrun.engine.pause import pause, unpause
-from plugrun.errors import NoSuchImage
+from plugrun.errors import Conflict, NoSuchImage
 from plugrun.interfaces.isolation import PAUSE
+from plugrun.layers.changes import is_deletion
 from plugrun.layers.layertar import write_layer
 from plugrun.layers.tarsink import TarSink
 from plugrun.model.container import RUNNING
@@ -22,10 +23,11 @@ from plugrun.model.reference import parse_reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from plugrun.engine.engine import Engine
+    from plugrun.layers.changes import Change
     from plugrun.model.container import Container
     from plugrun.model.idmap import IdMap
 
@@ -70,7 +72,8 @@ def commit(engine: Engine, request: CommitRequest) -> str:
 
     def write(fd: int) -> None:
         with _still(engine, container, request.pause):
-            write_layer(container_changes(engine, container), TarSink(fd), _owners(container))
+            changes = _committable(container, container_changes(engine, container))
+            write_layer(changes, TarSink(fd), _owners(container))
 
     id = make_image(engine, wanted, write)
     shown = reference.familiar if reference else ""
@@ -79,6 +82,19 @@ def commit(engine: Engine, request: CommitRequest) -> str:
     if reference:
         emit_image(engine, "tag", id, reference.familiar)
     return id
+
+
+def _committable(container: Container, changes: Iterable[Change]) -> Iterator[Change]:
+    """Yield changes; raise Conflict at one that no storage could unpack."""
+    for change in changes:
+        if change.node is not None and is_deletion(change.node.state):
+            shown = change.path[:200].decode("utf-8", "replace")
+            raise Conflict(
+                f"container {container.name} cannot be committed because of /{shown}: in a layer "
+                "that device (0:0) would be a deletion",
+                hint="remove it in the container, and commit again",
+            )
+        yield change
 
 
 def _owners(container: Container) -> IdMap | None:

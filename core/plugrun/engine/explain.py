@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from plugrun.engine.create import assemble, container_spec
+from plugrun.engine.create import assemble, container_spec, networks_of
 from plugrun.engine.images.find import find_image
 from plugrun.errors import NoSuchImage
 from plugrun.model.reference import parse_reference, split_address
@@ -26,7 +26,8 @@ def explain(engine: Engine, request: RunRequest) -> str:
     try:
         image = find_image(engine, request.image)
     except NoSuchImage:
-        return "\n".join([*_profile(engine), *_absent(engine, request)]) + "\n"
+        parts = (_profile(engine), _chosen(engine, request), _absent(engine, request))
+        return "".join(f"{line}\n" for part in parts for line in part)
     container = assemble(engine, request, image)
     folder = engine.container_folder(container.id)
     spec = container_spec(engine, container, image, folder)
@@ -45,6 +46,15 @@ def explain(engine: Engine, request: RunRequest) -> str:
 
 def _profile(engine: Engine) -> list[str]:
     return [f"profile:    {engine.backends.profile.name}"]
+
+
+def _chosen(engine: Engine, request: RunRequest) -> list[str]:
+    """The backends of a container whose image is not known yet."""
+    return [
+        _backend("storage", engine.storage_choice()),
+        _backend("isolation", engine.isolation_choice()),
+        _backend("network", networks_of(engine, request).choice),
+    ]
 
 
 def _backends(container: Container) -> list[str]:
@@ -75,4 +85,9 @@ def _absent(engine: Engine, request: RunRequest) -> list[str]:
     scheme, rest = split_address(request.image)
     name = str(parse_reference(rest)) if scheme == "docker" else rest
     transports = ", ".join(engine.backends.profile.transport)
-    return [f"image:      not here; to be pulled from {scheme}:{name} (transports: {transports})"]
+    if request.pull == "never":
+        return [f"image:      not here, and --pull never: {scheme}:{name} would be refused"]
+    return [
+        f"image:      not here; to be pulled from {scheme}:{name} (transports: {transports})",
+        "root, mounts and spec depend on the image: pull it, and ask again",
+    ]

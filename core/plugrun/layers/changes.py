@@ -45,6 +45,11 @@ class Change:
         return self.node is not None and self.node.is_folder
 
 
+def is_deletion(state: os.stat_result) -> bool:
+    """Whether something is the device that overlayfs deletes files with: no layer can hold it."""
+    return stat.S_ISCHR(state.st_mode) and state.st_rdev == 0
+
+
 def told(changes: Iterable[Change], *, all_files: bool) -> Iterator[Change]:
     """Leave out quiet folders in which nothing changed, and quiet files unless ``all_files``.
 

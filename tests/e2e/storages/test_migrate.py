@@ -215,6 +215,21 @@ def test_a_name_that_no_layer_can_hold_stays(several, other):
     assert not os.listdir(f"{several.root}/storage/{other.profile}/a")
 
 
+def test_a_device_that_would_be_a_deletion_is_named(several):
+    cow = several.of("cow")
+    cow("create", "--name", "odd", HOST_IMAGE, "true")
+    place = cow.inspect("odd")["GraphDriver"]["Data"]["UpperDir"]
+    os.mknod(f"{place}/mark", stat.S_IFCHR | 0o600, os.makedev(0, 0))
+    failed = cow("storage", "migrate", "--to", "overlay", "odd", code=1)
+    assert "because of /mark: in a layer that device would be a deletion" in failed.stderr
+    assert "rename or remove that file" in failed.stderr
+    failed = cow("commit", "odd", "odd:1", code=1)
+    assert "cannot be committed because of /mark: in a layer that device (0:0)" in failed.stderr
+    assert "hint: remove it in the container" in failed.stderr
+    os.unlink(f"{place}/mark")
+    cow("commit", "odd", "odd:1")
+
+
 KILLER = """
 import os, sys
 limit, sys.argv[1:] = int(sys.argv[1]), sys.argv[2:]

@@ -174,14 +174,30 @@ def test_a_container_outlives_its_distribution(several, site):
         assert failed.returncode != 0
         assert 'was made by the storage "second" of plugrun-second 1.0' in failed.stderr
         assert "hint: pip install plugrun-second" in failed.stderr
-    tool("system", "df")
+    assert "second" in tool.out("system", "df")
     removed = tool("rm", "left")
     assert removed.stdout == "left\n"
     assert f"what it wrote stays in {tool.root}/storage/second" in removed.stderr
     assert len(os.listdir(f"{tool.root}/storage/second/a")) == 1
+    shown = tool("system", "df").stdout.splitlines()
+    row = next(line.split() for line in shown if line.startswith("second"))
+    assert row[1:4] == ["0", "0", "0"]
+    assert row[4] not in ("0B", "N/A")
+    pruned = tool("system", "prune", "-f")
+    assert f"in {tool.root}/storage/second stay: no storage plugin" in pruned.stderr
+    assert "hint: install" in pruned.stderr
+    told = tool.out("system", "check", code=1)
+    assert "and what it keeps takes room" in told
+    assert "or delete the folder" in told
     site.install("second", SECOND)
     several("system", "prune", "-f")
     assert os.listdir(f"{tool.root}/storage/second/a") == []
+    several("image", "prune", "-af")
+    site.remove("second")
+    # Folders without anything in them are no finding, and nothing to tell of.
+    assert tool.out("system", "check") == "Nothing is wrong."
+    assert "second" not in tool.out("system", "df")
+    assert tool("system", "prune", "-f").stderr == ""
 
 
 def test_a_container_starts_though_the_profile_s_storage_does_not_work(moody, tmp_path):

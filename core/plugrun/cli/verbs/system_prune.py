@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plugrun.cli import output
 from plugrun.cli.failure import SaidError
 from plugrun.cli.filters import read_until
 from plugrun.cli.networkfilter import wanted_networks
@@ -13,12 +14,14 @@ from plugrun.cli.pruning import (
     wanted_containers,
     wanted_images,
 )
+from plugrun.cli.units import human_size
 from plugrun.cli.volumefilter import prune_filter
 from plugrun.engine.build.kept import Kept, prune_builds
 from plugrun.engine.heal import heal_storage, open_healed
 from plugrun.engine.networks.remove import prune_networks
 from plugrun.engine.prune import prune_containers, prune_images
 from plugrun.engine.request import GlobalOptions
+from plugrun.engine.storages.absent import absent_storages
 from plugrun.engine.volumes.prune import prune_volumes
 
 
@@ -42,6 +45,11 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     until = read_until(filters)
     builds = prune_builds(engine, v["all"], lambda one: _is_wanted(one, until))
     report(*gone, ("build cache objects", builds))
+    for one in absent_storages(engine):
+        output.error(
+            f"note: {human_size(one.size, 4)} in {one.path} stay: {one.error.message}\n"
+            f"hint: {one.error.hint}, and prune again; or delete that folder"
+        )
     return 0
 
 

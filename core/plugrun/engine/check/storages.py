@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 from plugrun.engine.check.findings import found
 from plugrun.engine.containers import status
 from plugrun.engine.heal import stored_names
 from plugrun.engine.images.collect import free_layer, kept_layers
 from plugrun.engine.images.layersizes import layer_size
 from plugrun.engine.images.restoring import restore
+from plugrun.engine.storages.absent import left_by
 from plugrun.errors import (
     BackendUnavailable,
     Conflict,
@@ -47,9 +46,13 @@ def check_storages(engine: Engine) -> Iterator[Found]:
 
 def _absent(engine: Engine, name: str, error: PlugrunError) -> Iterator[Found]:
     users = sum(one.storage.name == name for one in engine.metadata.each_container())
-    if users or os.listdir(f"{engine.root}/storage/{name}"):
+    path = f"{engine.root}/storage/{name}"
+    if users:
         why = f"it cannot be opened, so {users} containers of it cannot start: {error.message}"
-        yield found("storage", f"{engine.root}/storage/{name}", why, error.hint)
+        yield found("storage", path, why, error.hint)
+    elif left_by(engine, name):
+        why = f"it cannot be opened, and what it keeps takes room: {error.message}"
+        yield found("storage", path, why, f"{error.hint}, or delete the folder")
 
 
 class _Checked:

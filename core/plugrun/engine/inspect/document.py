@@ -15,7 +15,7 @@ from plugrun.engine.inspect.hostconfig import host_config
 from plugrun.engine.inspect.mounts import mounts
 from plugrun.engine.inspect.network import network_settings
 from plugrun.engine.places import log_path
-from plugrun.errors import NoSuchContainer
+from plugrun.errors import BackendUnavailable, NoSuchContainer, PlugrunError
 from plugrun.model.container import PAUSED, RESTARTING
 from plugrun.model.jsontext import loads
 from plugrun.model.network import OF_CONTAINER
@@ -154,12 +154,34 @@ def image_document(engine: Engine, image: Image) -> dict[str, Any]:
         "Architecture": str(raw.get("architecture", "")),
         "Os": str(raw.get("os", "")),
         "Size": image.size,
+        # What a storage tells of is snapshots that can be mounted, and an image's is none.
+        "GraphDriver": {"Data": None, "Name": _image_storage(engine, image)},
         "RootFS": {"Type": "layers", "Layers": _diff_ids(raw)},
+        # As Docker has it of what was never given another name.
+        "Metadata": {"LastTagTime": rfc3339(0)},
         "Plugrun": {"Manifest": image.manifest, "Platform": image.platform},
     }
     if raw.get("variant"):
         document["Variant"] = raw["variant"]
     return document
+
+
+def _image_storage(engine: Engine, image: Image) -> str:
+    """Return the storage an image is unpacked for: the profile's, or else another that has it."""
+    from plugrun.engine.heal import stored_names
+
+    try:
+        current = (engine.storage_choice().name,)
+    except BackendUnavailable:
+        current = ()
+    for name in (*current, *stored_names(engine)):
+        try:
+            if image.chain:
+                engine.storage_named(name).stat(image.chain[-1])
+        except PlugrunError:
+            continue  # it has no such image, or its plugin is gone
+        return name
+    return current[0] if current else ""
 
 
 def _comment(raw: Mapping[str, Any]) -> str:

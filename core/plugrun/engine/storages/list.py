@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from plugrun.engine.heal import stored_names
+from plugrun.engine.storages.absent import left_by
 from plugrun.errors import BackendUnavailable, PluginError, PlugrunError
 from plugrun.interfaces.storage import COMMITTED
 from plugrun.model.record import record
@@ -18,7 +19,7 @@ class StorageState:
     """One storage: what it keeps, and why it does not work here (empty: it does).
 
     ``images`` are those whose layers it has all of; ``size`` is what it takes on the disk, -1 if
-    it cannot be asked. ``current`` is the one that new containers get.
+    that is not known. ``current`` is the one that new containers get.
     """
 
     name: str
@@ -35,7 +36,12 @@ def storages(engine: Engine) -> list[StorageState]:
     current = _current(engine)
     names = dict.fromkeys((*engine.backends.profile.storage, *sorted(stored_names(engine))))
     found = [_state(engine, name, name == current) for name in names]
-    return [one for one in found if one.snapshots or one.containers or one.size < 0 or one.current]
+    return [one for one in found if one.current or _keeps(one)]
+
+
+def _keeps(one: StorageState) -> bool:
+    """Whether there is something in a storage, or something wrong with one of the profile's."""
+    return bool(one.snapshots or one.containers or one.size < 0 or (one.reason and one.size))
 
 
 def several(engine: Engine) -> tuple[StorageState, ...]:
@@ -50,7 +56,8 @@ def _holds(engine: Engine, name: str) -> bool:
     try:
         return any(True for _ in engine.storage_named(name).walk())
     except PlugrunError:
-        return any(one.storage.name == name for one in engine.metadata.each_container())
+        used = any(one.storage.name == name for one in engine.metadata.each_container())
+        return used or left_by(engine, name) > 0
 
 
 def _current(engine: Engine) -> str:
@@ -67,7 +74,9 @@ def _state(engine: Engine, name: str, current: bool) -> StorageState:
         kinds = {snapshot.key: snapshot.kind for snapshot in storage.walk()}
         size = _size(storage, kinds)
     except PlugrunError as error:
-        return StorageState(name, current, error.message, containers=containers)
+        nothing = -1 if name in engine.backends.profile.storage else 0
+        size = left_by(engine, name) or nothing
+        return StorageState(name, current, error.message, containers=containers, size=size)
     probe = storage.probe() if not current else None
     chains = {key for key, kind in kinds.items() if kind == COMMITTED}
     images = sum(bool(i.chain) and i.chain[-1] in chains for i in engine.metadata.images())

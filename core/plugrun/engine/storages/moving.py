@@ -14,7 +14,7 @@ from plugrun.engine.files.treediff import changes_alone
 from plugrun.errors import Conflict
 from plugrun.interfaces.storage import INDEPENDENT_LAYERS
 from plugrun.layers.attributes import set_xattrs, xattrs_of
-from plugrun.layers.changes import ADDED, DELETED, Change
+from plugrun.layers.changes import ADDED, DELETED, Change, is_deletion
 from plugrun.layers.implied import complete
 from plugrun.layers.layertar import write_layer
 from plugrun.layers.names import WHITEOUT
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from plugrun.engine.engine import Engine
     from plugrun.interfaces.storage import Storage
+    from plugrun.layers.treeread import Node
     from plugrun.model.container import Container
 
 _LONGEST = 4096 - len("/")
@@ -93,7 +94,7 @@ class _Layer:
             if node is None:
                 yield change
                 continue
-            self._check_path(node.name, change.path)
+            self._check(node, change.path)
             if node.state.st_ctime_ns > self._since:
                 change.quiet = False
             if not stat.S_ISSOCK(node.state.st_mode):
@@ -112,18 +113,20 @@ class _Layer:
         change.quiet = False
         return change
 
-    def _check_path(self, name: bytes, path: bytes) -> None:
+    def _check(self, node: Node, path: bytes) -> None:
         """Refuse what no layer can hold, before anything is lost on the way."""
         why = ""
-        if name.startswith(WHITEOUT):
+        if node.name.startswith(WHITEOUT):
             why = "in a layer that name would be a deletion"
+        elif is_deletion(node.state):
+            why = "in a layer that device would be a deletion"
         elif len(path) >= _LONGEST:
             why = f"its path has {len(path)} bytes, and a layer takes {_LONGEST}"
         if why:
             shown = path[:200].decode("utf-8", "replace")
             raise Conflict(
                 f"container {self._container.name} cannot be moved because of /{shown}: {why}",
-                hint="start it, rename that file, and stop it again",
+                hint="start it, rename or remove that file, and stop it again",
             )
 
 

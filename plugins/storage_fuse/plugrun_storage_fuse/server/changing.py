@@ -34,7 +34,7 @@ def change(union: Union, node: Node, what: Change) -> None:
     if valid & wire.FATTR_SIZE:
         truncate(union, node, what.size, bool(valid & wire.FATTR_KILL_SUIDGID))
     path, at = _target(union, node)
-    # With nothing to set it is chown(2) of neither, which takes setuid and setgid away all the same.
+    # With nothing to set it is chown(2) of neither, which takes setuid away all the same.
     if valid & (wire.FATTR_UID | wire.FATTR_GID) or not valid:
         uid = what.uid if valid & wire.FATTR_UID else -1
         gid = what.gid if valid & wire.FATTR_GID else -1
