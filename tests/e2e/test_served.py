@@ -88,6 +88,9 @@ def test_a_killed_server_gives_errors_and_no_hang(plugrun):
     assert plugrun.out("logs", "box").splitlines()[0] == "up"
     assert "sh -c" in plugrun.out("top", "box")
     assert "/happiness.txt" in plugrun.out("diff", "box")
+    told = plugrun.out("system", "check", "--quick", code=1)
+    assert "container: box: what serves its files for storage fuse is gone" in told
+    assert "to do: plugrun restart box; what it wrote is kept" in told
     plugrun("stop", "-t", "0", "box")
     assert servers(plugrun) == []
 

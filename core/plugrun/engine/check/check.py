@@ -11,6 +11,7 @@ from plugrun.engine.check.blobs import check_blobs, check_images
 from plugrun.engine.check.findings import Finding, found
 from plugrun.engine.check.leftovers import check_leftovers
 from plugrun.engine.check.networks import check_networks
+from plugrun.engine.check.roots import check_roots
 from plugrun.engine.check.storages import check_storages
 from plugrun.errors import Corrupt, PlugrunError
 from plugrun.model.record import record, replace
@@ -51,6 +52,7 @@ def check(engine: Engine, *, quick: bool, repair: bool) -> Iterator[Checked]:
             lambda: check_images(engine),
             lambda: check_storages(engine),
             lambda: check_leftovers(engine),
+            lambda: check_roots(engine),
             lambda: check_networks(engine),
         ):
             yield from _attended(part, repair=repair)

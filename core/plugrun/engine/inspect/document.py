@@ -171,17 +171,17 @@ def _image_storage(engine: Engine, image: Image) -> str:
     from plugrun.engine.heal import stored_names
 
     try:
-        current = (engine.storage_choice().name,)
+        current = engine.storage_choice().name
     except BackendUnavailable:
-        current = ()
-    for name in (*current, *stored_names(engine)):
+        current = ""
+    for name in filter(None, (current, *stored_names(engine))):
         try:
             if image.chain:
                 engine.storage_named(name).stat(image.chain[-1])
         except PlugrunError:
             continue  # it has no such image, or its plugin is gone
         return name
-    return current[0] if current else ""
+    return current
 
 
 def _comment(raw: Mapping[str, Any]) -> str:
