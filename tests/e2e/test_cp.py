@@ -152,6 +152,23 @@ def test_refusals(plugrun: Plugrun, box: str, here: str, args: tuple[str, ...], 
     assert sorted(os.listdir("o")) == before
 
 
+def test_all_of_a_container_is_its_files_and_not_the_kernels(
+    plugrun: Plugrun, box: str, here: str
+) -> None:
+    whole = tree(plugrun, "")
+    assert {"s/d/a", "t/file", "proc", "sys", "dev"} <= set(whole)
+    assert [name for name in whole if name.startswith(("proc/", "sys/", "dev/"))] == []
+    plugrun("cp", "box:/", "o/whole")
+    assert os.listdir("o/whole/proc") == os.listdir("o/whole/dev") == []
+    with open("o/whole/s/f", encoding="ascii") as file:
+        assert file.read() == "f\n"
+    assert set(tree(plugrun, "/proc")) <= {"."}
+    for path in ("/proc/version", "/proc/self/.", "/proc/1/"):
+        failed = plugrun("cp", f"box:{path}", "o/kernel", code=1).stderr
+        assert "Could not find the file /proc/" in failed
+    assert not os.path.exists("o/kernel")
+
+
 def test_folders_and_files_do_not_replace_each_other(plugrun: Plugrun, box: str, here: str) -> None:
     os.makedirs("o/one/f")
     os.makedirs("o/two")

@@ -17,6 +17,10 @@ PROC_MAGIC = 0x9FA0
 TMPFS_MAGIC = 0x01021994
 CGROUP2_MAGIC = 0x63677270
 FUSE_MAGIC = 0x65735546
+_SYSFS, _DEVPTS, _MQUEUE, _CGROUP1 = 0x62656572, 0x1CD1, 0x19800202, 0x27E0EB
+_DEBUGFS, _TRACEFS, _SECURITYFS, _BPF = 0x64626720, 0x74726163, 0x73636673, 0xCAFE4A11
+_KERNELS = frozenset((PROC_MAGIC, CGROUP2_MAGIC, _SYSFS, _DEVPTS, _MQUEUE, _CGROUP1))
+_KERNELS |= {_DEBUGFS, _TRACEFS, _SECURITYFS, _BPF}
 
 
 def syncfs(fd: int) -> None:
@@ -48,6 +52,14 @@ def filesystem_magic(path: str) -> int:
     buffer = (ctypes.c_long * 32)()
     check(LIBC.statfs(os.fsencode(path), buffer), path)
     return buffer[0] & 0xFFFFFFFF
+
+
+def is_kernels_own(fd: int) -> bool:
+    """Whether an open folder is on a file system whose files the kernel makes up, as /proc is.
+
+    Their sizes are 0 whatever they hold, and they come and go.
+    """
+    return filesystem_magic(f"/proc/self/fd/{fd}") in _KERNELS
 
 
 def exchange(one: str, other: str) -> None:

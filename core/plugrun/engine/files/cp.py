@@ -18,6 +18,7 @@ from plugrun.layers.tarheader import BLOCK
 from plugrun.layers.tarsink import TarSink
 from plugrun.layers.treeplace import Placer
 from plugrun.layers.treeread import Reader, Walk, open_folder
+from plugrun.linux.filesystem import is_kernels_own
 from plugrun.linux.writing import write_all
 
 TYPE_CHECKING = False
@@ -50,7 +51,8 @@ def copy_out(
         source = find_source(Side(root, name), _given(path), follow=follow)
         stack.enter_context(source)
         place = stack.enter_context(find_target(Side(), target, source, target))
-        count = _copy(source, place, Placer(place.fd, _bytes(place), owner=owner), tree.ids)
+        placer = Placer(place.fd, _bytes(place), owner=owner)
+        count = _copy(source, place, placer, tree.ids, inside=True)
     engine.emit_container("archive-path", container)
     return count
 
@@ -86,7 +88,7 @@ def copy_out_tar(engine: Engine, name: str, path: str, fd: int, *, follow: bool)
         root = stack.enter_context(tree)
         source = find_source(Side(root, name), _given(path), follow=follow)
         stack.enter_context(source)
-        for entry, data in _entries(source, tree.ids):
+        for entry, data in _entries(source, tree.ids, inside=True):
             sink.add(entry, data)
     sink.finish()
     engine.emit_container("archive-path", container)
@@ -133,20 +135,26 @@ def _as_its_root(ids: IdMap | None) -> contextlib.AbstractContextManager[None]:
     return ActingAs(*ids.owner_outside(0, 0))
 
 
-def _copy(source: Found, place: Target, placer: Placer, ids: IdMap | None = None) -> int:
+def _copy(
+    source: Found, place: Target, placer: Placer, ids: IdMap | None = None, *, inside: bool = False
+) -> int:
     size = 2 * BLOCK
     if place.name:
         # Contents of a folder, too, make a folder where there is none yet.
         source.node.path = place.name
     with placer:
-        for entry, data in _entries(source, ids):
+        for entry, data in _entries(source, ids, inside=inside):
             size += BLOCK + entry.stored + -entry.stored % BLOCK
             placer.put(entry, _from_file(data, entry))
     return size
 
 
-def _entries(source: Found, ids: IdMap | None) -> Iterator[tuple[Entry, int]]:
-    """Yield a source and what is in it; the descriptors of data are closed here."""
+def _entries(source: Found, ids: IdMap | None, *, inside: bool) -> Iterator[tuple[Entry, int]]:
+    """Yield a source and what is in it; the descriptors of data are closed here.
+
+    Of a source ``inside`` a container the folders are yielded that the kernel's file systems are
+    mounted on, and /dev, but nothing in them: what they show is no file of the container's.
+    """
     reader = Reader(ids)
     node = source.node
     yield from _read(reader, node)
@@ -156,10 +164,30 @@ def _entries(source: Found, ids: IdMap | None) -> Iterator[tuple[Entry, int]]:
     if below < 0:
         raise Conflict(f"{os.fsdecode(node.path)} is no folder any more")
     try:
-        for one in Walk(below, node.path):
+        if inside and is_kernels_own(below):
+            return
+        walk = Walk(below, node.path)
+        for one in walk:
             yield from _read(reader, one)
+            if inside and one.is_folder and _is_systems(source, one):
+                walk.skip()
     finally:
         os.close(below)
+
+
+def _is_systems(source: Found, node: Node) -> bool:
+    """Whether a file system of the kernel's, or /dev, is mounted on a folder."""
+    if os.fstat(node.parent).st_dev == node.state.st_dev:
+        return False
+    if source.is_root and node.path == source.node.path + b"/dev":
+        return True
+    fd = open_folder(node.parent, node.name)
+    if fd < 0:
+        return True  # it has gone
+    try:
+        return is_kernels_own(fd)
+    finally:
+        os.close(fd)
 
 
 def _read(reader: Reader, node: Node) -> Iterator[tuple[Entry, int]]:

@@ -12,6 +12,7 @@ import stat
 from plugrun.errors import Conflict, InvalidArgument, NotFound
 from plugrun.layers.treeread import Node
 from plugrun.linux.beneath import open_in_root
+from plugrun.linux.filesystem import is_kernels_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,13 +78,14 @@ class Held:
 class Found(Held):
     """Something to copy: ``node`` has the name that it is copied by; ``contents`` without itself.
 
-    ``fd`` is the folder it lies in, or itself.
+    ``fd`` is the folder it lies in, or itself. ``is_root`` is a whole file system.
     """
 
-    def __init__(self, node: Node, fd: int, *, contents: bool) -> None:
+    def __init__(self, node: Node, fd: int, *, contents: bool, is_root: bool = False) -> None:
         self.node = node
         self.fd = fd
         self.contents = contents
+        self.is_root = is_root
 
 
 class Target(Held):
@@ -112,15 +114,36 @@ def find_source(side: Side, path: str, *, follow: bool) -> Found:
         base = os.fsencode(os.path.basename(whole))
         try:
             state = os.stat(base, dir_fd=parent, follow_symlinks=False)
+            _refuse_kernels(side, parent, whole)
         except FileNotFoundError:
             os.close(parent)
             raise side.missing(whole) from None
+        except BaseException:
+            os.close(parent)
+            raise
         if not (follow and stat.S_ISLNK(state.st_mode)):
             return Found(Node(name, parent, base, state), parent, contents=False)
         target = os.fsdecode(os.readlink(base, dir_fd=parent))
         os.close(parent)
         whole = side.absolute(os.path.join(os.path.dirname(whole), target))
     raise Conflict(f"too many symbolic links: {path}")
+
+
+def _refuse_kernels(side: Side, folder: int, path: str) -> None:
+    """Refuse what is in /proc or /sys of a container: Docker does not see it, and it has no size."""
+    if side.root >= 0 and is_kernels_own(folder):
+        error = side.missing(path)
+        error.hint = f"the kernel's files cannot be copied: plugrun exec {side.name} cat {path}"
+        raise error
+
+
+def _refuse_within(side: Side, fd: int, path: str) -> None:
+    """The same of a folder, unless it is the top of such a file system."""
+    above = os.open("..", _FOLDER | os.O_CLOEXEC, dir_fd=fd)
+    try:
+        _refuse_kernels(side, above, _plain(path))
+    finally:
+        os.close(above)
 
 
 def _found_folder(side: Side, path: str, whole: str, name: bytes) -> Found:
@@ -133,8 +156,14 @@ def _found_folder(side: Side, path: str, whole: str, name: bytes) -> Found:
             f"lstat {whole}: not a directory" if side.root >= 0 else "not a directory"
         ) from None
     contents = is_contents(path) or whole in ("/", "/.")
+    try:
+        if _plain(whole):
+            _refuse_within(side, fd, whole)
+    except BaseException:
+        os.close(fd)
+        raise
     node = Node(b"." if contents else name, fd, b".", os.fstat(fd))
-    return Found(node, fd, contents=contents)
+    return Found(node, fd, contents=contents, is_root=not _plain(whole))
 
 
 def find_target(side: Side, path: str, source: Found | None, shown: str) -> Target:
