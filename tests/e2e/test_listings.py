@@ -299,6 +299,19 @@ def test_info_counts_containers(alone):
     alone("unpause", "frozen")
 
 
+def test_info_tells_what_scripts_ask_before_they_go_on(plugrun):
+    form = "{{.Swarm.LocalNodeState}} {{.IndexServerAddress}} {{json .Swarm.RemoteManagers}}"
+    assert plugrun.out("info", "-f", form) == "inactive https://index.docker.io/v1/ null"
+    limits = ("MemoryLimit", "PidsLimit", "CpuCfsQuota", "CPUSet", "SwapLimit", "OomKillDisable")
+    form = " ".join(f"{{{{.{name}}}}}" for name in (*limits, "IPv4Forwarding"))
+    told = plugrun.out("info", "-f", form).split()
+    assert set(told) <= {"true", "false"}
+    assert told[:2] == ["true", "true"]
+    proxied = {"HTTPS_PROXY": "http://me:secret@proxy:1", "NO_PROXY": "here"}
+    shown = plugrun.out("info", "-f", "{{.HttpsProxy}} {{.NoProxy}}", env=proxied)
+    assert shown == "http://xxxxx:xxxxx@proxy:1 here"
+
+
 def test_version_by_format(plugrun):
     client, server = plugrun.out("version", "-f", "{{.Client.Version}} {{.Server.Version}}").split()
     assert client == server

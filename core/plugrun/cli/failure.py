@@ -35,6 +35,8 @@ _MACHINE = {
     errno.ENOMEM: "free some memory",
 }
 
+_TOO_FEW = "requires at least"  # where Docker has another verb
+
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 _ENGINE_FAILED = 125
@@ -57,17 +59,19 @@ def usage_failure(error: FlagError | ArgumentCount, command: Command, path: str)
     """Print that a command line is wrong, and how it is used; return the exit code."""
     full = f"plugrun {path}".rstrip()
     message = error.message
+    more = more_help(path)
     if isinstance(error, ArgumentCount):
         message = f"plugrun: '{full}' {message}"
+        more = more_help(path, "See") if _TOO_FEW in error.message else more
     usage = f"Usage:  {full} {command.usage}".rstrip()
-    output.error(f"{message}\n\n{usage}\n\n{more_help(path)}")
+    output.error(f"{message}\n\n{usage}\n\n{more}")
     return error.exit_code
 
 
-def more_help(path: str) -> str:
+def more_help(path: str, verb: str = "Run") -> str:
     """The line that says where to read on."""
     full = f"plugrun {path}".rstrip()
-    return f"Run '{full} --help' for more information"
+    return f"{verb} '{full} --help' for more information"
 
 
 def command_failure(error: PlugrunError, path: str) -> int:

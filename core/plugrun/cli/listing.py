@@ -40,7 +40,8 @@ def render(
     from plugrun.cli.gotemplate import TemplateError
 
     try:
-        return _by_template(form, headers, rows)
+        # Docker reads the template of ps before it asks for any container.
+        return _by_template(form, headers, rows, sample=headers if kind == _PS else None)
     except TemplateError as error:
         message, what = error.message, "template parsing error"
         if kind == _PS:
@@ -75,13 +76,17 @@ def _own_table(default: str, headers: Mapping[str, Any], rows: Sequence[Row]) ->
     return table([headers[field] for field in fields], cells)
 
 
-def _by_template(form: str, headers: Mapping[str, Any], rows: Sequence[Row]) -> str:
+def _by_template(
+    form: str, headers: Mapping[str, Any], rows: Sequence[Row], sample: Row | None
+) -> str:
     from plugrun.cli.gotemplate import Template
     from plugrun.cli.table import align
 
     is_table = form.startswith("table")
     form = form.removeprefix("table").strip() if is_table else form
     template = Template(form.replace("\\t", "\t").replace("\\n", "\n"))
+    if sample is not None and not rows:
+        template.render(dict(sample))
     lines = [template.render(row) for row in rows]
     if is_table:
         return align("\n".join([template.render_header(headers), *lines])) + "\n"

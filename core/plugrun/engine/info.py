@@ -8,6 +8,7 @@ import time
 
 from plugrun import __version__
 from plugrun.api import API_VERSION
+from plugrun.engine.abilities import abilities
 from plugrun.engine.containers import list_containers
 from plugrun.engine.inspect.document import rfc3339
 from plugrun.model.container import PAUSED, RESTARTING, RUNNING
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
     from typing import Any
 
     from plugrun.engine.engine import Engine
+
+
+_INDEX = "https://index.docker.io/v1/"
+# As Docker's where there is none: scripts look at the state before they use one.
+_NO_SWARM = {
+    "NodeID": "",
+    "NodeAddr": "",
+    "LocalNodeState": "inactive",
+    "ControlAvailable": False,
+    "Error": "",
+    "RemoteManagers": None,
+}
 
 
 def version() -> dict[str, Any]:
@@ -43,7 +56,8 @@ def version() -> dict[str, Any]:
 
 def info(engine: Engine) -> dict[str, Any]:
     """Return what ``plugrun info`` prints: Docker's fields, then our own."""
-    return {**_counts(engine), **_services(engine), **_machine(engine), **_own(engine)}
+    parts = (_counts(engine), _services(engine), abilities(), _machine(engine), _own(engine))
+    return {key: value for part in parts for key, value in part.items()}
 
 
 def _counts(engine: Engine) -> dict[str, Any]:
@@ -82,6 +96,8 @@ def _services(engine: Engine) -> dict[str, Any]:
         "DefaultRuntime": isolation.name,
         "SecurityOptions": _security(engine),
         "LiveRestoreEnabled": True,  # no container depends on a daemon
+        "IndexServerAddress": _INDEX,
+        "Swarm": _NO_SWARM,
         "Isolation": details,
     }
 

@@ -10,7 +10,7 @@ from plugrun.cli.volumespec import parse_volume
 from plugrun.engine.inspect.document import container_document, image_document, rfc3339
 from plugrun.errors import NoSuchContainer
 from plugrun.interfaces.storage import LayerTree
-from plugrun.model.container import Status
+from plugrun.model.container import BackendChoice, Status
 from plugrun.model.fence import Limits
 from plugrun.model.image import Image, ImageName
 from plugrun.model.mount import Mount
@@ -57,6 +57,13 @@ class Storage:
 class Engine:
     metadata = Metadata()
     content = Content()
+    root = "/nowhere"
+
+    def storage_choice(self):
+        return BackendChoice("overlay", "1", "because")
+
+    def storage_named(self, name):
+        return Storage()
 
     def container_folder(self, id):
         return f"/root/containers/{id}"
@@ -113,6 +120,7 @@ def test_an_image_is_dockers_document():
     assert found["RepoTags"] == ["debian:12", "debian:latest", "localhost:5000/y:z"]
     assert found["RepoDigests"] == [f"debian@{DIGEST}", f"localhost:5000/x@{DIGEST}"]
     assert found["Config"] == CONFIG["config"]
+    assert found["GraphDriver"] == {"Data": None, "Name": "overlay"}
     assert found["RootFS"] == {"Type": "layers", "Layers": ["sha256:1", "sha256:2"]}
     assert (found["Architecture"], found["Variant"], found["Os"]) == ("arm64", "v8", "linux")
 

@@ -183,6 +183,9 @@ def test_missing_arguments(capsys):
     code, _, err = run(capsys, "container", "run", "-it")
     assert code == 1
     assert err.startswith("plugrun: 'plugrun container run' requires at least 1 argument\n\nUsage:")
+    assert err.endswith("\n\nSee 'plugrun container run --help' for more information\n")
+    _, _, err = run(capsys, "rename", "x")
+    assert err.endswith("\n\nRun 'plugrun rename --help' for more information\n")
 
 
 def test_errors_of_run_are_125_and_say_where_help_is(capsys, verb):

@@ -215,10 +215,11 @@ def test_shortened_counts_its_ellipsis():
     assert shortened("x" * 21, 20) == "x" * 19 + "…"
 
 
-def test_a_field_that_is_not_there():
+@pytest.mark.parametrize("listed", [0, 1])
+def test_a_field_that_is_not_there(listed):
     row = container_row(container(), Status("created"), True, NOW)
     with pytest.raises(SaidError) as raised:
-        render("{{.Foo}}", PS_TABLE, PS_HEADERS, [row], kind="ContainerContext")
+        render("{{.Foo}}", PS_TABLE, PS_HEADERS, [row] * listed, kind="ContainerContext")
     assert raised.value.message == (
         'failed to execute template: template: :1:2: executing "" at <.Foo>: '
         "can't evaluate field Foo in type *formatter.ContainerContext"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from plugrun.cgroups.cgroupfs import open_process
 from plugrun.engine.check.findings import found
 from plugrun.engine.discard import remove_folder
 from plugrun.engine.heal import heal
@@ -164,9 +165,8 @@ def _has_fuse(pid: str) -> bool:
 
 def _end(engine: Engine, pid: int) -> None:
     """Kill a server, unless its number is another process's by now."""
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
+    fd = open_process(pid)
+    if fd < 0:
         return
     try:
         # What is read now is of the process that the descriptor holds, if that one still lives.

@@ -34,12 +34,17 @@ def check_cgroups(trees: Sequence[Hierarchy] | None = None) -> Iterator[Check]:
         return
     kinds = sorted({"v2" if tree.unified else "v1" for tree in trees})
     yield Check(AREA, "version", OK, " and ".join(kinds), _PURPOSE)
-    held = {name: tree for tree in reversed(trees) for name in _controllers(tree)}
+    held = controllers(trees)
     for name in (*_NEEDED, *_WELCOME):
         yield _controller(name, held.get(name))
     unified = next((tree for tree in trees if tree.unified), None)
     if unified is not None and os.geteuid() != 0:
         yield _delegation(unified)
+
+
+def controllers(trees: Sequence[Hierarchy]) -> dict[str, Hierarchy]:
+    """Return the controllers that there are, by their names in v2, with their hierarchies."""
+    return {name: tree for tree in reversed(trees) for name in _controllers(tree)}
 
 
 def _controllers(tree: Hierarchy) -> tuple[str, ...]:

@@ -130,7 +130,7 @@ def find_source(side: Side, path: str, *, follow: bool) -> Found:
 
 
 def _refuse_kernels(side: Side, folder: int, path: str) -> None:
-    """Refuse what is in /proc or /sys of a container: Docker does not see it, and it has no size."""
+    """Refuse what is in /proc or /sys of a container, as Docker does: no size of it is true."""
     if side.root >= 0 and is_kernels_own(folder):
         error = side.missing(path)
         error.hint = f"the kernel's files cannot be copied: plugrun exec {side.name} cat {path}"

@@ -15,7 +15,7 @@ from plugrun.engine.inspect.hostconfig import host_config
 from plugrun.engine.inspect.mounts import mounts
 from plugrun.engine.inspect.network import network_settings
 from plugrun.engine.places import log_path
-from plugrun.errors import BackendUnavailable, NoSuchContainer, PlugrunError
+from plugrun.errors import NoSuchContainer, PlugrunError
 from plugrun.model.container import PAUSED, RESTARTING
 from plugrun.model.jsontext import loads
 from plugrun.model.network import OF_CONTAINER
@@ -172,8 +172,8 @@ def _image_storage(engine: Engine, image: Image) -> str:
 
     try:
         current = engine.storage_choice().name
-    except BackendUnavailable:
-        current = ""
+    except PlugrunError:
+        current = ""  # the profile is wrong, or does not work here
     for name in filter(None, (current, *stored_names(engine))):
         try:
             if image.chain:
