@@ -60,6 +60,11 @@ _MACHINES = {
     "i686": ("386", ""),
 }
 
+# Of Go's names those that stand alone: what else there is takes its system before it.
+_SYSTEMS = frozenset(("linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris"))
+_ARCHITECTURES = frozenset(("386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mipsle"))
+_ARCHITECTURES |= {"mips64le", "ppc64", "ppc64le", "riscv64", "s390x", "wasm"}
+
 # 32-bit arm: a processor runs what was made for its own level and for those after it here.
 _ARM_VARIANTS = ("v8", "v7", "v6", "v5")
 
@@ -68,15 +73,24 @@ def parse_platform(text: str) -> Platform:
     """Parse Docker's ``[os/]architecture[/variant]``; raise InvalidArgument if it is none."""
     parts = text.lower().split("/")
     if len(parts) == 1:
-        parts = (
-            ["linux", *parts] if parts[0] != "linux" else ["linux", host_platform().architecture]
-        )
+        parts = _completed(text, parts[0])
     if not 2 <= len(parts) <= 3 or not all(part.isidentifier() or _word(part) for part in parts):
         raise InvalidArgument(f'"{text}" is not a platform', hint="write it as linux/amd64")
     architecture, variant = _MACHINES.get(parts[1], (parts[1], ""))
     if len(parts) == 3:
         variant = parts[2]
     return Platform(parts[0], architecture, _plain_variant(architecture, variant))
+
+
+def _completed(text: str, word: str) -> list[str]:
+    """Return system and architecture where one is said alone, as containerd takes it."""
+    if word in _SYSTEMS:
+        return [word, host_platform().architecture]
+    if word in _MACHINES or word in _ARCHITECTURES:
+        return ["linux", word]
+    raise InvalidArgument(
+        f'"{text}": unknown operating system or architecture', hint="write it as linux/amd64"
+    )
 
 
 def host_platform() -> Platform:

@@ -64,13 +64,16 @@ def test_a_size_is_a_number_of_bytes(size):
         ("Windows/AMD64", Platform("windows", "amd64")),
         ("linux/amd64/v3", Platform("linux", "amd64", "v3")),
         ("linux", host_platform()),
+        ("freebsd", Platform("freebsd", host_platform().architecture)),
     ],
 )
 def test_platforms(text, platform):
     assert parse_platform(text) == platform
 
 
-@pytest.mark.parametrize("text", ["", "/", "linux/", "/amd64", "a/b/c/d", "linux/am d64", "a b"])
+@pytest.mark.parametrize(
+    "text", ["", "/", "linux/", "/amd64", "a/b/c/d", "linux/am d64", "a b", "bogus"]
+)
 def test_what_is_no_platform(text):
     with pytest.raises(InvalidArgument):
         parse_platform(text)
