@@ -25,7 +25,7 @@ from plugrun.model.image import (
 )
 
 from tests.registry import Blob, MadeImage, digest_of, make_image, tar_of
-from tests.unit.engine.pulling import FullTrees, Source, TriedEngine
+from tests.unit.engine.images.pulling import FullTrees, Source, TriedEngine
 
 TARS = [tar_of({"etc/": b"", "etc/a": os.urandom(50_000)}), tar_of({"b": b"b"})]
 NAME = "test/out:1"

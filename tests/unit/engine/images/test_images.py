@@ -13,7 +13,7 @@ from plugrun.model.record import replace
 from plugrun_storage_overlay.storage import OverlayStorage
 
 from tests.registry import MadeImage, make_image, tar_of
-from tests.unit.engine.pulling import FullTrees, Source, TriedEngine
+from tests.unit.engine.images.pulling import FullTrees, Source, TriedEngine
 from tests.unit.store.test_metadata import CONTAINER
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

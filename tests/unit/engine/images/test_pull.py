@@ -24,7 +24,7 @@ from plugrun.model.descriptor import parse_platform
 from plugrun_storage_overlay.storage import OverlayStorage
 
 from tests.registry import Blob, MadeImage, digest_of, make_image, make_index, tar_of
-from tests.unit.engine.pulling import FullTrees, Heard, Source, TriedEngine
+from tests.unit.engine.images.pulling import FullTrees, Heard, Source, TriedEngine
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 PATIENCE = 60
