@@ -16,7 +16,7 @@ demo:
 
 ## make test    set up, lint, then unit, contract and end-to-end tests
 test:
-	@tools/setup packages registry debootstrap busybox tini skopeo umoci shells openssl objdump headers engines runc bindfs btrfs xfs ext4 erofs machine nftables iptables iproute2 cni browser
+	@tools/setup packages registry debootstrap busybox tini skopeo umoci shells openssl objdump headers engines runc bindfs btrfs xfs ext4 erofs machine nftables iptables iproute2 cni browser git ssh
 	@tools/setup cells test-venvs debian-root kernel
 	@tools/lint
 	@tools/run-tests

@@ -78,6 +78,22 @@ def test_a_cache_comes_with_an_image_of_a_registry(
     assert changed["RUN cat made >again"] == "DONE"
 
 
+def test_a_base_is_asked_for_again_with_pull(
+    workshop: Workshop, elsewhere: Workshop, registry: Registry
+) -> None:
+    base = f"{registry.host}/base:1"
+    text = f"FROM {base}\nRUN cat /version >/seen\n"
+    for version, words, seen in (("1", (), "1"), ("2", (), "1"), ("2", ("--pull",), "2")):
+        workshop.image(f"FROM BASE\nRUN echo {version} >/version\n", "-t", base, "--push")
+        image = elsewhere.image(text, *words)
+        assert elsewhere.run(image, "cat", "/seen") == seen
+    with_copy = f"FROM scratch\nCOPY --from={base} /version /v\n"
+    workshop.image("FROM BASE\nRUN echo 3 >/version\n", "-t", base, "--push")
+    folder = elsewhere.context / "out"
+    elsewhere.build(with_copy, "--pull", "-o", str(folder))
+    assert (folder / "v").read_text() == "3\n"
+
+
 def test_a_build_goes_on_without_a_cache(workshop: Workshop, registry: Registry) -> None:
     plain = workshop.image("FROM BASE\nRUN true\n")
     for words, said in (
