@@ -96,10 +96,14 @@ def processes_of(program: str, root: str) -> list[int]:
 
 @pytest.mark.parametrize("network", ["none", "host"])
 def test_the_network_of_a_step(workshop: Workshop, network: str) -> None:
-    seen = workshop.build(f"FROM BASE\nRUN --network={network} ls /sys/class/net\n").stderr
-    host = set(os.listdir("/sys/class/net"))
-    shown = {line.split()[-1] for line in seen.splitlines() if line.startswith("#3 0.")}
-    assert shown == (host if network == "host" else {"lo"})
+    step = f"RUN --network={network} stat -c 'is %N' /proc/self/ns/net; ls /sys/class/net"
+    seen = workshop.build(f"FROM BASE\n{step}\n").stderr
+    own = os.readlink("/proc/self/ns/net")
+    assert (f"-> '{own}'" in seen) == (network == "host")
+    assert "-> 'net:[" in seen
+    if network == "none":
+        shown = [line.split()[-1] for line in seen.splitlines() if line.startswith("#3 0.")]
+        assert shown[1:] == ["lo"]
 
 
 def test_a_script_of_a_heredoc(workshop: Workshop) -> None:

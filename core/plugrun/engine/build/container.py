@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.attaching.client import Wishes
+from plugrun.engine.build.cachemounts import mounts_folder
 from plugrun.engine.create import assemble_from
 from plugrun.engine.discard import forget_locks, remove_folder
 from plugrun.engine.etcfiles import write_etc_files
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
     from plugrun.model.container import Container
     from plugrun.model.mountpoint import MountPoint
+    from plugrun.model.spec import RuntimeSpec
 
 # BuildKit's, so that what a build writes down does not differ from one time to the next.
 _HOSTNAME = "buildkitsandbox"
@@ -133,6 +135,31 @@ def _write_bundle(engine: Engine, container: Container, state: StageState) -> No
         give_etc_files(container, folder)
     accounts = image_accounts(engine, engine.storage_of(container), state.top)
     spec = runtime_spec(container, identify(container.user, accounts), folder)
+    if container.uid_map:
+        _show_inside(engine, container, spec)
     if engine.backends.profile.hooks:
         engine.backends.adjust_spec(container, spec)
     write_whole(f"{folder}/config.json", dumps(spec).encode())
+
+
+def _show_inside(engine: Engine, container: Container, spec: RuntimeSpec) -> None:
+    """Let the container's root own what ``RUN --mount`` has of builds' own: secrets and caches.
+
+    Files of the context and of stages show their owners as they are: nobody, inside.
+    """
+    from plugrun.engine.userns.deciding import ids_of
+    from plugrun.model.idmap import ranges_in_spec
+
+    ids = ids_of(container)
+    assert ids is not None
+    caches, bench = f"{mounts_folder(engine.root)}/", f"{engine.run_root}/build/"
+    for one in spec["mounts"]:
+        source = one.get("source", "")
+        if source.startswith(caches) and not container.shifted:
+            one["uidMappings"] = ranges_in_spec(ids.uids)
+            one["gidMappings"] = ranges_in_spec(ids.gids)
+        elif source.startswith(bench) and os.path.isfile(source):
+            state = os.stat(source)
+            if state.st_dev == os.stat(bench).st_dev:
+                owner = ids.owner_outside(state.st_uid, state.st_gid)
+                os.chown(source, *owner, follow_symlinks=False)
