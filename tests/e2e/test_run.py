@@ -403,6 +403,12 @@ def test_explain_of_an_image_that_is_not_here_pulls_nothing(plugrun):
     assert "not/here" not in plugrun.out("images")
 
 
+def test_who_attaches_to_an_input_that_is_closed_does_not_wait(plugrun):
+    plugrun(*RUN, "-a", "stdin", "--name", "shut", HOST_IMAGE, "sleep", "1000")
+    assert plugrun.inspect("shut")["State"]["Running"] is True
+    plugrun("rm", "-f", "shut")
+
+
 def test_timings(plugrun):
     done = plugrun(*RUN, "--timings", HOST_IMAGE, "true")
     assert re.search(r"start\s+[\d.]+", done.stderr)

@@ -170,6 +170,10 @@ class Starter:
 
     def _attend(self, wishes: Wishes) -> None:
         assert self._attachment is not None
+        if wishes.streams == ("stdin",) and not self._container.open_stdin:
+            while not self.pid and not self._handle_reports():
+                pass  # nothing is passed on and nothing is shown: it has only to start
+            return
         if wishes.streams == ("stdin",):
             # As with Docker: who sees no output only waits until the input is passed on.
             self._attachment.wait((), lambda _: False)
