@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.build.conftest import BASE, Workshop
-from tests.e2e.conftest import Plugrun
+from tests.e2e.conftest import PATIENCE, Plugrun
 
 WHO = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main")
 
@@ -181,3 +182,45 @@ def test_a_hook_that_builds_keeps_its_repository(
     assert git(tmp_path / "own", "rev-parse", "--git-dir", "--is-bare-repository") == before
     assert sorted(os.listdir(tmp_path / "own")) == [".git"]
     assert not (tmp_path / "own/.git/FETCH_HEAD").exists()
+
+
+def test_a_submodule_beside_its_repository(workshop: Workshop, tmp_path: Path) -> None:
+    for name in ("app", "part", "deep"):
+        (tmp_path / name).mkdir()
+        git(tmp_path / name, "init", "-q")
+        (tmp_path / name / "n").write_text(f"{name}\n")
+    (tmp_path / "app/Dockerfile").write_text(f"FROM {BASE}\nCOPY . /r\n")
+    for name, inner in (("deep", ""), ("part", "deep"), ("app", "part")):
+        if inner:
+            words = ("submodule", "add", "-q", f"../{inner}", "inner")
+            git(tmp_path / name, "-c", "protocol.file.allow=always", *words)
+        git(tmp_path / name, "add", "-A")
+        git(tmp_path / name, "commit", "-q", "-m", "all")
+    with Serving(tmp_path) as port:
+        url = f"git://127.0.0.1:{port}/app"
+        image = workshop.plugrun.out("build", "-q", url)
+        added = workshop.image(f"FROM BASE\nADD --keep-git-dir {url} /r\n")
+    said = workshop.run(image, "cat", "/r/n", "/r/inner/n", "/r/inner/inner/n")
+    assert said.split() == ["app", "part", "deep"]
+    assert "remote" not in workshop.run(added, "cat", "/r/.git/config")
+
+
+@pytest.mark.parametrize("scheme", ["git", "http"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_what_waits_for_a_server_ends_with_the_build(
+    workshop: Workshop, scheme: str, number: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(PATIENCE)
+        url = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/app.git"
+        with workshop.plugrun.start("build", url) as building:
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(PATIENCE)
+                assert connection.recv(1)  # its request: now it waits for an answer
+                building.send_signal(number)
+                while connection.recv(1 << 16):
+                    """Until nobody holds the other end any more."""
+            building.communicate(timeout=PATIENCE)
+    workshop.plugrun("ps")
+    assert os.listdir(f"{workshop.plugrun.root}/build/active") == []

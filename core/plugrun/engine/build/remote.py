@@ -7,6 +7,7 @@ import os
 from plugrun.dockerfile.context import GIT
 from plugrun.errors import NotFound, PlugrunError, Unreachable
 from plugrun.linux.beneath import open_in_root
+from plugrun.linux.descendants import run_bounded
 from plugrun.model.record import record
 
 TYPE_CHECKING = False
@@ -82,11 +83,19 @@ def clone(wanted: Context, folder: str, *, keep_git: bool = False) -> Cloned:
     _git(folder, "init", "-q")
     _git(folder, "checkout", "-q", "--detach", _fetched(folder, wanted.address, wanted.ref))
     if os.path.exists(f"{folder}/.gitmodules"):
-        _git(folder, "submodule", "-q", "update", "--init", "--recursive", "--depth=1")
+        _fetch_submodules(folder, wanted.address)
     commit = _git(folder, "rev-parse", "HEAD").decode("ascii").strip()
     if not keep_git:
         _remove_git(folder)
     return Cloned(_within(folder, wanted.folder) if wanted.folder else folder, commit)
+
+
+def _fetch_submodules(folder: str, address: str) -> None:
+    """Fetch what .gitmodules names; a relative URL there is one on the repository's own server."""
+    _git(folder, "config", "remote.origin.url", address)
+    _git(folder, "submodule", "-q", "update", "--init", "--recursive", "--depth=1")
+    # The address may have a password in it, and .git may be kept.
+    _git(folder, "config", "--remove-section", "remote.origin")
 
 
 def _fetched(folder: str, address: str, ref: str) -> str:
@@ -157,17 +166,10 @@ def _outside() -> dict[str, str]:
 
 
 def _git(folder: str, *words: str) -> bytes:
-    import subprocess
-
     hooks = ("-c", "core.hooksPath=/dev/null", "-c", "protocol.file.allow=never")
     try:
-        done = subprocess.run(
-            ["git", "-C", folder, *hooks, *words],
-            env={**_outside(), **_QUIET},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
+        # A server may keep it waiting for ever, also when nobody is there any more who asked.
+        done = run_bounded(["git", "-C", folder, *hooks, *words], {**_outside(), **_QUIET})
     except FileNotFoundError:
         raise PlugrunError("git is not installed", hint="install it, or clone it by hand") from None
     if done.returncode:
