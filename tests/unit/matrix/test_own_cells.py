@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -58,14 +59,30 @@ def test_no_folder_of_tests_is_left_out(cells: tuple[Cell, ...]) -> None:
         assert any(path == one or path.startswith(f"{one}/") for one in chosen), path
 
 
-def test_another_python_does_not_stand_for_one_that_is_missing() -> None:
-    environ = {**os.environ, "PLUGRUN_MATRIX_TESTS": "unit", "PLUGRUN_MATRIX_PYTHON": "3.2"}
-    done = subprocess.run(
-        [sys.executable, f"{TOP}/tools/test-cell", "--collect-only", "-k", "nothing"],
-        env=environ,
+def run_cell(*words: str, **axes: str) -> subprocess.CompletedProcess[str]:
+    own = {f"PLUGRUN_MATRIX_{name.upper()}": value for name, value in axes.items()}
+    return subprocess.run(
+        [sys.executable, f"{TOP}/tools/test-cell", *words],
+        env={**os.environ, **own},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_another_python_does_not_stand_for_one_that_is_missing() -> None:
+    done = run_cell("--collect-only", "-k", "nothing", tests="unit", python="3.2")
     assert done.returncode == 1, done.stdout
     assert "there is no Python 3.2" in done.stderr
+
+
+@pytest.mark.parametrize(("code", "returned"), [(0, 1), (3, 3)])
+def test_an_end_in_the_middle_is_no_success(tmp_path: Path, code: int, returned: int) -> None:
+    text = f"import os\n\ndef test_one(): pass\n\ndef test_two(): os._exit({code})\n"
+    (tmp_path / "test_exit.py").write_text(text)
+    place = os.path.relpath(tmp_path, f"{TOP}/tests")
+    done = run_cell("-p", "no:cacheprovider", f"--rootdir={tmp_path}", tests=place)
+    assert done.returncode == returned, done.stdout + done.stderr
+    assert ("ended in the middle" in done.stdout) == (not code)
+    (tmp_path / "test_exit.py").write_text("def test_one(): pass\n")
+    assert run_cell("-p", "no:cacheprovider", f"--rootdir={tmp_path}", tests=place).returncode == 0
