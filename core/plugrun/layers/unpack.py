@@ -1,6 +1,7 @@
 """A layer's blob into a tree: decompression and DiffID in one thread, entries in another.
 
-A layer that is made here is unpacked, hashed and kept as a blob from one reading of its bytes.
+A layer that is made here is unpacked, hashed and kept as a blob from one reading of its bytes; a
+third thread writes the blob.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from plugrun.layers.apply import Application
 from plugrun.layers.decompress import PIECE, decompress
 from plugrun.layers.failures import explained
 from plugrun.layers.tarstream import TarStream
+from plugrun.layers.writingback import WritingBack
 from plugrun.linux.filesystem import begin_writing_back
 from plugrun.linux.writing import write_all
 from plugrun.model.record import record
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int], None]
 
 _AHEAD = 4  # pieces of 1 MiB waiting
-_BACK_AT = 16 << 20  # bytes that are kept before the disk begins to write them
+_BACK_AT = 8 << 20  # bytes that are kept before the disk begins to write them
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -67,7 +69,12 @@ def keep_layer(source: int, kept: int, tree: str, whiteouts: str) -> Unpacked:
     A file is read from its start and may be compressed; what comes from a pipe is taken as it is.
     As ``unpack_layer`` otherwise.
     """
-    return _unpack(HashedStream(source, None, kept), tree, whiteouts)
+    fd = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with WritingBack((fd, kept)):
+            return _unpack(HashedStream(source, None, kept), tree, whiteouts)
+    finally:
+        os.close(fd)
 
 
 def _unpack(stream: HashedStream, tree: str, whiteouts: str) -> Unpacked:
@@ -98,7 +105,6 @@ class HashedStream:
         self._fd = fd
         self._progress = progress
         self._kept = kept
-        self._written = self._begun = 0
         self._hash = hashlib.sha256()
         self._stopped = False
 
@@ -107,7 +113,11 @@ class HashedStream:
         from threading import Thread
 
         self._queue: Queue[bytes | BaseException] = Queue(_AHEAD)
+        self._keeping: Queue[bytes] = Queue(_AHEAD)
         self._thread = Thread(target=self._produce, name="decompress", daemon=True)
+        self._keeper = Thread(target=self._keep, name="keep", daemon=True)
+        if self._kept >= 0:
+            self._keeper.start()  # first, as the other waits for its end
         self._thread.start()
         return self
 
@@ -123,7 +133,7 @@ class HashedStream:
         return f"sha256:{self._hash.hexdigest()}"
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the bytes; raise what went wrong in making them."""
+        """Yield the bytes; raise what went wrong in making them, or in keeping them."""
         while True:
             item = self._queue.get()
             if isinstance(item, BaseException):
@@ -135,32 +145,44 @@ class HashedStream:
             yield item
 
     def _produce(self) -> None:
+        end: bytes | BaseException = b""
         try:
-            for piece in self._plain():
-                self._hash.update(piece)
-                self._queue.put(piece)
-                if self._kept >= 0:
-                    self._keep(piece)
-                if self._stopped:
-                    return
-            self._queue.put(b"")
+            self._make()
         except BaseException as error:  # noqa: BLE001  (handed over and raised in `pieces`)
-            self._queue.put(error)
+            end = error
+        if self._kept >= 0:
+            self._keeping.put(b"")
+            self._keeper.join()  # what it has to say is said before the end
+        self._queue.put(end)
+
+    def _make(self) -> None:
+        for piece in self._plain():
+            if self._kept >= 0:
+                self._keeping.put(piece)
+            self._queue.put(piece)
+            self._hash.update(piece)
+            if self._stopped:
+                return
 
     def _plain(self) -> Iterator[bytes]:
         if stat.S_ISREG(os.fstat(self._fd).st_mode):
             return decompress(self._fd)
         return iter(lambda: os.read(self._fd, PIECE), b"")
 
-    def _keep(self, piece: bytes) -> None:
-        try:
-            write_all(self._kept, piece)
-        except OSError as error:
-            raise explained(error, "the layer into the store") from error
-        self._written += len(piece)
-        if self._written - self._begun >= _BACK_AT:
-            begin_writing_back(self._kept, self._begun, self._written - self._begun)
-            self._begun = self._written
+    def _keep(self) -> None:
+        begun = written = 0
+        while (piece := self._keeping.get()) and not self._stopped:
+            try:
+                write_all(self._kept, piece)
+                written += len(piece)
+                if written - begun >= _BACK_AT:
+                    begin_writing_back(self._kept, begun, written - begun)
+                    begun = written
+            except OSError as error:
+                self._queue.put(explained(error, "the layer into the store"))
+                break
+        while piece:
+            piece = self._keeping.get()  # who makes them must not wait for room
 
 
 def _discard(queue: Queue[bytes | BaseException]) -> None:

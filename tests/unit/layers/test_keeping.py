@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from plugrun.errors import HostileArchive, PlugrunError
+from plugrun.errors import HostileArchive, NoSpace, PlugrunError
 from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS
 from plugrun.layers.keeping import keep_apart
 
@@ -69,6 +69,18 @@ def test_a_pipe(kind, place, tmp_path):
     assert keeper.result().diff_id == f"sha256:{hashlib.sha256(DATA).hexdigest()}"
     keeper.end()
     assert (tmp_path / "kept").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("size", [10, 30_000_000])
+def test_a_blob_that_has_no_room_is_told_of(kind, place, tmp_path, size):
+    """Also one so large that whoever reads it waits for whoever writes it, and the other way."""
+    (tmp_path / "source").write_bytes(tar_of([Made("a", data="x" * size)]))
+    source = os.open(tmp_path / "source", os.O_RDONLY | os.O_CLOEXEC)
+    with open("/dev/full", "wb", buffering=0) as full:
+        keeper = keep_apart(source, full.fileno(), *place[1:])
+        with pytest.raises(NoSpace, match="the layer into the store"):
+            keeper.result()
+        keeper.end()
 
 
 def test_who_writes_a_layer_that_is_refused_is_told(kind, place):

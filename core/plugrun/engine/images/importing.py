@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 import stat
 
@@ -46,7 +48,32 @@ def import_file(engine: Engine, request: ImportRequest, fd: int) -> str:
     refuse_folder(fd)
     if stat.S_ISREG(os.fstat(fd).st_mode) and os.lseek(fd, 0, os.SEEK_CUR) == 0:
         return _import(engine, request, fd)
-    return import_stream(engine, request, iter(lambda: os.read(fd, _PIECE), b""))
+    begin = _begin_of(fd)
+    if is_compressed(begin):
+        rest = iter(lambda: os.read(fd, _PIECE), b"")
+        return import_stream(engine, request, itertools.chain((begin,), rest))
+    return _import(engine, request, lambda sink: _pass_on(begin, fd, sink))
+
+
+def _begin_of(fd: int) -> bytes:
+    """Read as much as tells how an archive is compressed, or all that there is."""
+    begin = b""
+    while len(begin) < MAGIC_LENGTH and (piece := os.read(fd, MAGIC_LENGTH - len(begin))):
+        begin += piece
+    return begin
+
+
+def _pass_on(begin: bytes, fd: int, pipe: int) -> None:
+    """Write a beginning and what follows it into a pipe, by the kernel where it can: splice(2)."""
+    write_all(pipe, begin)
+    try:
+        while os.splice(fd, pipe, _PIECE):
+            pass
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # between these two it cannot
+            raise
+        while piece := os.read(fd, _PIECE):
+            write_all(pipe, piece)
 
 
 def refuse_folder(fd: int) -> None:
