@@ -16,7 +16,7 @@ import pytest
 from plugrun.model.descriptor import host_platform
 
 from tests.e2e.conftest import HOST_IMAGE, PATIENCE, Plugrun, layer
-from tests.registry import LAYER, MANIFEST, Blob, digest_of, make_image, make_index, tar_of
+from tests.registry import INDEX, LAYER, MANIFEST, Blob, digest_of, make_image, make_index, tar_of
 
 RUN = ("run", "--rm", "--network", "none")
 
@@ -334,6 +334,36 @@ def changed_manifest(**changes: object) -> Blob:
     return Blob(MANIFEST, json.dumps({**json.loads(IMAGE.manifest.data), **changes}).encode())
 
 
+def layout_of(top: dict[str, object], blobs: dict[str, bytes]) -> dict[str, object]:
+    return {
+        "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
+        "index.json": json.dumps({"schemaVersion": 2, "manifests": [top]}).encode(),
+        **{f"blobs/sha256/{digest[7:]}": data for digest, data in blobs.items()},
+    }
+
+
+def index_of(entry: dict[str, object]) -> bytes:
+    return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}).encode()
+
+
+def ring(length: int) -> dict[str, object]:
+    """Indexes each of which names the next, and the last the first: so a digest must lie."""
+    digests = [digest_of(b"%d" % n) for n in range(length)]
+    size = len(index_of({"mediaType": INDEX, "digest": digests[0], "size": 999}))
+    entries = [{"mediaType": INDEX, "digest": digest, "size": size} for digest in digests]
+    bodies = [index_of(entry) for entry in [*entries[1:], entries[0]]]
+    return layout_of(entries[0], dict(zip(digests, bodies, strict=True)))
+
+
+def indexes_within_indexes(depth: int) -> dict[str, object]:
+    blobs = {IMAGE.manifest.digest: IMAGE.manifest.data, IMAGE.config.digest: IMAGE.config.data}
+    top = IMAGE.manifest.descriptor
+    for _ in range(depth):
+        index = Blob(INDEX, index_of(top))
+        blobs[index.digest], top = index.data, index.descriptor
+    return layout_of(top, blobs)
+
+
 SYMLINK, HARDLINK, FIFO = (
     {"type": kind, "linkname": "../../etc/passwd"} for kind in (b"2", b"1", b"6")
 )
@@ -384,6 +414,9 @@ HOSTILE = {
         oci_files(changed_manifest(layers=[Blob(LAYER, b"nowhere").descriptor]))
     ),
     "a manifest that is an index too": archive_of(oci_files(changed_manifest(manifests=[]))),
+    "an index that names itself": archive_of(ring(1)),
+    "two indexes that name each other": archive_of(ring(2)),
+    "indexes within indexes": archive_of(indexes_within_indexes(500)),
     "a layout of another version": archive_of(
         oci_files(IMAGE.manifest, files={"oci-layout": b'{"imageLayoutVersion":"9.0.0"}'})
     ),
@@ -429,6 +462,22 @@ def test_a_hostile_archive_is_refused(used, tmp_path, name):
     assert used.out(*listed) == images
     same = contents(used.root) == before
     assert same  # a report of what they hold would fill the memory
+    assert os.listdir(tmp_path) == ["archive"]
+
+
+@pytest.mark.parametrize(
+    "files", [ring(1), ring(2), indexes_within_indexes(500)], ids=["itself", "each other", "deep"]
+)
+def test_all_of_indexes_without_end_is_refused(used, tmp_path, files):
+    path = f"{tmp_path}/archive"
+    with open(path, "wb") as file:
+        file.write(archive_of(files))
+    before = contents(used.root)
+    done = used("copy", "--all", f"oci-archive:{path}", f"oci:{tmp_path}/layout", code=1)
+    assert done.stderr.count("Error: ") == 1
+    assert "internal error" not in done.stderr
+    assert len(done.stderr) < 1000
+    assert contents(used.root) == before
     assert os.listdir(tmp_path) == ["archive"]
 
 
