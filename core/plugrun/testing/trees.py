@@ -100,6 +100,7 @@ def facts(root: str) -> Facts:
     found: Facts = {}
     links: dict[int, str] = {}
     for folder, folders, files, fd in os.fwalk(root):
+        folders.sort()  # which of a file's names is met first must not be the file system's choice
         for name in sorted(folders + files):
             path = os.path.join(folder[len(root) :], name)
             found[path] = _facts(f"/proc/self/fd/{fd}/{name}", path, links)

@@ -118,6 +118,7 @@ def layer_of(changes, path: str) -> str:
 @example(
     before=[("folder", "b2/b", "", 0)], after=[("replace", "b2", "b", 1), ("remove", "a", "", 0)]
 )
+@example(before=[], after=[("folder", "ü" * 100, "", 0), ("link", "a/a/a", "ü" * 100 + "/a", 0)])
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_layer_turns_one_tree_into_the_other(style: str, before: list, after: list) -> None:
     top = tempfile.mkdtemp(prefix="plugrun-changes-")
