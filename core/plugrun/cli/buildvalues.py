@@ -22,7 +22,11 @@ def fields_of(name: str, text: str) -> dict[str, str]:
     import csv
 
     found = {}
-    for field in next(csv.reader([text]), []):
+    try:
+        fields = next(csv.reader([text]), [])
+    except csv.Error:
+        raise UsageError(f'invalid argument "{text}" for "--{name}" flag: it is no CSV') from None
+    for field in fields:
         key, equals, value = field.partition("=")
         if not equals:
             raise UsageError(

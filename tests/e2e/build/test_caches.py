@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from plugrun.engine.build.borrowing import FIELD
+from plugrun.model.descriptor import host_platform
 
 from tests.e2e.build.conftest import Steps, Workshop
 from tests.e2e.conftest import PROFILES, Plugrun, fresh_root, profile_named
-from tests.registry import Registry
+from tests.registry import Registry, make_image, tar_of
 
 DOCKERFILE = """
     FROM BASE
@@ -76,6 +80,28 @@ def test_a_cache_comes_with_an_image_of_a_registry(
     assert changed["WORKDIR /w"] == "CACHED"
     assert changed["COPY file ."] == "DONE"
     assert changed["RUN cat made >again"] == "DONE"
+
+
+def test_what_an_image_says_of_a_step_without_files_stays_its_own(
+    workshop: Workshop, elsewhere: Workshop, registry: Registry, ends: Steps
+) -> None:
+    """That a step comes to nothing is good for the build that trusts the image, as all it says."""
+    text = "FROM BASE AS one\nRUN echo x >/x\nFROM BASE\nCOPY --from=one /x /y\n"
+    honest = workshop.image(text, "--cache-to", "type=inline").removeprefix("sha256:")
+    with open(f"{workshop.plugrun.root}/blobs/sha256/{honest}", "rb") as file:
+        [[[_, late], _, _]] = json.load(file)[FIELD]
+    made = make_image([tar_of({"f": b""})], architecture=host_platform().architecture)
+    lies = {**json.loads(made.config.data), FIELD: [[[late], "", 0]]}
+    config = replace(made.config, data=json.dumps(lies).encode())
+    manifest = {**json.loads(made.manifest.data), "config": config.descriptor}
+    told = replace(made.manifest, data=json.dumps(manifest).encode())
+    registry.push("liar", replace(made, config=config, manifest=told), "1")
+
+    believed = elsewhere.build(text, "--cache-from", f"{registry.host}/liar:1")
+    assert ends(believed.stderr)["COPY --from=one /x /y"] == "CACHED"
+    done = elsewhere.build(text, "-t", "own")
+    assert ends(done.stderr)["COPY --from=one /x /y"] == "DONE"
+    assert elsewhere.run("own", "cat", "/y") == "x"
 
 
 def test_a_base_is_asked_for_again_with_pull(

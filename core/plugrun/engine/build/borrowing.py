@@ -54,12 +54,12 @@ class Borrowed:
         self, image: Image, diff_ids: tuple[str, ...], diff_id: str, created_ns: int
     ) -> Outcome | None:
         if not diff_id:
-            return Outcome("", 0, created_ns, cached=True)
+            return Outcome("", 0, created_ns, cached=True, borrowed=True)
         if diff_id not in diff_ids:
             return None
         place = diff_ids.index(diff_id)
         size, blob = layer_size(self._engine, image.chain[place]), image.layers[place]
-        return Outcome(diff_id, size, created_ns, cached=True, blob=blob)
+        return Outcome(diff_id, size, created_ns, cached=True, blob=blob, borrowed=True)
 
 
 def brought_along(state: StageState) -> list[list[Any]]:

@@ -53,7 +53,7 @@ class Attempt:
             if outcome is None:
                 outcome = self._do()
             keys = (*self._keys, *late)
-            if not outcome.blob:
+            if not outcome.borrowed:
                 self._keep(keys, outcome)
             return replace(outcome, keys=keys)
 

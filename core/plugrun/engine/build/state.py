@@ -20,7 +20,8 @@ class Outcome:
 
     ``size`` is the sum of the layer's files, ``created_ns`` when it was made, ``cached`` whether
     that was before this build. ``blob`` is the digest of what holds the layer, empty if that is
-    the plain tar; ``keys`` are what the step is found by.
+    the plain tar; ``keys`` are what the step is found by. ``borrowed`` is that nobody but an image
+    says so.
     """
 
     diff_id: str
@@ -29,6 +30,7 @@ class Outcome:
     cached: bool = False
     blob: str = ""
     keys: tuple[str, ...] = ()
+    borrowed: bool = False
 
 
 @record
