@@ -119,6 +119,24 @@ class TestMending(Opened):
         assert world.reaches(first.listen(80), HOST, 8080)
         let_go(held)
 
+    def test_what_is_in_the_way_of_one_network_is_said_and_the_others_are_mended(
+        self, network, place, tmp_path
+    ):
+        name = (("com.docker.network.bridge.name", "mine0"),)
+        lost, config = made(network, options=name), made(network)
+        attached(network, place(), lost)
+        attached(network, place(), config)
+        run("ip link delete mine0", "ip link add mine0 type bridge")
+        run(f"ip link set pr-{config.id[:12]} down")
+        in_the_way = 'network "suite" cannot have the interface mine0: there is one'
+        bridge = f'network "suite": the bridge pr-{config.id[:12]}'
+        assert set(network.mend(act=False)) == {in_the_way, f"{bridge} is down"}
+        assert set(network.mend()) == {in_the_way, f"{bridge} was down: switched it on"}
+        assert network.overlaps(lost) == ()
+        network.remove(lost)
+        assert "mine0" in run("ip link")
+        assert "mine0" not in run(f"nft list set inet {_table()} bridges")
+
     def test_forwarding_is_switched_on(self, network, place, world):
         config = made(network)
         attached(network, place(), config)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import platform
 import shutil
 import struct
 
 import pytest
-from plugrun.api import BackendUnavailable, Endpoint, Port
+from plugrun.api import BackendUnavailable, Endpoint, Port, filesystem
 from plugrun.testing.forked import in_child
 from plugrun.testing.network.fixtures import (
     HOST,
@@ -22,7 +23,7 @@ from plugrun.testing.network.fixtures import (
     made,
 )
 from plugrun.testing.network.place import is_refused, rules, run
-from plugrun_network_bridge import firewall, iptrules, netlink, nftrules
+from plugrun_network_bridge import firewall, iptrules, netlink, nftrules, otherfirewalls
 from plugrun_network_bridge.plugin import plugrun_open_network
 
 _NETLINK_NETFILTER = 12
@@ -188,8 +189,76 @@ class TestMending(Opened):
         assert world.reaches(server, HOST, 8080)
         let_go(held)
 
+    def test_a_change_over_is_no_loss(self, network, forced, place):
+        config = made(network)
+        attached(network, place(), config)
+        assert attached(forced, place(), config).warnings == ()
+
+    def test_a_choice_that_cannot_be_followed_changes_nothing(
+        self, network, forced, place, world, monkeypatch
+    ):
+        config, first = made(network), place()
+        held = attached(network, first, config, ports=(Port(80, host_port=8080),))
+        with monkeypatch.context() as patch:
+            for module in (firewall, iptrules):
+                patch.setattr(module, "find_programs", lambda **_: None)
+            assert "there is no iptables" in _refused(forced, place(), config)
+        assert "PLUGRUN" not in rules()
+        assert world.reaches(first.listen(80), HOST, 8080)
+        assert attached(network, place(), config).warnings == ()
+        let_go(held)
+
+    @pytest.mark.parametrize(
+        ("owner", "verb"), [(filesystem, "write_whole"), (nftrules.NftRules, "remove")]
+    )
+    def test_killed_on_the_way(self, network, forced, place, monkeypatch, owner, verb):
+        config = made(network)
+        attached(network, place(), config)
+
+        def killed():
+            monkeypatch.setattr(owner, verb, lambda *_: os._exit(9))
+            forced.attach(Endpoint(an_id(), config), place().path)
+
+        assert _code_of(killed) == 9
+        attached(forced, place(), config)
+        assert "table inet plugrun-" not in rules()
+        forced.remove(config)
+        assert "PLUGRUN" not in rules()
+
 
 class TestOthers(Opened):
+    def test_a_firewall_that_is_made_anew_meanwhile(self, network, place, monkeypatch):
+        """A chain that goes while a rule is added says nothing of the kernel."""
+        config, insert, gone = made(network), otherfirewalls._insert, []
+        hook = "{ type filter hook forward priority 0; policy drop; }"
+        run("nft add table ip filter", f"nft add chain ip filter FORWARD {hook}")
+        run("nft add chain ip filter DOCKER-USER")
+
+        def late(*words):
+            if not gone:
+                gone.append(run("nft delete chain ip filter DOCKER-USER"))
+            insert(*words)
+
+        monkeypatch.setattr(otherfirewalls, "_insert", late)
+        assert attached(network, place(), config).warnings == ()
+        assert gone
+        assert f'iifname "pr-{config.id[:12]}"' in run("nft list chain ip filter FORWARD")
+        monkeypatch.setattr(otherfirewalls, "_insert", _chain_is_gone)
+        run("nft flush chain ip filter FORWARD")
+        assert "other firewalls" in _refused(network, place(), config)
+        assert "table inet plugrun-" in rules()
+        assert "PLUGRUN" not in rules()
+
+    def test_what_others_were_told_before_goes_too(self, network, forced, place):
+        config = made(network)
+        hook = "{ type filter hook forward priority 0; policy drop; }"
+        run("nft add table ip filter", f"nft add chain ip filter FORWARD {hook}")
+        attached(network, place(), config)
+        attached(forced, place(), config)
+        assert config.id[:12] in run("nft list chain ip filter FORWARD")
+        forced.remove(config)
+        assert config.id[:12] not in run("nft list chain ip filter FORWARD")
+
     def test_rules_of_others_stay(self, forced, place):
         run("iptables-legacy -N MINE", "iptables-legacy -A MINE -j DROP")
         run("iptables-legacy -A FORWARD -i x -j MINE", "iptables-legacy -t nat -S")
@@ -237,6 +306,21 @@ class TestOthers(Opened):
         shutil.rmtree(tmp_path / "other")
         made(network)
         assert "PLUGRUN" not in rules()
+
+
+def _chain_is_gone(*_):
+    raise netlink.NetlinkError(errno.ENOENT, "No such file or directory")
+
+
+def _code_of(act):
+    """Return the exit code of a child that is to end in the middle of a function."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            act()
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def _refused(network, box, config):

@@ -133,7 +133,8 @@ def _create(
     folder = engine.container_folder(container.id)
 
     def create() -> Task:
-        if attaching is None or EARLY_PID not in isolation.capabilities:
+        early = EARLY_PID in isolation.capabilities and not _has_net_sysctls(container)
+        if attaching is None or not early:
             return isolation.create(container.id, folder, plumbing.inner, mounts)
         making: Any = isolation.create
         made: Task = making(container.id, folder, plumbing.inner, mounts, named=attaching.begin)
@@ -144,6 +145,11 @@ def _create(
     from plugrun.engine.fence.joining import create_joined
 
     return create_joined(engine, container, create)
+
+
+def _has_net_sysctls(container: Container) -> bool:
+    """Whether its network is to be switched first: defaults are for later interfaces alone."""
+    return any(name.startswith("net.") for name, _ in container.security.sysctls)
 
 
 def note_failure(

@@ -21,6 +21,7 @@ from plugrun.errors import (
     NoSuchContainer,
     NoSuchSnapshot,
     PluginError,
+    PlugrunError,
 )
 from plugrun.linux.alive import is_alive, start_time
 from plugrun.linux.filesystem import unlink, write_whole
@@ -105,6 +106,8 @@ def _mend_network(engine: Engine, name: str) -> None:
         said = engine.network_named(name).mend()
     except (BackendUnavailable, PluginError):
         return  # `system check` tells of it
+    except PlugrunError as error:
+        said = (error.message,)  # in nobody else's way
     for text in said:
         sys.stderr.write(f"WARNING: {text}\n")
 

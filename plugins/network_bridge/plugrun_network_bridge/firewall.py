@@ -11,6 +11,7 @@ import os
 
 from plugrun.api import BackendUnavailable, filesystem
 
+from plugrun_network_bridge.hostbridge import bridge_name
 from plugrun_network_bridge.iptables import find_programs
 from plugrun_network_bridge.iptrules import IptablesRules
 from plugrun_network_bridge.nftrules import NftRules, NoTables
@@ -25,19 +26,32 @@ MARK = "firewall"  # the file's name
 
 
 def use_iptables(leases: Leases, owner: str) -> IptablesRules:
-    """Let iptables make the rules from now on; what nf_tables had goes."""
-    filesystem.write_whole(f"{leases.state}/{MARK}", b"")
-    other = NftRules(leases, owner)
+    """Let iptables make the rules from now on; what nf_tables had goes once they are there."""
+    rules, other = IptablesRules(leases, owner), NftRules(leases, owner)
+    try:
+        _ensure_all(leases, rules)
+    except BackendUnavailable:
+        rules.remove()
+        raise
     if other.is_there():
         other.remove()
-    return IptablesRules(leases, owner)
+    filesystem.write_whole(f"{leases.state}/{MARK}", b"")
+    return rules
 
 
 def use_nftables(leases: Leases, owner: str) -> NftRules:
-    """Let nf_tables make the rules from now on; what iptables had goes."""
+    """Let nf_tables make the rules from now on; what iptables had goes once they are there."""
+    rules = NftRules(leases, owner)
+    _ensure_all(leases, rules)
     IptablesRules(leases, owner).remove()
     filesystem.unlink(f"{leases.state}/{MARK}")
-    return NftRules(leases, owner)
+    return rules
+
+
+def _ensure_all(leases: Leases, rules: IptablesRules | NftRules) -> None:
+    """Make rules for all networks: what was there serves until then, and if it cannot be done."""
+    for network in leases.networks():
+        rules.ensure(bridge_name(network))
 
 
 def fall_back(leases: Leases, owner: str, lacking: NoTables) -> tuple[IptablesRules, str]:

@@ -88,9 +88,16 @@ class Host:
         from plugrun_network_bridge.overlaps import find_overlaps
 
         with Netlink(NETLINK_ROUTE) as route:
-            link = hostbridge.find_bridge(route, network, self.alias(network.id))
+            link = self._own_bridge(route, network)
             found = find_overlaps(route, network, link.index if link else -1)
         return tuple(dict.fromkeys(map(str, found)))
+
+    def _own_bridge(self, route: Netlink, network: NetworkConfig) -> Link | None:
+        """Return a network's bridge; None if there is none, or if its name is another's by now."""
+        try:
+            return hostbridge.find_bridge(route, network, self.alias(network.id))
+        except Conflict:
+            return None
 
     def _ensure_rules(self, bridge: str) -> tuple[tuple[str, ...], str]:
         """Return what is to be said of the choice of rules, and of those that were gone."""
@@ -142,7 +149,7 @@ class Host:
     def remove(self, network: NetworkConfig) -> None:
         """Remove a network's bridge, and its part of the rules; it is forgotten already."""
         with Netlink(NETLINK_ROUTE) as route:
-            link = hostbridge.find_bridge(route, network, self.alias(network.id))
+            link = self._own_bridge(route, network)
             if link is not None:
                 route.act(delete_link(link.name))
         rules = self.rules

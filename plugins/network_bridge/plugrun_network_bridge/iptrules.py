@@ -12,6 +12,7 @@ from plugrun.api import BackendUnavailable, record
 
 from plugrun_network_bridge.iptables import find_programs, restore, saved
 from plugrun_network_bridge.links import GROUP
+from plugrun_network_bridge.nftrules import NftRules, NoTables
 from plugrun_network_bridge.ruleset import fenced, published
 
 TYPE_CHECKING = False
@@ -52,6 +53,7 @@ class IptablesRules:
 
     def __init__(self, leases: Leases, owner: str) -> None:
         self._leases = leases
+        self._before = NftRules(leases, owner)
         self._head = f"PLUGRUN-{owner}-"
 
     @property
@@ -87,7 +89,11 @@ class IptablesRules:
         self._make_all(rest)
 
     def withdraw(self, bridge: str) -> None:
-        """Nothing else was told of a bridge."""
+        """Take back what other firewalls were told while nf_tables made the rules."""
+        try:
+            self._before.withdraw(bridge)
+        except NoTables:
+            return
 
     def renew(self) -> None:
         """Make the chains say what the leases say; without any network there are none."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from plugrun.api import BackendUnavailable, Conflict
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from plugrun.api import NetworkConfig
+
     from plugrun_network_bridge.host import Host
     from plugrun_network_bridge.leases import Leases
 
@@ -13,8 +17,16 @@ def mend(leases: Leases, host: Host, *, act: bool) -> tuple[str, ...]:
     said: list[str] = []
     for network in leases.networks():
         if leases.has_holders(network.id):
-            said += host.ensure(network)[1] if act else host.lacking(network)
+            said += _of_network(host, network, act=act)
     return (*said, *_names(leases, act=act))
+
+
+def _of_network(host: Host, network: NetworkConfig, *, act: bool) -> tuple[str, ...]:
+    """Whatever is in the way of one network is said, and in nobody else's."""
+    try:
+        return host.ensure(network)[1] if act else host.lacking(network)
+    except (BackendUnavailable, Conflict) as error:
+        return (error.message,)
 
 
 def _names(leases: Leases, *, act: bool) -> tuple[str, ...]:

@@ -46,13 +46,22 @@ class NftRules:
         """Make what is missing; say whether anything was. NoTables if this kernel cannot."""
         try:
             with Netlink(NETLINK_NETFILTER) as netlink:
-                otherfirewalls.let_through(netlink, bridge, self._owner)
-                if ruleset.is_whole(netlink, self._table, bridge):
-                    return False
-                self._make_table(netlink)
+                whole = ruleset.is_whole(netlink, self._table, bridge)
+                if not whole:
+                    self._make_table(netlink)
+                self._let_through(netlink, bridge)
         except OSError as error:
             raise refused(error) from None
-        return True
+        return not whole
+
+    def _let_through(self, netlink: Netlink, bridge: str) -> None:
+        """What fails here says nothing of the kernel: others change their chains meanwhile."""
+        try:
+            otherfirewalls.let_through(netlink, bridge, self._owner)
+        except OSError as error:
+            raise BackendUnavailable(
+                f"other firewalls' rules cannot be added to: {error.strerror}"
+            ) from None
 
     def is_whole(self, bridge: str) -> bool:
         """Whether nothing is missing for a bridge."""
@@ -83,8 +92,11 @@ class NftRules:
 
     def withdraw(self, bridge: str) -> None:
         """Take back what other firewalls were told of a bridge."""
-        with _netfilter() as netlink:
-            otherfirewalls.withdraw(netlink, bridge, self._owner)
+        try:
+            with Netlink(NETLINK_NETFILTER) as netlink:
+                otherfirewalls.withdraw(netlink, bridge, self._owner)
+        except OSError as error:
+            raise refused(error) from None
 
     def renew(self) -> None:
         """Make the table say what the leases say; without any network there is none."""

@@ -32,11 +32,24 @@ _FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin")
 def let_through(netlink: Netlink, bridge: str, owner: str) -> None:
     """See to it that what our own rules allow a bridge is not dropped by iptables' policy."""
     for family in (nft.IPV4, nft.IPV6):
-        chain = _dropping(netlink, family)
-        if chain and not list(_handles(netlink, family, chain, _comment(bridge, owner))):
-            _insert(netlink, family, chain, bridge, owner)
+        _tell(netlink, family, bridge, owner)
         if _is_legacy(family):
             _legacy(family, bridge, _comment(bridge, owner), remove=False)
+
+
+def _tell(netlink: Netlink, family: int, bridge: str, owner: str) -> None:
+    """Add the rules where they are missing; look again if the chain went meanwhile."""
+    for last in (False, False, True):
+        chain = _dropping(netlink, family)
+        if not chain or list(_handles(netlink, family, chain, _comment(bridge, owner))):
+            return
+        try:
+            _insert(netlink, family, chain, bridge, owner)
+        except OSError as error:
+            if error.errno != errno.ENOENT or last:
+                raise
+        else:
+            return
 
 
 def withdraw(netlink: Netlink, bridge: str, owner: str) -> None:

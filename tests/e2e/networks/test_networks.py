@@ -34,6 +34,14 @@ def test_the_default_network_gives_an_address_and_files(net):
     assert settings["MacAddress"] in net.inside("web", "ip", "link")
 
 
+def test_defaults_of_interfaces_are_set_before_there_is_one(net):
+    """``net.*.default.*`` is for those that are made later; what makes ours waits for it."""
+    place = "/proc/sys/net/ipv4/conf/eth0/log_martians"
+    switch = "net.ipv4.conf.default.log_martians=1"
+    got = [net.out("run", "--rm", "--sysctl", switch, IMAGE, "cat", place) for _ in range(8)]
+    assert got == ["1"] * 8
+
+
 def test_create_ls_inspect_rm(net):
     words = ("--subnet", "10.89.1.0/24", "--ip-range", "10.89.1.128/25", "--label", "a=b")
     gateway = ("--gateway", "10.89.1.1")
@@ -176,21 +184,46 @@ def test_names_across_two_networks(net):
     net("exec", "in-one", "getent", "ahostsv4", "in-two", code=2)
 
 
-def test_the_next_command_starts_the_name_server_again(net):
-    net("network", "create", "mine")
-    net(*SLEEP, "web", "--network", "mine", IMAGE, "sleep", "100")
-    net(*SLEEP, "asks", "--network", "mine", IMAGE, "sleep", "100")
+def _kill_the_name_server(net):
     (serving_file,) = glob.glob(f"{net.run_root}/*/network/bridge/serving")
     with open(serving_file) as file:
         pidfd = os.pidfd_open(int(file.read().split()[0]))
     signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     assert select.select([pidfd], [], [], 60)[0]
     os.close(pidfd)
+
+
+def test_the_next_command_starts_the_name_server_again(net):
+    net("network", "create", "mine")
+    net(*SLEEP, "web", "--network", "mine", IMAGE, "sleep", "100")
+    net(*SLEEP, "asks", "--network", "mine", IMAGE, "sleep", "100")
+    _kill_the_name_server(net)
     assert "DNS server for containers was gone: started it again" in net("ps").stderr
     assert net("ps").stderr == ""
     address = net.address("web", "mine")
     assert net.inside("asks", "getent", "ahostsv4", "web").split()[0] == address
     assert net.out("system", "check", "--quick") == "Nothing is wrong."
+
+
+def test_a_bridge_that_became_somebody_elses_is_in_no_commands_way(net, host):
+    id = net.out("network", "create", "mine")
+    net(*SLEEP, "web", "--network", "mine", IMAGE, "sleep", "100")
+    bridge = f"pr-{id[:12]}"
+    inside_of(host, "ip", "link", "delete", bridge)
+    inside_of(host, "ip", "link", "add", bridge, "type", "bridge")
+    try:
+        refusal = f'network "mine" cannot have the interface {bridge}: there is one'
+        assert refusal in net("system", "check", code=1).stdout
+        _kill_the_name_server(net)
+        done = net("ps", "--format", "{{.Names}}")
+        assert done.stdout == "web\n"
+        assert f"WARNING: {refusal}\n" in done.stderr
+        assert net("ps").stderr == ""
+        net("rm", "-f", "web")
+        net("network", "rm", "mine")
+        assert bridge in inside_of(host, "ip", "link").stdout
+    finally:
+        inside_of(host, "ip", "link", "delete", bridge)
 
 
 def test_a_bridge_that_was_deleted_is_found_and_made_again(net, host):
