@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from itertools import chain
@@ -10,10 +11,13 @@ import pytest
 from plugrun.cgroups.cgroupfs import hierarchies
 from plugrun.errors import BackendUnavailable, IsolationError
 from plugrun.interfaces.isolation import EARLY_PID, Stdio
+from plugrun.linux import mounting, process
+from plugrun.testing.forked import in_child
 from plugrun.testing.isolation import Bundle, default_spec
 from plugrun.testing.isolation import IsolationSuite as Contract
 from plugrun.testing.isolation.bundle import ID
 from plugrun_isolation_oci.plugin import plugrun_open_isolation, plugrun_options
+from plugrun_isolation_oci.stage import Stage
 
 PARENT = f"plugrun-contract-oci-{os.getpid()}"
 RUNTIME = os.environ.get("PLUGRUN_TEST_RUNTIME", "runc")
@@ -91,6 +95,28 @@ class TestRuntime(Contract):
         finally:
             os.rmdir(folder)
         assert list(bundle.isolation.tasks()) == []
+
+    def test_no_other_device_for_want_of_the_right_to_make_one(self, monkeypatch):
+        ids = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+        device = {"type": "c", "major": 1, "minor": 5}
+        linux = {"namespaces": [{"type": "user"}], "uidMappings": ids, "gidMappings": ids}
+
+        def refuse(path, *_):
+            raise PermissionError(errno.EPERM, "Operation not permitted", path)
+
+        def laid_out(path):
+            process.unshare(process.CLONE_NEWNS)
+            mounting.mount("", "/", "", mounting.MS_REC | mounting.MS_SLAVE)
+            stage = Stage({"linux": {**linux, "devices": [{"path": path, **device}]}})
+            try:
+                stage.lay_out("/mnt", {})
+            except IsolationError as error:
+                return str(error)
+            return ""
+
+        monkeypatch.setattr(os, "mknod", refuse)
+        assert in_child(lambda: laid_out("/dev/zero")) == ""
+        assert "/dev/full cannot be made" in in_child(lambda: laid_out("/dev/full"))
 
     def test_limits_that_cannot_be_changed(self, bundle: Bundle):
         _, reader = bundle.launch(default_spec(["sleep", "60"]))

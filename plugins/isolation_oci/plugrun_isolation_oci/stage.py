@@ -176,11 +176,24 @@ class Stage:
         except PermissionError:
             # The host's own, then, with the owner that it has there.
             _make_target(path, folder=False)
-            _attach(mountfd.clone_tree(mountfd.AT_FDCWD, device["path"]), path)
+            _attach(_hosts_own(device), path)
         else:
             os.chown(path, *self._ids.owner_outside(device.get("uid", 0), device.get("gid", 0)))
         if devices.is_default(device):
             _attach(mountfd.clone_tree(mountfd.AT_FDCWD, path), device["path"])
+
+
+def _hosts_own(device: Mapping[str, Any]) -> int:
+    """Clone the host's device of the same path; IsolationError if it is another one."""
+    tree = mountfd.clone_tree(mountfd.AT_FDCWD, device["path"])
+    found = os.fstat(tree)
+    wanted = stat.S_IFMT(devices.mode(device)), devices.number(device)
+    if (stat.S_IFMT(found.st_mode), found.st_rdev) != wanted:
+        os.close(tree)
+        raise IsolationError(
+            f"device {device['path']} cannot be made without CAP_MKNOD: the host has another there"
+        )
+    return tree
 
 
 def give_stdio(ids: IdMap, stdio: Stdio, user: Mapping[str, Any]) -> None:
