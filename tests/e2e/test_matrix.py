@@ -125,6 +125,7 @@ def test_shards_and_emitted_jobs_name_the_same_cells(matrix, tmp_path):
         (("--profiles", "none/*.yaml", "--", "true"), "no such file"),
         (("--profiles", "default", "--shard", "3/2", "--", "true"), "invalid shard"),
         (("--profiles", "default", "--emit", "jenkins"), "invalid --emit"),
+        (("--include", "a=b", "--emit", "json", "--shard", "1/1"), "cannot be used together"),
         (("--profiles", "default", "-j", "0", "--", "true"), "invalid --jobs 0"),
         (("--profiles", "default", "-j", "-1", "--", "true"), "invalid --jobs -1"),
         (("--profiles", "default", "--timeout", "0", "--", "true"), "invalid --timeout 0"),

@@ -42,6 +42,8 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     if v["emit"]:
         if v["emit"] not in FORMS:
             raise UsageError(f'invalid --emit "{v["emit"]}": one of {", ".join(FORMS)}')
+        if v["shard"]:
+            raise UsageError("--emit and --shard cannot be used together: each job is a shard")
         return _emit(cells, v["emit"], wanted, command)
     if v["list"]:
         rows = [(c.name, " ".join(f"{a}={x}" for a, x in c.axes)) for c in cells]
