@@ -6,6 +6,7 @@ import os
 import sys
 
 from plugrun.engine.taskfile import serve_lock, watch_lock
+from plugrun.engine.tidy import was_networked
 from plugrun.errors import NoSuchContainer, NoSuchSnapshot, PluginError
 from plugrun.linux.filesystem import unlink
 
@@ -44,7 +45,7 @@ def discard(engine: Engine, container: Container, *, volumes: bool = True) -> No
         engine.isolation_named(container.isolation.name).delete(container.id, force=True)
     except NoSuchContainer:
         pass
-    if container.endpoints:
+    if was_networked(engine, container):
         from plugrun.engine.networks.attach import detach_all
 
         detach_all(engine, container)

@@ -30,6 +30,15 @@ def networks_path(engine: Engine, id: str) -> str:
     return f"{engine.task_folder(id)}/networks"
 
 
+def joined_path(engine: Engine, id: str) -> str:
+    """The backends of networks that a container was connected with while it ran, one a line.
+
+    Its monitor knows those of its start alone; who connects it may be killed before the record is
+    written.
+    """
+    return f"{engine.task_folder(id)}/joined"
+
+
 def shm_path(engine: Engine, id: str) -> str:
     """Where another container's /dev/shm is put while one that shares it is being made."""
     return f"{engine.task_folder(id)}/shm"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.halt import is_kept
-from plugrun.engine.places import door_path, halt_path, networks_path, shm_path
+from plugrun.engine.places import door_path, halt_path, joined_path, networks_path, shm_path
 from plugrun.errors import NoSuchContainer
 from plugrun.linux.filesystem import unlink
 from plugrun.monitor.exitfile import read_exit_file
@@ -33,7 +33,7 @@ def tell_death(engine: Engine, container: Container) -> None:
     """Tell observers that a container has ended, and how."""
     ended = read_exit_file(engine.container_folder(container.id))
     engine.emit_container("die", container, _death(ended))
-    if container.endpoints:
+    if was_networked(engine, container):
         _tell_detached(engine, container)
     if container.mounts:
         from plugrun.engine.volumes.serve import tell_unmounted
@@ -67,7 +67,7 @@ def release(engine: Engine, container: Container) -> None:
         # It was never made, or another command was quicker.
         return
     finally:
-        if container.endpoints:
+        if was_networked(engine, container):
             from plugrun.engine.networks.attach import detach_all
 
             detach_all(engine, container)
@@ -77,11 +77,16 @@ def release(engine: Engine, container: Container) -> None:
             end_volumes(engine, container)
 
 
+def was_networked(engine: Engine, container: Container) -> bool:
+    """Whether a container was on any network, from its start or since."""
+    return bool(container.endpoints) or os.path.exists(joined_path(engine, container.id))
+
+
 def forget_task(engine: Engine, id: str) -> None:
     """Say that no process serves a container any more."""
     folder = engine.task_folder(id)
-    own = (door_path(engine, id), halt_path(engine, id), networks_path(engine, id))
-    for path in (*own, f"{folder}/task"):
+    own = (door_path, halt_path, networks_path, joined_path)
+    for path in (*[place(engine, id) for place in own], f"{folder}/task"):
         unlink(path)
     for place in (shm_path(engine, id), folder):
         try:

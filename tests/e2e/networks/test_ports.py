@@ -7,9 +7,17 @@ import sys
 
 import pytest
 
+from tests.e2e.conftest import PROGRAM
 from tests.e2e.networks.conftest import IMAGE, asked, inside_of, serving
 
 RUN = ("run", "-d", "--name")
+KILLED = """
+import os
+from plugrun.engine.networks import connect
+from plugrun.launch import main
+connect.hand_over = lambda *_: os.kill(os.getpid(), 9)
+main()
+"""
 TAKEN = "import socket; s = socket.socket(); s.bind(('', {}))"
 
 
@@ -129,6 +137,33 @@ def test_who_was_on_no_network_is_published_once_connected(net, host):
         assert asked(host, "192.0.2.1", 8092).startswith("hello ")
     address = net.address("other", "mine")
     assert net.inside("web", "getent", "ahostsv4", "other").split()[0] == address
+
+
+def test_who_was_connected_later_gives_its_port_back_at_its_end(net):
+    """Its monitor was told of no network."""
+    net("network", "create", "mine")
+    words = ("--network", "none", "-p", "8096:80", IMAGE, "sh", "-c", "echo runs; exec sleep 100")
+    front = net.start("run", "--name", "web", *words)
+    assert front.stdout.readline() == "runs\n"
+    net("network", "disconnect", "none", "web")
+    net("network", "connect", "mine", "web")
+    net("kill", "web")
+    front.communicate(timeout=60)
+    net(*RUN, "next", "-p", "8096:80", IMAGE, "sleep", "100")
+    assert net.out("system", "check", "--quick") == "Nothing is wrong."
+
+
+def test_who_is_being_connected_by_a_command_that_is_killed(net):
+    net("network", "create", "mine")
+    net(*RUN, "web", "--network", "none", "-p", "8097:80", IMAGE, "sleep", "100")
+    net("network", "disconnect", "none", "web")
+    program = net.argv.index(PROGRAM)
+    words = (sys.executable, "-c", KILLED, *net.argv[program + 1 :], "network", "connect")
+    done = subprocess.run([*net.argv[:program], *words, "mine", "web"], check=False, timeout=60)
+    assert done.returncode == -9
+    net("rm", "-f", "web")
+    net(*RUN, "next", "-p", "8097:80", IMAGE, "sleep", "100")
+    assert net.out("system", "check", "--quick") == "Nothing is wrong."
 
 
 def test_ports_move_to_the_network_that_leads_out_next(net, host, neighbour):

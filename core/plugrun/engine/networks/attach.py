@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 
-from plugrun.engine.networks.attached import AttachedEndpoint, AttachedTask, write_attached
+from plugrun.engine.networks.attached import (
+    AttachedEndpoint,
+    AttachedTask,
+    joined_drivers,
+    write_attached,
+)
 from plugrun.engine.networks.etcfiles import own_resolvers, write_names
 from plugrun.engine.networks.find import is_kept, sole_network
 from plugrun.engine.networks.ports import published
@@ -119,7 +124,8 @@ def gateway_network(networks: list[NetworkConfig]) -> str:
 
 def detach_all(engine: Engine, container: Container) -> None:
     """Undo ``attach``; it can be repeated, and does what an attachment that was killed left."""
-    for driver in dict.fromkeys(one.driver for one in container.endpoints):
+    own = tuple([one.driver for one in container.endpoints])
+    for driver in dict.fromkeys((*own, *joined_drivers(engine, container.id))):
         engine.network_named(driver).detach(container.id)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugrun.engine.places import networks_path
+from plugrun.engine.places import joined_path, networks_path
 from plugrun.engine.taskfile import read_task_file
 from plugrun.linux.filesystem import write_whole
 from plugrun.model.jsontext import dumps, loads
@@ -84,6 +84,21 @@ def read_attached(engine: Engine, id: str) -> AttachedTask | None:
     except FileNotFoundError:
         return None
     return from_json(AttachedTask, loads(data)) if data else None
+
+
+def note_joined(engine: Engine, id: str, driver: str) -> None:
+    """Write down that a running container is about to be on a network of a backend."""
+    with open(joined_path(engine, id), "a", encoding="utf-8") as file:
+        file.write(f"{driver}\n")
+
+
+def joined_drivers(engine: Engine, id: str) -> tuple[str, ...]:
+    """Return the backends that ``note_joined`` was told of since the container's start."""
+    try:
+        with open(joined_path(engine, id), encoding="utf-8") as file:
+            return tuple(file.read().split())
+    except FileNotFoundError:
+        return ()
 
 
 def is_attached(engine: Engine, id: str, network: str) -> bool:

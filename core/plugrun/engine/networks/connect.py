@@ -9,7 +9,12 @@ from plugrun.engine.attaching.holding import hand_over, release
 from plugrun.engine.containers import find_container, is_running
 from plugrun.engine.ending import wait_monitor
 from plugrun.engine.networks.attach import attach_one, endpoint_of, tell
-from plugrun.engine.networks.attached import AttachedTask, read_attached, write_attached
+from plugrun.engine.networks.attached import (
+    AttachedTask,
+    note_joined,
+    read_attached,
+    write_attached,
+)
 from plugrun.engine.networks.decide import check_ports, decided_endpoint
 from plugrun.engine.networks.etcfiles import resolv_text, rewrite_names
 from plugrun.engine.networks.find import find_network, is_kept
@@ -81,6 +86,7 @@ def _connect_running(
         check_ports(engine, network)
         release(engine, container.id)  # what that connect had it keep
     endpoint = endpoint_of(container, asked, network, _free_interface(before), leads, ports)
+    note_joined(engine, container.id, network.driver)
     one = attach_one(engine, container, endpoint, _netns(engine, container))
     _warn(one.attachment.warnings)
     try:
