@@ -1,7 +1,9 @@
 """Servers that send nothing, or next to nothing: when waiting for them ends.
 
 A socket's timeout is for one read: a server that sends a byte a minute never meets it. So what
-comes over a connection, headers and bodies alike, has a least pace.
+comes over a connection, headers and bodies alike, has a least pace. And one that sends for ever
+what is no part of the body (interim answers, trailers, chunk extensions) is left, too:
+``http.client`` limits a line, not how many there are.
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ VARIABLE = "PLUGRUN_HTTP_STALL_TIMEOUT"
 DEFAULT = 60
 # Bytes a second of waiting, over the length of the timeout, below which a server has stalled.
 LEAST = 256
+# What may come beside the body, and how many bytes for each byte of the body: a chunk of one byte
+# takes six.
+BESIDES = 1 << 20
+TIMES = 16
 
 
 def stall_timeout(options: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> float:
@@ -60,6 +66,11 @@ class PacedStream(io.RawIOBase):
         self._now = now
         self._waited = 0.0
         self._count = 0
+        self._allowed: int | None = None
+
+    def allow(self, count: int | None) -> None:
+        """Take at most so many bytes from now on, or any number; HTTPException beyond that."""
+        self._allowed = count
 
     def readable(self) -> bool:
         """Say that it is."""
@@ -67,10 +78,14 @@ class PacedStream(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         """Fill in what is there, and wait for it if need be; nothing at the end."""
+        if self._allowed is not None and self._allowed <= 0:
+            raise http.client.HTTPException("headers, trailers or chunks without an end")
         began = self._now()
         count = self._read(buffer)
         self._waited += self._now() - began
         self._count += count or 0
+        if self._allowed is not None:
+            self._allowed -= count or 0
         if self._timeout is not None and self._waited > self._timeout:
             if count and self._count < LEAST * self._timeout:
                 raise TimeoutError("next to no bytes came")
@@ -84,9 +99,24 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
         super().__init__(sock, *args, **more)
         raw = sock.makefile("rb", buffering=0)
-        paced = PacedStream(raw.readinto, sock.gettimeout())
+        self._paced = PacedStream(raw.readinto, sock.gettimeout())
         self.fp.close()
-        self.fp = _Buffered(paced, raw)
+        self.fp = _Buffered(self._paced, raw)
+
+    def begin(self) -> None:
+        """Read the status and the headers, which are of bounded length."""
+        self._paced.allow(BESIDES)
+        super().begin()
+
+    def read(self, amt: int | None = None) -> bytes:
+        """Read some of the body; what it takes to get at that is bounded, too."""
+        self._paced.allow(None if amt is None or amt < 0 else amt * TIMES + BESIDES)
+        return super().read(amt)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, under the same terms."""
+        self._paced.allow(len(buffer) * TIMES + BESIDES)
+        return super().readinto(buffer)
 
 
 class _Buffered(io.BufferedReader):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _PAGE = 4 << 20
 _MOST = 10_000
 _MOST_PAGES = 100
+# What all pages together may have: annotations are of any length, and all of them are kept.
+_MOST_BYTES = 32 << 20
 _INDEX = "application/vnd.oci.image.index.v1+json"
 
 
@@ -53,10 +55,15 @@ def referrers(client: Client, place: Place, path: str, digest: str, kind: str) -
 
 def _pages(client: Client, place: Place, url: str, scope: str) -> list[Referrer]:
     found: list[Referrer] = []
+    read = 0
     for _ in range(_MOST_PAGES):
         answer = client.ask(Request("GET", url, place, scope, {"Accept": _INDEX}))
         follow = NEXT.search(answer.headers.get("Link", ""))
-        found += _read(whole(answer, _PAGE), url)
+        body = whole(answer, _PAGE)
+        found += _read(body, url)
+        read += len(body)
+        if read > _MOST_BYTES:
+            raise TransportError(f"{place.origin} lists referrers in over {_MOST_BYTES} bytes")
         if len(found) > _MOST:
             raise TransportError(f"{place.origin} lists over {_MOST} referrers")
         if not follow:

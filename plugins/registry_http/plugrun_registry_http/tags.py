@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _PAGE = 4 << 20
 _MOST_PAGES = 1000
 _MOST_TAGS = 100_000
+# What a tag may have (distribution-spec 1.1, Pulling manifests); longer ones would add up.
+_LONGEST = 128
 NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 
 
@@ -44,6 +46,8 @@ def _tags(body: bytes, url: str) -> list[str]:
         raise Corrupt(f"{url} is no list of tags") from None
     if found is None:
         return []
-    if not isinstance(found, list) or not all(isinstance(tag, str) for tag in found):
+    if not isinstance(found, list) or not all(
+        isinstance(tag, str) and len(tag) <= _LONGEST for tag in found
+    ):
         raise Corrupt(f"{url} is no list of tags")
     return found

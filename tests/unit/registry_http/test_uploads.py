@@ -183,7 +183,10 @@ def test_tags_come_from_all_pages(server, open_transport, sample):
     assert names == [f"{server.host}/me/app:{tag}" for tag in "abc"]
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"tags": "a"}', b'{"tags": [1]}', b'{"x": 1}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b'{"tags": "a"}', b'{"tags": [1]}', b'{"x": 1}', listed("a", "b" * 129)],
+)
 def test_lists_that_are_none(server, open_transport, body):
     server.on("/v2/me/app/tags/list", Answer(body=body))
     with pytest.raises(Exception, match="no list of tags"):
