@@ -29,6 +29,9 @@ from tests.registry import (
 
 LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 ARCHIVES = ("docker-archive", "oci-archive", "oci", "dir")
+RAW = {"list": b"[]", "deep": b"[" * 100_000, "huge": b" " * (9 << 20), "no text": b"\xff\xfe"}
+DOCUMENT = ("missing", "link", "fifo", "folder", *RAW)
+BLOB = ("missing", "link", "fifo", "folder", "cut", "changed")
 
 
 @pytest.fixture(scope="module")
@@ -315,6 +318,50 @@ def test_a_hostile_folder(plugrun, source, made, tmp_path, damage):
     assert len(said) < 1000
     assert not os.path.exists(f"{tmp_path}/out/index.json")
     assert plugrun("pull", "-q", f"dir:{place}", code=None).returncode == 1
+    assert plugrun.out("images", "-aq") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *((name, damage) for name in ("index.json", "oci-layout") for damage in DOCUMENT),
+        *((name, damage) for name in ("LAYER", "CONFIG", "MANIFEST") for damage in BLOB),
+        ("blobs", "link"),
+        ("blobs/sha256", "link"),
+        ("blobs", "missing"),
+    ],
+)
+def test_a_hostile_layout(plugrun, source, made, tmp_path, name, damage):
+    """A layout is a folder of somebody else's: no link in it is followed, no FIFO opened."""
+    place, before = tmp_path / "place", plugrun.out("images", "-aq")
+    plugrun("copy", "-q", source, f"oci:{place}")
+    blobs = {"LAYER": made.layers[0], "CONFIG": made.config, "MANIFEST": made.manifest}
+    path = place / (f"blobs/sha256/{blobs[name].digest[7:]}" if name in blobs else name)
+    aside = tmp_path / "aside"
+    path.rename(aside)
+    if damage == "link":
+        path.symlink_to(os.path.relpath(aside, path.parent))
+    elif damage == "fifo":
+        os.mkfifo(path)
+    elif damage == "folder":
+        path.mkdir()
+    elif damage == "cut":
+        path.write_bytes(aside.read_bytes()[:-1])
+    elif damage == "changed":
+        path.write_bytes(b"x" + aside.read_bytes()[1:])
+    elif damage in RAW:
+        path.write_bytes(RAW[damage])
+    for command in (
+        ("copy", f"oci:{place}", f"dir:{tmp_path}/out"),
+        ("copy", f"oci:{place}", f"docker-archive:{tmp_path}/out.tar"),
+        ("pull", "-q", f"oci:{place}"),
+    ):
+        done = plugrun(*command, code=1)
+        assert done.stderr.count("Error: ") == 1, command
+        assert "internal" not in done.stderr
+        assert len(done.stderr) < 1000
+    assert not os.path.exists(f"{tmp_path}/out/manifest.json")
+    assert not os.path.exists(f"{tmp_path}/out.tar")
     assert plugrun.out("images", "-aq") == before
 
 
