@@ -16,9 +16,11 @@ from plugrun.errors import BackendUnavailable, IsolationError
 from plugrun.interfaces.isolation import LIMIT_IO, LIMIT_MEMORY, Stdio
 from plugrun.linux.devpts import open_own_pty
 from plugrun.model.mount import Mount
+from plugrun.testing.forked import in_child
 from plugrun.testing.isolation import Bundle, default_spec
 from plugrun.testing.isolation import IsolationSuite as Contract
 from plugrun.testing.isolation.bundle import ID
+from plugrun.testing.isolation.early import is_loopback_up
 from plugrun.testing.isolation.sharing import without
 from plugrun_isolation_ns import child, command, init
 from plugrun_isolation_ns.cgroups import choose, hierarchies
@@ -287,6 +289,30 @@ class TestNamespaces(Contract):
             peers = any(" shared:" in host for host in stream if host.split()[4] == "/")
         assert ("master:" in line) == peers
 
+    def test_the_loopback_is_up_however_slow_the_process_is(
+        self, bundle: Bundle, tmp_path, monkeypatch
+    ):
+        """A server for the container's names is at 127.0.0.11 as soon as its PID is told."""
+        gate, own_process = str(tmp_path / "gate"), init._Init._own_process
+        told: list[bool] = []
+        os.mkfifo(gate)
+
+        def slow(self):
+            Path(gate).read_bytes()
+            own_process(self)
+
+        def named(pid: int) -> None:
+            try:
+                told.append(in_child(lambda: is_loopback_up(pid)))
+            finally:
+                Path(gate).write_bytes(b"")
+
+        monkeypatch.setattr(init._Init, "_own_process", slow)
+        bundle.write(default_spec(["true"]))
+        made = bundle.isolation.create(ID, bundle.path, Stdio(0, 1, 2), bundle.mounts, named=named)
+        bundle.made[ID] = made.pid
+        assert told == [True]
+
     def test_a_pid_that_is_told_late(self, bundle: Bundle, tmp_path, monkeypatch):
         """Stage 1 names the process it has cloned, which may have come to its end of the work."""
         say, told = child.say, tmp_path / "told"
@@ -329,7 +355,7 @@ def children() -> str:
 STEPS = [
     ("namespaces", init, "_open_joined"),
     ("descriptors", child, "set_stdio"),
-    ("host name", init, "_loopback_up"),
+    ("namespaces", init, "_loopback_up"),
     ("mounts", init, "mount_root"),
     ("cgroup", init.Go, "wait"),
     ("mounts", init, "_make_cwd"),

@@ -62,9 +62,9 @@ Capabilities
     folders closed to the container's root, devices, cgroups.
 ``early-pid``
     ``create`` takes an argument more, ``named``: a function that it calls once, with the PID of the
-    container's process, when that has entered its namespaces and ``create`` has yet to wait for
-    it. The function may take as long as all the rest, and raises nothing; ``create`` may still
-    fail after it. So a network is attached while mounts are made.
+    container's process, when that has entered its namespaces, the loopback of a new one is up, and
+    ``create`` has yet to wait for it. The function may take as long as all the rest, and raises
+    nothing; ``create`` may still fail after it. So a network is attached while mounts are made.
 ``host-network``
     A spec without a network namespace shares the host's.
 ``shared-mounts``

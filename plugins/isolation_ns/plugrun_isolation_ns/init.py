@@ -103,6 +103,8 @@ def stage1(job: Job) -> None:
     if border:
         border.enter()
     process.unshare(job.namespaces.new & ~sum(_LATER))
+    if job.namespaces.new & process.CLONE_NEWNET:
+        _loopback_up()  # whoever is told the PID may have servers begin there at once
     if job.cgroup.before_clone:
         go.wait()
     pid = child.clone_sibling(-1 if border else job.cgroup.descriptor())
@@ -192,9 +194,6 @@ class _Init:
         apparmor.on_execution(self._spec["process"].get("apparmorProfile") or "")
 
     def _own_namespaces(self) -> None:
-        new = self._job.namespaces.new
-        if new & process.CLONE_NEWNET:
-            _loopback_up()
         for name, call in (("hostname", "sethostname"), ("domainname", "setdomainname")):
             value = self._spec.get(name)
             if value:

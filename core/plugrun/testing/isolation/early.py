@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from plugrun.errors import PlugrunError
 from plugrun.interfaces.isolation import EARLY_PID, Stdio
+from plugrun.linux import process
+from plugrun.testing.forked import in_child
 from plugrun.testing.isolation.bundle import ID, Bundle, default_spec, read_all
 from plugrun.testing.isolation.fixtures import IsolationFixtures
 
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plugrun.interfaces.isolation import Task
+
+_SIOCGIFFLAGS, _IFF_UP = 0x8913, 0x1
 
 
 class EarlyContract(IsolationFixtures):
@@ -51,6 +57,17 @@ class EarlyContract(IsolationFixtures):
         bundle.isolation.start(ID)
         assert read_all(reader) == f"{namespace}\n"
 
+    def test_the_loopback_works_by_then(self, bundle: Bundle, create: Callable[..., Task]) -> None:
+        """Servers for the container may be started in its namespace at once (names of others)."""
+        told: list[bool] = []
+        bundle.write(default_spec(["true"]))
+
+        def look(pid: int) -> None:
+            told.append(in_child(lambda: is_loopback_up(pid)))
+
+        bundle.made[ID] = create(Stdio(0, 1, 2), look).pid
+        assert told == [True]
+
     def test_what_fails_after_that_leaves_nothing(
         self, bundle: Bundle, create: Callable[..., Task]
     ) -> None:
@@ -64,3 +81,12 @@ class EarlyContract(IsolationFixtures):
         [pid] = told
         assert not os.path.exists(f"/proc/{pid}")
         assert list(bundle.isolation.tasks()) == []
+
+
+def is_loopback_up(pid: int) -> bool:
+    """Whether a process's own loopback is up; this process stays in its network namespace."""
+    namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+    process.setns(namespace, process.CLONE_NEWNET)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asks:
+        answer = fcntl.ioctl(asks.fileno(), _SIOCGIFFLAGS, b"lo".ljust(32, b"\0"))
+    return bool(answer[16] & _IFF_UP)
