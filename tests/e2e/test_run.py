@@ -386,6 +386,14 @@ def test_cidfile(plugrun, tmp_path):
     plugrun("run", "--rm", "--cidfile", str(path), HOST_IMAGE, "true", code=125)
 
 
+def test_a_cidfile_that_cannot_be_made_leaves_no_container(plugrun, tmp_path):
+    before = plugrun.out("ps", "-aq")
+    for place in ("/dev/null/cid", str(tmp_path / "nowhere" / "cid")):
+        done = plugrun("run", "-d", "--cidfile", place, HOST_IMAGE, "true", code=125)
+        assert f"failed to create the container ID file: {place}: " in done.stderr
+    assert plugrun.out("ps", "-aq") == before
+
+
 def test_explain_runs_nothing(plugrun):
     before = plugrun.out("ps", "-aq")
     plan = plugrun.out("run", "--explain", "--memory", "64m", HOST_IMAGE, "true")

@@ -25,14 +25,20 @@ if TYPE_CHECKING:
 _MACHINE = {
     errno.ENOSPC: "free some space, or use another --root",
     errno.EDQUOT: "raise the quota, or use another --root",
-    errno.EROFS: "use a --root and a --run-root that can be written",
-    errno.ENOTDIR: "use a --root and a --run-root that are folders",
-    errno.ENOENT: "use a --root and a --run-root that can be made",
-    errno.EACCES: "use a --root and a --run-root that can be written",
+    errno.EROFS: "choose a place that can be written",
+    errno.ENOTDIR: "a part of that path is no folder",
+    errno.ENOENT: "a folder of that path is not there",
+    errno.EACCES: "look at who may use that place (ls -ld)",
     errno.EIO: "the kernel's log (dmesg) says more about the device",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "raise the system's limit of open files (fs.file-max)",
     errno.ENOMEM: "free some memory",
+}
+
+# These too where they name a path: what has none is this program's own affair.
+_OF_PATHS = {
+    errno.EPERM: "choose another place: its file system or its attributes (lsattr -d) forbid it",
+    errno.EISDIR: "name a file: that is a folder",
 }
 
 _TOO_FEW = "requires at least"  # where Docker has another verb
@@ -103,11 +109,13 @@ def describe(error: PlugrunError, prefix: str = "Error") -> str:
 
 def machine_error(error: OSError) -> PlugrunError | None:
     """Return what to say of a failure that is the machine's, not this program's; else None."""
-    if error.errno not in _MACHINE:
+    named = isinstance(error.filename, (str, bytes))
+    hints = {**_MACHINE, **_OF_PATHS} if named else _MACHINE
+    if error.errno not in hints:
         return None
-    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+    where = f"{os.fsdecode(error.filename)}: " if named else ""
     kind = NoSpace if error.errno in (errno.ENOSPC, errno.EDQUOT) else PlugrunError
-    return kind(f"{where}{os.strerror(error.errno)}", hint=_MACHINE[error.errno])
+    return kind(f"{where}{os.strerror(error.errno)}", hint=hints[error.errno])
 
 
 def internal_failure(error: BaseException, path: str) -> int:

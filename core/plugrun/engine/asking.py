@@ -24,6 +24,11 @@ def check_request(request: RunRequest) -> None:
             f"container ID file found, make sure the other container isn't running or delete "
             f"{request.cidfile}"
         )
+    folder = os.path.dirname(os.path.abspath(request.cidfile))
+    if request.cidfile and not os.path.isdir(folder):
+        raise UsageError(
+            f"failed to create the container ID file: {request.cidfile}: {folder} is no folder"
+        )
     if request.pull not in ("missing", "always", "never"):
         raise InvalidArgument(
             f'invalid pull option: "{request.pull}": must be one of "always", "missing" or "never"'
