@@ -34,6 +34,8 @@ _REDIRECT = frozenset((301, 302, 303, 307, 308))
 _CONNECT = 15.0
 _ERROR_BODY = 64 * 1024
 _TOKEN_BODY = 1024 * 1024
+# No length has more, and int() takes time for, or refuses, what has thousands.
+_DIGITS = 19
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -135,11 +137,11 @@ class Client:
             shown = authorization and same_origin(url, request.url)
             own = {"Authorization": authorization} if shown else {}
             answer = self._once(url, request, {**request.headers, **own})
-            target = answer.headers.get("Location")
-            if answer.status_code not in _REDIRECT or not target or not _goes_on(request, answer):
+            location = answer.headers.get("Location")
+            if answer.status_code not in _REDIRECT or not location or not _goes_on(request, answer):
                 return answer
             answer.close()
-            url = _target(url, target)
+            url = target(url, location)
         raise TransportError(f"{request.url} redirects more than {_REDIRECTS} times")
 
     def _once(self, url: str, asked: Request, headers: Mapping[str, str]) -> requests.Response:
@@ -177,9 +179,12 @@ def _goes_on(request: Request, answer: requests.Response) -> bool:
     )
 
 
-def _target(url: str, location: str) -> str:
+def target(url: str, location: str) -> str:
+    """Return where an answer from ``url`` points; raise TransportError if that is no URL."""
     with mapped(url):
-        return urljoin(url, location)
+        found = urljoin(url, location)
+        _origin(found)
+        return found
 
 
 def _proxies(url: str) -> dict[str, str]:
@@ -241,7 +246,13 @@ def whole(answer: requests.Response, limit: int) -> bytes:
             body += chunk
             if len(body) > limit:
                 raise Corrupt(f"{answer.url} sends more than the {limit} bytes allowed for it")
-    promised = answer.headers.get("Content-Length", "")
-    if promised.isdigit() and int(promised) > len(body):
+    promised = announced(answer)
+    if promised > len(body):
         raise Passing(f"{answer.url} broke off after {len(body)} of {promised} bytes")
     return bytes(body)
+
+
+def announced(answer: requests.Response) -> int:
+    """Return the length that an answer says its body has, -1 if it says none that could be."""
+    text = answer.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else -1

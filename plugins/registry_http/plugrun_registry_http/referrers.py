@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode
 
 from plugrun.api import (
     Corrupt,
@@ -15,7 +15,7 @@ from plugrun.api import (
     parse_digest,
 )
 
-from plugrun_registry_http.client import Request, whole
+from plugrun_registry_http.client import Request, target, whole
 from plugrun_registry_http.tags import NEXT
 
 TYPE_CHECKING = False
@@ -68,7 +68,7 @@ def _pages(client: Client, place: Place, url: str, scope: str) -> list[Referrer]
             raise TransportError(f"{place.origin} lists over {_MOST} referrers")
         if not follow:
             return found
-        url = urljoin(url, follow[1])
+        url = target(url, follow[1])
     raise TransportError(f"{place.origin} lists referrers without an end")
 
 

@@ -10,7 +10,7 @@ import re
 
 from plugrun.api import DigestMismatch, InvalidArgument
 
-from plugrun_registry_http.client import CHUNK, read
+from plugrun_registry_http.client import CHUNK, announced, read
 from plugrun_registry_http.documents import ACCEPT, TYPES
 from plugrun_registry_http.faults import Passing
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from plugrun_registry_http.client import Client
     from plugrun_registry_http.places import Place
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d*/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]*/([0-9]{1,18}|\*)")
 
 
 class Download:
@@ -98,5 +98,4 @@ def _extent(answer: requests.Response) -> tuple[int, int]:
         if not match:
             raise DigestMismatch(f"{answer.url.partition('?')[0]} sends a part without its place")
         return int(match[1]), -1 if match[2] == "*" else int(match[2])
-    length = answer.headers.get("Content-Length", "")
-    return 0, int(length) if length.isascii() and length.isdigit() else -1
+    return 0, announced(answer)

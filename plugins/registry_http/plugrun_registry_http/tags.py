@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urljoin
 
 from plugrun.api import Corrupt, TransportError, loads
 
-from plugrun_registry_http.client import Request, whole
+from plugrun_registry_http.client import Request, target, whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def all_tags(client: Client, place: Place, path: str) -> list[str]:
             raise TransportError(f"{place.origin} lists over {_MOST_TAGS} tags of {repository}")
         if not follow:
             return list(found)
-        url = urljoin(url, follow[1])
+        url = target(url, follow[1])
     raise TransportError(f"{place.origin} lists tags of {repository} without an end")
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # What an answer without ``expires_in`` means, and how long before its end a token is not used.
 _LIFE = 60
+_LONGEST = 10**9
 _SLACK = 5.0
 _CLIENT = "plugrun"
 _FOR_EVER = float("inf")
@@ -146,4 +147,4 @@ def _token(body: bytes) -> tuple[str, float]:
         good = False
     if not good or isinstance(life, bool) or not isinstance(life, (int, float)) or life <= 0:
         raise TransportError("the token server's answer holds no token")
-    return f"Bearer {text}", float(life)
+    return f"Bearer {text}", float(min(life, _LONGEST))

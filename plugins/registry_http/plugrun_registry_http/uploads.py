@@ -7,7 +7,7 @@ the registry tells.
 from __future__ import annotations
 
 import re
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from plugrun.api import (
     INDEXES,
@@ -20,7 +20,7 @@ from plugrun.api import (
     parse_reference,
 )
 
-from plugrun_registry_http.client import Body, Request
+from plugrun_registry_http.client import Body, Request, target
 from plugrun_registry_http.faults import Passing
 
 TYPE_CHECKING = False
@@ -222,10 +222,10 @@ class Uploads:
 
     def _location(self, answer: requests.Response) -> str:
         """Return where an upload goes on; it may be at another host, without our credentials."""
-        target = answer.headers.get("Location", "")
-        if not target:
+        location = answer.headers.get("Location", "")
+        if not location:
             raise TransportError(f"{answer.url} began an upload, and does not say where")
-        return urljoin(str(answer.url), target)
+        return target(str(answer.url), location)
 
     def _cancel(self, location: str) -> None:
         try:

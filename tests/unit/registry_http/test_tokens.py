@@ -96,6 +96,12 @@ def test_an_answer_without_a_token_is_an_error(server, sample, open_transport, b
         open_transport(f"{server.host}/me/app:1").resolve(host_platform())
 
 
+def test_a_life_that_no_float_holds_is_a_long_one(guarded, sample, open_transport):
+    guarded.on("/token", sample.answer(body=b'{"token": "t", "expires_in": ' + b"9" * 400 + b"}"))
+    guarded.given_out.append("t")
+    assert open_transport(f"{guarded.host}/me/app:1").resolve(host_platform()).raw == sample.raw
+
+
 def test_a_token_server_that_denies_is_a_refusal(server, sample, open_transport):
     server.on("/token", sample.answer(status=403, body=b""))
     server.on(sample.manifest_path, sample.answer(status=401, headers=asks_for_token(server)))
