@@ -14,6 +14,9 @@ from plugrun.client.hand import TOLD
 from plugrun.client.image import Image
 from plugrun.client.words import (
     Command,
+    Environment,
+    Ports,
+    Volumes,
     command_words,
     option_words,
     port_words,
@@ -70,9 +73,9 @@ class Engine:
         *,
         input: bytes | str | None = None,
         check: bool = False,
-        env: Mapping[str, str] | None = None,
-        volumes: Mapping[str, str] | None = None,
-        ports: Mapping[int | str, Any] | None = None,
+        env: Environment | None = None,
+        volumes: Volumes | None = None,
+        ports: Ports | None = None,
         keep: bool = False,
         timeout: float | None = None,
         **options: Any,
@@ -81,7 +84,8 @@ class Engine:
 
         The image is pulled if it is not here. The container is removed at its end unless ``keep``.
         With ``check`` a code other than 0 raises CommandFailed. ``volumes`` maps folders and
-        volumes to places in the container, ``ports`` its ports to the host's.
+        volumes to places in the container, ``ports`` its ports to the host's; a list of either is
+        what the option takes on the command line (``["/srv:/data:ro"]``, ``["8080:80"]``).
 
         What ends the call ends the container: TimedOut after ``timeout`` seconds (the pull is
         part of them), KeyboardInterrupt, whatever else a signal handler raises. The container gets
@@ -126,9 +130,9 @@ class Engine:
         image: str,
         command: Command = (),
         *,
-        env: Mapping[str, str] | None = None,
-        volumes: Mapping[str, str] | None = None,
-        ports: Mapping[int | str, Any] | None = None,
+        env: Environment | None = None,
+        volumes: Volumes | None = None,
+        ports: Ports | None = None,
         **options: Any,
     ) -> Container:
         """Start a command in a new container and return; the container goes on by itself.
@@ -144,9 +148,9 @@ class Engine:
         image: str,
         command: Command = (),
         *,
-        env: Mapping[str, str] | None = None,
-        volumes: Mapping[str, str] | None = None,
-        ports: Mapping[int | str, Any] | None = None,
+        env: Environment | None = None,
+        volumes: Volumes | None = None,
+        ports: Ports | None = None,
         **options: Any,
     ) -> Container:
         """Make a container and do not start it."""
@@ -235,9 +239,9 @@ def _failure(verb: str, result: Result) -> PlugrunError:
 
 
 def _common(
-    env: Mapping[str, str] | None,
-    volumes: Mapping[str, str] | None,
-    ports: Mapping[int | str, Any] | None,
+    env: Environment | None,
+    volumes: Volumes | None,
+    ports: Ports | None,
     options: Mapping[str, Any],
 ) -> list[str]:
     return [
