@@ -33,9 +33,9 @@ def test_ports_are_a_mapping_or_as_on_the_command_line(given, words):
 
 @pytest.mark.parametrize("given", [True, 1.5, b"/x", [("127.0.0.1", 80)], [None]])
 def test_what_is_neither_is_told(given):
-    with pytest.raises(UsageError, match="invalid volumes .* is no text"):
+    with pytest.raises(UsageError, match=r"invalid volumes .* is no text"):
         volume_words(given)
-    with pytest.raises(UsageError, match="invalid ports .* is no text"):
+    with pytest.raises(UsageError, match=r"invalid ports .* is no text"):
         port_words(given)
 
 
