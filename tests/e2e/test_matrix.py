@@ -131,6 +131,10 @@ def test_shards_and_emitted_jobs_name_the_same_cells(matrix, tmp_path):
         (("--profiles", "default", "--timeout", "0", "--", "true"), "invalid --timeout 0"),
         (("--include", "storage", "--", "true"), "invalid cell"),
         (("--include", "a=b", "--exclude", "c=d", "--", "true"), "no cell has the axis"),
+        (("--include", "storage=foo", "--", "true"), 'no storage plugin "foo" is installed'),
+        (("--profiles", "default", "--html", "no/r.html", "--", "true"), "cannot write --html"),
+        (("--profiles", "default", "--json", "/", "--", "true"), "cannot write --json /"),
+        (("--profiles", "default", "--logs", "/dev/null", "--", "true"), "cannot write into"),
         (("--bogus",), "unknown flag: --bogus"),
     ],
 )
@@ -138,6 +142,13 @@ def test_mistakes(args, words):
     done = subprocess.run([PROGRAM, "matrix", *args], capture_output=True, text=True, check=False)
     assert done.returncode == 125
     assert words in done.stderr
+    assert done.stdout == ""  # no cell has run
+
+
+def test_results_are_not_begun_if_others_cannot_be_written(matrix, tmp_path):
+    words = ("--profiles", "default", "--html", "r.html", "--logs", "kept", "--junit", "no/r.xml")
+    assert matrix(*words, "--", "touch", tmp_path / "ran", code=125) == ""
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

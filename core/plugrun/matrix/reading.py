@@ -93,12 +93,17 @@ def said_values(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple(found)
 
 
+def is_pattern(profile: str) -> bool:
+    """Whether a value of the axis ``profile`` stands for files, and is not a name."""
+    return any(c in profile for c in "*?[/") or profile.endswith(".yaml")
+
+
 def profile_values(values: Iterable[str], files: dict[str, str], where: str) -> tuple[str, ...]:
     """Return the values of the axis ``profile``: a pattern stands for the files that fit it, each
     of which is called by its name and kept in ``files``."""
     found = []
     for value in values:
-        if not (any(c in value for c in "*?[/") or value.endswith(".yaml")):
+        if not is_pattern(value):
             found.append(value)
             continue
         paths = sorted(glob.glob(value))

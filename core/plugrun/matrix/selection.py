@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from plugrun.errors import ConfigError, InvalidArgument, UsageError
 from plugrun.matrix.cell import PROFILE, Cell, Matrix
+from plugrun.matrix.naming import Installed
 from plugrun.matrix.plan import cells_of, shard, without
 from plugrun.matrix.profiles import profile_cells
 from plugrun.matrix.reading import products, profile_values, read_matrix, said_values
@@ -36,23 +37,26 @@ class Wanted:
 
 
 def select(
-    wanted: Wanted, config: str, environ: Mapping[str, str]
+    wanted: Wanted, config: str, environ: Mapping[str, str], *, elsewhere: bool = False
 ) -> tuple[Matrix, tuple[Cell, ...]]:
     """Return the matrix and the cells; ``config`` is the file named for all of plugrun.
+
+    The command line may name only backends and profiles that are here, unless the cells run
+    ``elsewhere``.
 
     UsageError if the command line is wrong, ConfigError if a file is.
     """
     try:
-        return _select(wanted, config, environ)
+        return _select(wanted, config, environ, elsewhere)
     except InvalidArgument as error:
         raise UsageError(error.message, hint=error.hint) from None
 
 
 def _select(
-    wanted: Wanted, config: str, environ: Mapping[str, str]
+    wanted: Wanted, config: str, environ: Mapping[str, str], elsewhere: bool
 ) -> tuple[Matrix, tuple[Cell, ...]]:
-    matrix = read_matrix(wanted.matrix) if wanted.matrix else Matrix()
-    matrix = _with_included(matrix, wanted.include)
+    file = read_matrix(wanted.matrix) if wanted.matrix else Matrix()
+    matrix = _with_included(file, wanted.include)
     cells: tuple[Cell, ...] = ()
     if wanted.profiles:
         cells += profile_cells(wanted.profiles, config, environ, os.getcwd())
@@ -60,6 +64,10 @@ def _select(
         cells += cells_of(matrix)
     if not cells:
         raise UsageError("name the cells: --profiles, --matrix or --include")
+    if not elsewhere:
+        here = Installed(config, environ)
+        here.check_included(wanted.include, file, cells)
+        here.check_excluded(wanted.exclude, cells)
     cells = _without_excluded(cells, wanted.exclude)
     if wanted.require:
         cells = tuple(replace(cell, required=True) for cell in cells)

@@ -66,11 +66,36 @@ def test_a_profile_with_other_axes_is_adjusted_and_one_alone_is_taken_as_it_is(t
         (Wanted(include=("a=b",), exclude=("c=d",)), 'no cell has the axis "c"'),
         (Wanted(include=("a=b",), exclude=("a=b",)), "leaves no cell"),
         (Wanted(include=("a=b",), shard="2"), "invalid shard"),
+        (Wanted(include=("storage=overly",)), 'no storage plugin "overly".*did you mean "overlay"'),
+        (Wanted(include=("a=b,isolation=foo",)), 'isolation=foo: no isolation plugin "foo"'),
+        (Wanted(include=("profile=foo",)), 'profile=foo: --profile: unknown profile "foo"'),
+        (Wanted(include=("profile=cow",), exclude=("profile=foo",)), 'unknown profile "foo"'),
+        (Wanted(include=("network=foo",)), 'no network plugin "foo"'),
+        (Wanted(include=("storage=cow",), exclude=("storage=foo",)), "storage=foo: no storage"),
     ],
 )
 def test_mistakes_are_of_the_command_line(wanted, words):
     with pytest.raises(UsageError, match=words):
         select(wanted, "", {})
+
+
+def test_what_is_not_installed_here_may_be_elsewhere(tmp_path):
+    path = tmp_path / "m.yaml"
+    path.write_text(
+        "matrix: {storage: [theirs, cow]}\n"
+        "include: [{storage: third}]\n"
+        "through: [{when: {storage: far}, command: [ssh, there]}]\n"
+    )
+    wanted = Wanted(
+        matrix=str(path),
+        include=("storage=theirs,a=b", "storage=third,a=b", "storage=far"),
+        exclude=("storage=third", "storage=fuse"),
+    )
+    assert names(wanted) == ["theirs", "cow", "theirs-a=b", "far"]
+    wanted = Wanted(include=("profile=cow", "profile=fuse"), exclude=("profile=fuse",))
+    assert names(wanted) == ["cow"]
+    wanted = Wanted(include=("storage=foo",))
+    assert [cell.name for cell in select(wanted, "", {}, elsewhere=True)[1]] == ["foo"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -19,6 +19,7 @@ from plugrun.engine.request import GlobalOptions
 from plugrun.errors import InvalidArgument, NotRoot, UsageError
 from plugrun.matrix.cell import Cell, Matrix, Result
 from plugrun.matrix.emit import FORMS, emit
+from plugrun.matrix.outlets import check_file, check_folder
 from plugrun.matrix.reading import doubtful
 from plugrun.matrix.running import Limits, Runner
 from plugrun.matrix.selection import Wanted, select
@@ -35,7 +36,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     v = parsed.values
     limits = _limits(v)
     wanted, args = _wanted(v, parsed.args)
-    matrix, cells = select(wanted, options.config, os.environ)
+    matrix, cells = select(wanted, options.config, os.environ, elsewhere=bool(v["emit"]))
     command = args or matrix.command
     for warning in doubtful(axis for cell in cells for axis, _ in cell.axes):
         output.error(f"plugrun: warning: {warning}")
@@ -53,6 +54,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
         raise UsageError('"plugrun matrix" needs a command: plugrun matrix … -- COMMAND [ARG...]')
     if os.geteuid() != 0:
         raise NotRoot("plugrun needs root: it mounts file systems and makes namespaces")
+    _check_outlets(v)
     return _run(options, v, limits, matrix, cells, command)
 
 
@@ -115,6 +117,15 @@ def _run(
     if runner.interrupted and not v["fail_fast"]:
         return _INTERRUPTED
     return 1 if code or any(one.bad for one in results) else 0
+
+
+def _check_outlets(v: Mapping[str, Any]) -> None:
+    """Refuse now what would be lost when all cells have run."""
+    for option in ("html", "json", "junit"):
+        if v[option]:
+            check_file(option, v[option])
+    if v["logs"]:
+        check_folder("logs", v["logs"])
 
 
 def _board(cells: list[Cell], *, print_logs: bool) -> Callable[[Runner], None]:
