@@ -8,20 +8,24 @@ from string import Template
 from plugrun.api import API_VERSION
 from plugrun.errors import AlreadyExists, InvalidArgument
 from plugrun.model.profile import HOOKS, KINDS
+from plugrun.plugins.finding import find
 
 AUTHORED = (*KINDS, HOOKS)
 _TEMPLATES = f"{os.path.dirname(os.path.abspath(__file__))}/templates"
 _MOST = 40
+_OWN = "plugrun"
 
 
 def new_project(kind: str, name: str, folder: str) -> tuple[str, ...]:
     """Write a project into ``folder``, which must not exist or be empty; return its files.
 
-    InvalidArgument for a kind or a name that cannot be, AlreadyExists if something is there.
+    InvalidArgument for a kind or a name that cannot be, AlreadyExists if something is there, or
+    plugrun itself has a plugin of that kind and name.
     """
     if kind not in AUTHORED:
         raise InvalidArgument(f'"{kind}" is no kind of plugin: one of {", ".join(AUTHORED)}')
     _check_name(name)
+    _check_free(kind, name)
     if os.path.exists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
         raise AlreadyExists(f"{folder}: is there already", hint="name another folder with --to")
     words = _words(kind, name)
@@ -46,6 +50,16 @@ def _check_name(name: str) -> None:
         )
     if len(name) > _MOST:
         raise InvalidArgument(f'"{name}" is too long: at most {_MOST} letters')
+
+
+def _check_free(kind: str, name: str) -> None:
+    """Refuse the name of a built-in plugin: with two of a name, neither can be chosen."""
+    for found in find(kind):
+        if found.name == name and found.distribution == _OWN:
+            raise AlreadyExists(
+                f'the {kind} plugin "{name}" is part of plugrun, and two of a name do not work',
+                hint=f'take another name, as "my-{name}"',
+            )
 
 
 def _words(kind: str, name: str) -> dict[str, str]:

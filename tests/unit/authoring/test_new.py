@@ -7,6 +7,7 @@ import tomllib
 
 import pytest
 from plugrun.authoring.new import AUTHORED, new_project
+from plugrun.cli.main import main
 from plugrun.errors import AlreadyExists, InvalidArgument
 
 
@@ -75,6 +76,26 @@ def test_names_that_cannot_be(tmp_path, name):
     with pytest.raises(InvalidArgument, match=r"name|long"):
         new_project("storage", name, str(tmp_path / "p"))
     assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("storage", "overlay"), ("isolation", "ns"), ("transport", "host"), ("network", "none")],
+)
+def test_what_plugrun_has_itself_is_no_name_for_another(tmp_path, kind, name):
+    with pytest.raises(AlreadyExists, match=f'{kind} plugin "{name}" is part of plugrun'):
+        new_project(kind, name, str(tmp_path / "p"))
+    assert not (tmp_path / "p").exists()
+    new_project("hooks", name, str(tmp_path / "p"))  # of another kind it is no other's
+
+
+def test_the_next_step_is_told_with_what_comes_before_it(tmp_path, capfd):
+    folder = str(tmp_path / "p")
+    assert main(["plugin", "new", "storage", "mine", "--to", folder]) == 0
+    last = capfd.readouterr().out.split("\n\n")[-1]
+    assert last.startswith(f"cd {folder}; pip install -e '.[test]'; pytest\n")
+    assert "pip install PATH-OF-PLUGRUN first" in last
+    assert "pip install PATH-OF-PLUGRUN" in (tmp_path / "p/README.md").read_text()
 
 
 def test_kinds_and_places_that_cannot_be(tmp_path):

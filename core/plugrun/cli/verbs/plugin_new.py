@@ -15,4 +15,5 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     for path in new_project(kind, name, folder):
         output.line(f"{folder}/{path}")
     output.line(f"\ncd {folder}; pip install -e '.[test]'; pytest")
+    output.line("(if this plugrun is from a checkout: pip install PATH-OF-PLUGRUN first)")
     return 0
