@@ -47,7 +47,9 @@ def web_pieces(
             length = answer.headers.get("Content-Length", "")
             yield from _whole(answer.raw.stream(_PIECE, decode_content=False), length, url)
     except requests.RequestException as error:
-        raise Unreachable(f"cannot download {_shown(url)}: {error}") from None
+        from plugrun.web.faults import unreachable
+
+        raise unreachable(error, _shown(url)) from None
 
 
 def _session(adapter: HTTPAdapter) -> Session:
@@ -68,7 +70,9 @@ def _whole(pieces: Iterator[bytes], length: str, url: str) -> Iterator[bytes]:
             count += len(piece)
             yield piece
     except HTTPError as error:
-        raise Unreachable(f"{_shown(url)} broke off: {error}") from None
+        from plugrun.web.faults import unreachable
+
+        raise unreachable(error, _shown(url)) from None
     if length.isascii() and length.isdigit() and len(length) < 20 and int(length) != count:
         raise Unreachable(f"{_shown(url)} ended after {count} of {length} bytes")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 
 import pytest
 from plugrun.engine.images.webfile import web_pieces
@@ -35,3 +36,40 @@ def test_a_server_that_drips_is_given_up(patience, begin):
 def test_an_answer_that_is_cut_short(patience):
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"
     assert "/a.tar" in refused(lambda connection, over: connection.sendall(answer))
+
+
+def test_nobody_at_home_is_said_as_of_a_registry(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+    with socket.socket() as bound:  # and never listening: nobody else gets the port
+        bound.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{bound.getsockname()[1]}"
+        with pytest.raises(Unreachable) as caught:
+            list(web_pieces(f"http://me:secret@{host}/x?token=secret"))
+        assert caught.value.message == f"cannot reach http://{host}/x: Connection refused"
+
+
+def test_no_server_of_that_name(monkeypatch):
+    def resolve(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(Unreachable) as caught:
+        list(web_pieces("https://nonesuch.invalid/x"))
+    assert caught.value.message == (
+        "cannot reach https://nonesuch.invalid/x: Name or service not known"
+    )
+
+
+def test_a_proxy_that_is_not_there(monkeypatch):
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("NO_PROXY", "")
+        monkeypatch.setenv("no_proxy", "")
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{bound.getsockname()[1]}")
+        with pytest.raises(Unreachable) as caught:
+            list(web_pieces("http://nonesuch.invalid/x"))
+    assert caught.value.message == (
+        "cannot reach http://nonesuch.invalid/x through the proxy: Connection refused"
+    )
+    assert "HTTP_PROXY" in caught.value.hint
