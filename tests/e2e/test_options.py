@@ -333,6 +333,8 @@ def test_create_refuses_as_docker_does(plugrun):
 
 
 def test_an_unknown_runtime(plugrun):
+    done = plugrun("run", *NONE, "--runtime", "nope", HOST_IMAGE, code=125)  # and pulls it
+    assert "`isolation: oci` runs an OCI runtime" in done.stderr
     assert fails(plugrun, "--runtime", "nope") == "plugrun: Unknown runtime specified nope"
     plugrun("create", *NONE, HOST_IMAGE, "true")
     made = plugrun.inspect(plugrun.out("ps", "-aq"))["HostConfig"]["Runtime"]

@@ -179,7 +179,10 @@ def _check_runtime(wanted: str, isolation: BackendChoice) -> None:
     if wanted and wanted != isolation.name:
         raise InvalidArgument(
             f"Unknown runtime specified {wanted}",
-            hint=f"the profile's isolation is {isolation.name}",
+            hint=(
+                f"the profile's isolation is {isolation.name}; a profile with `isolation: oci` "
+                "runs an OCI runtime, the one that its option `runtime` names (runc)"
+            ),
         )
 
 
