@@ -34,8 +34,8 @@ def change(union: Union, node: Node, what: Change) -> None:
     if valid & wire.FATTR_SIZE:
         truncate(union, node, what.size, bool(valid & wire.FATTR_KILL_SUIDGID))
     path, at = _target(union, node)
-    # With nothing to set it is chown(2) of neither, which takes setuid away all the same.
-    if valid & (wire.FATTR_UID | wire.FATTR_GID) or not valid:
+    # Nothing to set comes of chown(2) of neither, but of fallocate(2) as well, which keeps setuid.
+    if valid & (wire.FATTR_UID | wire.FATTR_GID):
         uid = what.uid if valid & wire.FATTR_UID else -1
         gid = what.gid if valid & wire.FATTR_GID else -1
         os.chown(path, uid, gid, dir_fd=at, follow_symlinks=at is None)
