@@ -12,6 +12,7 @@ import http.client
 import io
 import os
 import time
+from contextlib import contextmanager
 
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -22,7 +23,7 @@ from plugrun.errors import ConfigError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
 VARIABLE = "PLUGRUN_HTTP_STALL_TIMEOUT"
@@ -105,18 +106,24 @@ class _Response(http.client.HTTPResponse):
 
     def begin(self) -> None:
         """Read the status and the headers, which are of bounded length."""
-        self._paced.allow(BESIDES)
-        super().begin()
+        with self._at_most(BESIDES):
+            super().begin()
 
     def read(self, amt: int | None = None) -> bytes:
         """Read some of the body; what it takes to get at that is bounded, too."""
-        self._paced.allow(None if amt is None or amt < 0 else amt * TIMES + BESIDES)
-        return super().read(amt)
+        if amt is None or amt < 0:
+            return super().read(amt)
+        with self._at_most(amt * TIMES + BESIDES):
+            return super().read(amt)
 
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer, under the same terms."""
-        self._paced.allow(len(buffer) * TIMES + BESIDES)
-        return super().readinto(buffer)
+    @contextmanager
+    def _at_most(self, count: int) -> Iterator[None]:
+        # For this call alone: urllib3 reads chunks past this class, a whole body at once.
+        self._paced.allow(count)
+        try:
+            yield
+        finally:
+            self._paced.allow(None)
 
 
 class _Buffered(io.BufferedReader):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 
 import pytest
 from plugrun.engine.images.webfile import web_pieces
@@ -73,3 +74,18 @@ def test_a_proxy_that_is_not_there(monkeypatch):
         "cannot reach http://nonesuch.invalid/x through the proxy: Connection refused"
     )
     assert "HTTP_PROXY" in caught.value.hint
+
+
+def test_a_long_body_in_chunks_arrives(patience):
+    """Nobody says its length, and it is longer than what may come beside a body."""
+    piece = bytes(range(256)) * 1024
+    chunk = b"%x\r\n%s\r\n" % (len(piece), piece)
+
+    def serve(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(16):
+            connection.sendall(chunk)
+        connection.sendall(b"0\r\n\r\n")
+
+    with contextlib.closing(Rough(serve)) as server:
+        assert b"".join(web_pieces(f"http://{server.host}/a.tar")) == piece * 16
