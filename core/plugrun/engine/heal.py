@@ -155,7 +155,7 @@ def _remove_empty(folder: str) -> None:
 def _heal_one(engine: Engine, id: str, task: TaskFile) -> None:
     container = engine.metadata.container(id)
     if container is None:
-        discard_nameless(engine, id)
+        _heal_nameless(engine, id)
     elif task.pid:
         wait_ended(task, None)
         wait_attended(engine, container, task)
@@ -166,6 +166,14 @@ def _heal_one(engine: Engine, id: str, task: TaskFile) -> None:
         # Killed before there was a process, but perhaps not before there were cgroups for it.
         release(engine, container)
         forget_task(engine, id)
+
+
+def _heal_nameless(engine: Engine, id: str) -> None:
+    from plugrun.engine.build.marks import is_marked
+
+    # A build's step has ended when its monitor has, but what it wrote is still to be committed.
+    if not is_marked(engine, id):
+        discard_nameless(engine, id)
 
 
 def discard_nameless(engine: Engine, id: str) -> None:

@@ -8,6 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from plugrun.engine.build.steptree import StepTree
+from plugrun.engine.engine import open_engine
+from plugrun.engine.request import GlobalOptions
+from plugrun.engine.taskfile import served_by, write_task_file
+from plugrun.interfaces.storage import ACTIVE
 
 from tests.e2e.build.conftest import BASE, Workshop
 from tests.e2e.conftest import cgroups_of, traces
@@ -111,3 +116,21 @@ def test_what_the_kernel_refuses_is_no_fault_of_ours(workshop: Workshop) -> None
     said = workshop.build(f"FROM BASE\nWORKDIR /{'a' * 300}\n", code=1).stderr
     assert "File name too long" in said
     assert "internal error" not in said
+
+
+def test_a_step_that_has_ended_is_no_remainder(workshop: Workshop) -> None:
+    """Between the end of its monitor and its commit it looks like one whose command was killed."""
+    plugrun = workshop.plugrun
+    engine = open_engine(GlobalOptions(plugrun.root, plugrun.run_root, plugrun.config))
+    storage = engine.storage()
+    with subprocess.Popen(["sleep", "1000"]) as monitor:
+        ended = served_by(monitor.pid)
+        monitor.kill()
+    with StepTree(engine, storage, "") as tree:
+        folder = engine.task_folder(tree.key)
+        write_task_file(folder, ended)
+        plugrun("ps")
+        assert storage.stat(tree.key).kind == ACTIVE
+    plugrun("ps")
+    assert not os.path.exists(folder)
+    engine.close_metadata()

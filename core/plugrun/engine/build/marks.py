@@ -54,6 +54,12 @@ def marked_ids(engine: Engine) -> Iterator[IdMap]:
             yield IdMap(tuple(IdRange(*row) for row in uids), tuple(IdRange(*row) for row in gids))
 
 
+def is_marked(engine: Engine, key: str) -> bool:
+    """Whether a build that is alive works on what a key names."""
+    text = _read(f"{marks_folder(engine)}/{key}")
+    return bool(text) and _names_living(text)
+
+
 def unmark(engine: Engine, key: str) -> None:
     """Say that there is nothing of it any more, or that others look after it."""
     unlink(f"{marks_folder(engine)}/{key}")
@@ -115,8 +121,10 @@ def _free(engine: Engine, name: str) -> None:
 
 def _is_at_work(path: str) -> bool:
     text = _read(path)
-    if not text:
-        return True
+    return not text or _names_living(text)
+
+
+def _names_living(text: bytes) -> bool:
     pid, started = text.split(b" ", 2)[:2]
     return pid.isdigit() and started.isdigit() and is_alive(int(pid), int(started))
 
