@@ -30,6 +30,7 @@ def web_pieces(
     answer's headers before the first byte.
     """
     import requests
+    from urllib3.exceptions import HTTPError
 
     from plugrun.web.stall import TimedAdapter, stall_timeout
 
@@ -46,7 +47,8 @@ def web_pieces(
                 heard(answer.headers)
             length = answer.headers.get("Content-Length", "")
             yield from _whole(answer.raw.stream(_PIECE, decode_content=False), length, url)
-    except requests.RequestException as error:
+    # A redirect to what is no address comes through `requests` as it was raised.
+    except (requests.RequestException, HTTPError, ValueError) as error:
         from plugrun.web.faults import unreachable
 
         raise unreachable(error, _shown(url)) from None

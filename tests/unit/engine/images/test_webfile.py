@@ -39,6 +39,12 @@ def test_an_answer_that_is_cut_short(patience):
     assert "/a.tar" in refused(lambda connection, over: connection.sendall(answer))
 
 
+@pytest.mark.parametrize("place", ["http://[::", "http://x..y/", "http://h:99999/"])
+def test_a_redirect_to_what_is_no_address(patience, place):
+    answer = f"HTTP/1.1 302 Found\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode()
+    assert "/a.tar" in refused(lambda connection, over: connection.sendall(answer))
+
+
 def test_nobody_at_home_is_said_as_of_a_registry(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
     with socket.socket() as bound:  # and never listening: nobody else gets the port
