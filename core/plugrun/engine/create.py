@@ -64,6 +64,7 @@ def create(
     write_task_file(engine.task_folder(container.id), monitor)
     with engine.locks.shared("images"):
         try:
+            engine.check_run_root()
             _unpack_missing(engine, container, image, observer)
             container = _reserve(engine, container, given=bool(request.name))
             _prepare(engine, container, image)

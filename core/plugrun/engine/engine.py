@@ -31,10 +31,15 @@ if TYPE_CHECKING:
     from plugrun.store.metadata import Metadata
 
 
+# Where a data root says which run root serves it (runroot.py).
+RECORD = "run-root"
+
+
 def open_engine(options: GlobalOptions) -> Engine:
     """Open the root that the options name; make it if it is not there.
 
-    Raise NotRoot for an ordinary user: mounting and namespaces need root.
+    Raise NotRoot for an ordinary user: mounting and namespaces need root; Conflict if it is used
+    with another run root, whose containers live.
     """
     if os.geteuid() != 0:
         raise NotRoot(
@@ -47,7 +52,9 @@ def open_engine(options: GlobalOptions) -> Engine:
         if not os.path.isdir(folder):
             make_private(folder)
             _provide(folder, root)
-    return Engine(options, root, run_root)
+    engine = Engine(options, root, run_root)
+    engine.check_run_root()
+    return engine
 
 
 def _provide(folder: str, root: str) -> None:
@@ -55,6 +62,15 @@ def _provide(folder: str, root: str) -> None:
         from plugrun.engine.reserve import keep
 
         keep(root)
+
+
+def record_stamp(root: str) -> tuple[int, ...]:
+    """Return what tells the file with the record of the run root from one that replaced it."""
+    try:
+        found = os.stat(f"{root}/{RECORD}")
+    except FileNotFoundError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _tag(root: str) -> str:
@@ -81,10 +97,43 @@ class Engine:
         self.run_root = run_root
         self.may_use_reserve = False  # for what makes nothing that would fill it up
         self.locks = Locks(f"{run_root}/locks")
+        self._stamp: tuple[int, ...] = ()
         self._backends: Backends | None = None
         self._metadata: Metadata | None = None
         self._content: ContentStore | None = None
         self._open: dict[tuple[str, str], Any] = {}
+
+    def check_run_root(self) -> None:
+        """Raise Conflict if this root is used with another run root, whose containers live.
+
+        Whoever has written the first task file of a container asks again: another run root may
+        have taken the root over since it was opened.
+        """
+        stamp = record_stamp(self.root)
+        if stamp and stamp == self._stamp:
+            return
+        self._stamp = stamp
+        own = self._record()
+        if not stamp or self._recorded() != own:
+            from plugrun.engine.runroot import take_over
+
+            self._stamp = take_over(self, own)
+
+    def _record(self) -> bytes:
+        """Return what the record says if this root is used with this run root."""
+        found = os.stat(self.root)
+        own = f"{found.st_dev}:{found.st_ino}\0{self.root}\0{self.run_root}"
+        return os.fsencode(own)
+
+    def _recorded(self) -> bytes:
+        try:
+            fd = os.open(f"{self.root}/{RECORD}", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return b""
+        try:
+            return os.read(fd, 2 * 4096 + 64)
+        finally:
+            os.close(fd)
 
     @property
     def backends(self) -> Backends:

@@ -97,6 +97,7 @@ def _start_settled(
         engine.emit_container("attach", found)
     write_task_file(engine.task_folder(found.id), starter.monitor)
     try:
+        engine.check_run_root()
         write_bundle(engine, found)
     except PlugrunError:
         forget_task(engine, found.id)

@@ -81,6 +81,7 @@ def run_in_container(
     monitor = starter.monitor.monitor
     try:
         write_task_file(engine.task_folder(key), starter.monitor)
+        engine.check_run_root()
         _write_bundle(engine, container, state)
         code = starter.start(container)
         os.waitpid(monitor, 0)
