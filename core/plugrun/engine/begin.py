@@ -96,15 +96,18 @@ def begin(
         clock.mark("network")
         if before is not None:
             unlink(f"{folder}/exit")
+        # While there is nobody yet who could take the room that it needs.
+        write_start_file(folder, time.time_ns())
         isolation.start(container.id)
     except Exception as error:
+        if before is None:
+            unlink(f"{folder}/started")
         release(engine, container)
         note_failure(engine, container, error, task_file.restarts, before)
         raise
     plumbing.close_inner()
     task_file = replace(task_file, started_ns=time.time_ns())
     write_task_file(engine.task_folder(container.id), task_file)
-    write_start_file(folder, task_file.started_ns)
     clock.mark("start")
     engine.emit_container("start", container)
     if attached is None:

@@ -213,7 +213,11 @@ class Starter:
         """Clean up after others while the container runs and there is nothing to do."""
         from plugrun.engine.heal import heal
 
-        heal(self._engine)
+        try:
+            heal(self._engine)
+        except (OSError, PlugrunError):
+            # A full disk, say. It is not what this command is about, and the next one tries again.
+            return
 
     def _killed(self) -> PlugrunError:
         return PlugrunError(
