@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from collections.abc import Iterator
 
 import pytest
 from plugrun.api import PlugrunError, host_platform
@@ -11,6 +13,9 @@ from plugrun_registry_http.plugin import plugrun_open_registry
 
 from tests.unit.registry_http.conftest import MANIFEST, Answer
 from tests.unit.registry_http.test_referrers import PATH, SUBJECT
+
+# urllib3 leaves the socket of an answer that it could not read to the collector of garbage.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 ESCAPE = "\x1b[31m"
 KIND = {"Content-Type": MANIFEST}
@@ -66,6 +71,13 @@ ODD = {
     "a number without end": Answer(200, b'{"tags":' + b"9" * 60_000 + b"}", KIND),
     "half a pair": Answer(200, b'{"tags":["\\ud800"],"mediaType":"\\ud800"}', KIND),
 }
+
+
+@pytest.fixture(autouse=True)
+def given_up() -> Iterator[None]:
+    """Collect what a test left here, so that no later test is told of it."""
+    yield
+    gc.collect()
 
 
 @pytest.mark.parametrize("name", ODD)
