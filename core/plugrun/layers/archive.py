@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 
+from plugrun.layers.readingahead import ReadingAhead
 from plugrun.layers.treeread import Reader, Walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from plugrun.layers.tarsink import TarSink
+    from plugrun.layers.treeread import Node
     from plugrun.model.idmap import IdMap
 
 
@@ -20,19 +24,36 @@ def archive_tree(
     Sockets are left out, as is what goes away meanwhile; with ``one_file_system`` so is what is
     in folders where another one is mounted. ``ids`` are as in ``Reader``.
     """
-    reader, walk, device = Reader(ids), Walk(root), os.fstat(root).st_dev
+    reader = Reader(ids)
+
+    def nodes() -> Iterator[Node]:
+        return _within(root) if one_file_system else iter(Walk(root))
+
+    with ReadingAhead(root, nodes) as ahead:
+        for node in nodes():
+            _add(sink, reader, node)
+            ahead.passed()
+    sink.finish()
+
+
+def _within(root: int) -> Iterator[Node]:
+    """Walk without what lies on other file systems; the folders they are mounted at are there."""
+    walk, device = Walk(root), os.fstat(root).st_dev
     for node in walk:
-        if one_file_system and node.state.st_dev != device:
+        if node.state.st_dev != device:
             if not node.is_folder:
                 continue
             walk.skip()
-        found = reader.read(node, node.path)
-        if found is None:
-            continue
-        entry, data = found
-        try:
-            sink.add(entry, data)
-        finally:
-            if data >= 0:
-                os.close(data)
-    sink.finish()
+        yield node
+
+
+def _add(sink: TarSink, reader: Reader, node: Node) -> None:
+    found = reader.read(node, node.path)
+    if found is None:
+        return
+    entry, data = found
+    try:
+        sink.add(entry, data)
+    finally:
+        if data >= 0:
+            os.close(data)

@@ -12,7 +12,7 @@ import signal
 
 from plugrun.layers.unpack import Unpacked
 from plugrun.layers.workers import HeldTree, died, hear, result_of, send, start, work
-from plugrun.linux.process import PR_SET_PDEATHSIG, prctl
+from plugrun.linux.process import PR_SET_PDEATHSIG, has_one_thread, prctl
 from plugrun.linux.writing import write_all
 from plugrun.model.jsontext import dumps, loads
 
@@ -41,7 +41,7 @@ def keep_apart(source: int, kept: int, tree: str, whiteouts: str, other: int = -
     words = {"blob": "the layer", "source": source, "kept": kept}
     words |= {"tree": tree, "whiteouts": whiteouts}
     try:
-        if len(os.listdir("/proc/self/task")) == 1:
+        if has_one_thread():
             return _Fork(words, other)
         return _Fresh(words)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 
 from plugrun.linux.alive import is_alive as is_alive
 from plugrun.linux.alive import start_time as start_time
@@ -35,6 +36,11 @@ def prctl(option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 
     """prctl(2)."""
     rest = [ctypes.c_ulong(a) for a in (arg2, arg3, arg4, arg5)]
     return check(LIBC.prctl(option, *rest))
+
+
+def has_one_thread() -> bool:
+    """Whether this process may fork: beside other threads a fork might wait for what they hold."""
+    return len(os.listdir("/proc/self/task")) == 1
 
 
 def unshare(flags: int) -> None:

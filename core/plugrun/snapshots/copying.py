@@ -57,7 +57,11 @@ def copy_fresh_tree(source: int, target: int, *, workers: int = 0) -> None:
 
 def _worth(entries: int) -> int:
     """Return how many processes pay; a process with threads must not fork."""
-    if entries < 2 * _WORTH_A_FORK or len(os.listdir("/proc/self/task")) > 1:
+    if entries < 2 * _WORTH_A_FORK:
+        return 1
+    from plugrun.linux.process import has_one_thread
+
+    if not has_one_thread():
         return 1
     return min(len(os.sched_getaffinity(0)), entries // _WORTH_A_FORK, _MOST_WORKERS)
 
