@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from ipaddress import ip_network
 
 import plugrun_network_bridge as own
 import pytest
@@ -34,6 +36,7 @@ from plugrun.testing.network.fixtures import (
 )
 from plugrun.testing.network.names import NOERROR, A, asked_for
 from plugrun.testing.network.place import is_refused, reaches, run
+from plugrun_network_bridge import detaching, links
 from plugrun_network_bridge.plugin import plugrun_open_network, plugrun_options
 
 from tests.e2e.test_hot_path import FORBIDDEN
@@ -395,6 +398,29 @@ class TestCost(Opened):
         assert "plugrun_network_bridge.attaching" in loaded
         assert loaded & FORBIDDEN == set()
 
+    def test_nothing_keeps_the_namespace_of_a_container_that_ends_at_once(
+        self, network, place, monkeypatch
+    ):
+        """Its interface goes with it; removing that would cost as much as a start."""
+        removed: list[str] = []
+
+        def delete_link(name: str) -> bytes:
+            removed.append(name)
+            return links.delete_link(name)
+
+        monkeypatch.setattr(detaching, "delete_link", delete_link)
+        box, endpoint = place(), Endpoint(an_id(), made(network))
+        network.attach(endpoint, box.path)
+        box.close()
+        network.detach(endpoint.container_id)
+        assert removed == []
+
+    def test_an_interface_in_a_namespace_that_lives_on_is_removed(self, network, place):
+        box, endpoint = place(), Endpoint(an_id(), made(network))
+        network.attach(endpoint, box.path)
+        network.detach(endpoint.container_id)
+        assert box.interfaces() == {"lo"}
+
     def test_the_dns_server_is_small(self, network, place, tmp_path):
         network.attach(Endpoint(an_id(), made(network), names=("one",)), place().path)
         with open(
@@ -416,6 +442,33 @@ network.attach(Endpoint("c" * 64, config, ports=(Port(80, host_port=8080),)), ne
 network.detach("c" * 64)
 print(*sys.modules)
 """
+
+
+class TestInterface(Opened):
+    """A container's interface is as ip(8) would have made it."""
+
+    @pytest.mark.parametrize(
+        ("cidr", "broadcast"),
+        [
+            ("10.77.0.0/8", "10.255.255.255"),
+            ("10.77.4.0/22", "10.77.7.255"),
+            ("192.168.77.0/16", "192.168.255.255"),
+            ("172.30.9.4/30", "172.30.9.7"),
+        ],
+    )
+    def test_its_ipv4(self, network, place, cidr, broadcast):
+        own = str(ip_network(cidr, strict=False))
+        box, config = place(), made(network, subnets=(Subnet(own),))
+        attachment = attached(network, box, config)
+        [shown] = json.loads(box.run("ip -json -4 address show dev eth0"))
+        assert {"BROADCAST", "MULTICAST", "UP"} <= set(shown["flags"])
+        [found] = shown["addr_info"]
+        assert [f"{found['local']}/{found['prefixlen']}"] == list(attachment.addresses)
+        assert found["broadcast"] == broadcast
+        [subnet] = json.loads(box.run("ip -json route show scope link"))
+        assert subnet["dst"] == own
+        [way] = json.loads(box.run("ip -json route show default"))
+        assert (way["gateway"], way["dev"]) == (config.subnets[0].gateway, "eth0")
 
 
 class TestOptions(Opened):

@@ -214,5 +214,6 @@ def route_loopback() -> None:
 
 
 def _loopback_up() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+    # One of UDP would keep the namespace for a while after it was closed.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as any_socket:
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP))
