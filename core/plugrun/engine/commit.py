@@ -109,9 +109,7 @@ def _owners(container: Container) -> IdMap | None:
 @contextlib.contextmanager
 def _still(engine: Engine, container: Container, wanted: bool) -> Iterator[None]:
     """Pause a container that runs, and let it go on whatever happens."""
-    isolation = engine.isolation_named(container.isolation.name)
-    runs = status(engine, container).state == RUNNING
-    if not wanted or not runs or PAUSE not in isolation.capabilities:
+    if not (wanted and status(engine, container).state == RUNNING and _pauses(engine, container)):
         yield
         return
     pause(engine, container.id)
@@ -119,6 +117,10 @@ def _still(engine: Engine, container: Container, wanted: bool) -> Iterator[None]
         yield
     finally:
         unpause(engine, container.id)
+
+
+def _pauses(engine: Engine, container: Container) -> bool:
+    return PAUSE in engine.isolation_named(container.isolation.name).capabilities
 
 
 def container_config(container: Container, image: dict[str, Any]) -> dict[str, Any]:
