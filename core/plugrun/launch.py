@@ -6,6 +6,8 @@ import gc
 import os
 import sys
 
+from plugrun.linux.signals import raw as signals
+
 # Objects, beyond those that were freed: more than a start makes.
 _BEFORE_COLLECTING = 50_000
 
@@ -18,6 +20,8 @@ def main() -> int:
     """
     # What a start makes lives to its end: looking for what does not took a twentieth of it.
     gc.set_threshold(_BEFORE_COLLECTING)
+    # A caller's SIG_IGN is inherited, and takes away what waitpid(2) would tell.
+    signals.signal(signals.SIGCHLD, signals.SIG_DFL)
     _open_standard_streams()
     from plugrun.cli.main import main as run
 

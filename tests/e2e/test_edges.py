@@ -87,6 +87,30 @@ def test_streams_that_the_caller_closed(plugrun, closed):
     assert (logs.stdout, logs.stderr) == ("out\n", "error\n")
 
 
+@pytest.mark.parametrize("masked", [False, True], ids=["ignored", "blocked"])
+def test_a_caller_that_does_not_want_to_know_of_children(plugrun, tmp_path, masked):
+    """What it does with SIGCHLD is inherited through execve(2)."""
+    program = (
+        "import os, signal, sys\n"
+        "if sys.argv[1] == 'True': signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})\n"
+        "else: signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "os.execv(sys.argv[2], sys.argv[2:])"
+    )
+    own = [sys.executable, "-c", program, str(masked), PROGRAM, *plugrun.argv[1:]]
+    name = str(masked).lower()
+    tar = str(tmp_path / "tree.tar")
+    for words, code in (
+        (("run", "-q", "--name", name, *NONE, HOST_IMAGE, "sh", "-c", "exit 3"), 3),
+        (("export", "-o", tar, name), 0),
+        (("import", tar, f"children:{name}"), 0),
+        (("commit", name, f"children:{name}"), 0),
+    ):
+        done = subprocess.run(
+            [*own, *words], capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        assert (done.returncode, done.stderr) == (code, "")
+
+
 def test_what_a_power_failure_leaves_empty(alone):
     def empty(*parts: str) -> None:
         found = glob.glob(os.path.join(*parts))
