@@ -6,6 +6,7 @@ before and only asks for them (posix_fadvise(2), POSIX_FADV_WILLNEED) has many o
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import stat
@@ -58,7 +59,8 @@ class ReadingAhead:
         if self._count % STEP:
             return
         if self._count == WORTHWHILE and self._pays():
-            self._fork()
+            with contextlib.suppress(OSError):  # no more processes or descriptors (RLIMIT_NPROC)
+                self._fork()
         elif self._turns >= 0:
             self._tell()
 
@@ -78,7 +80,11 @@ class ReadingAhead:
         turns, self._turns = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._turns, False)
         parent = os.getpid()
-        self._pid = os.fork()
+        try:
+            self._pid = os.fork()
+        except OSError:
+            os.close(turns)
+            raise
         if self._pid == 0:
             try:
                 os.setpgid(0, 0)  # a terminal's Ctrl-C is for the parent

@@ -155,6 +155,17 @@ def test_a_fuse_gets_none(root, monkeypatch):
     assert pass_all(root, lambda: Walk(root)) == before
 
 
+def test_no_more_processes_are_no_failure(root, monkeypatch):
+    def fork() -> int:
+        raise BlockingIOError
+
+    some_processors(monkeypatch, 2)
+    monkeypatch.setattr(os, "fork", fork)
+    before = os.listdir("/proc/self/fd")
+    pass_all(root, lambda: Walk(root))
+    assert os.listdir("/proc/self/fd") == before
+
+
 def test_an_archive_is_the_same_with_and_without(root, tmp_path, monkeypatch):
     archives = []
     for processors in (1, 2):
