@@ -47,6 +47,25 @@ def find_container(engine: Engine, text: str) -> Container:
     raise NoSuchContainer(f"No such container: {text}")
 
 
+def find_running(engine: Engine, text: str) -> tuple[Container, Status]:
+    """Return the container that a user means, and what it does; Conflict if it does not run.
+
+    One that is paused does.
+    """
+    container = find_container(engine, text)
+    now = status(engine, container)
+    if now.state == RESTARTING:
+        raise restarting(container)
+    if not now.running:
+        raise Conflict(f"Container {container.id} is not running")
+    return container, now
+
+
+def restarting(container: Container) -> Conflict:
+    """Return what is said of a container between two of its lives, in Docker's words."""
+    return Conflict(f"Container {container.id} is restarting, wait until the container is running")
+
+
 def status(engine: Engine, container: Container) -> Status:
     """Return what a container does now, from its processes and its exit file."""
     found = status_of(engine, container.id)

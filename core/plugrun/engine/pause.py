@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from plugrun.engine.containers import find_container, status
+from plugrun.engine.containers import find_container, find_running, status
 from plugrun.errors import BackendUnavailable, Conflict
 from plugrun.interfaces.isolation import PAUSE
-from plugrun.model.container import PAUSED, RESTARTING
+from plugrun.model.container import PAUSED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,14 +16,7 @@ if TYPE_CHECKING:
 
 def pause(engine: Engine, text: str) -> None:
     """Freeze a running container; return when each of its processes has stopped."""
-    container = find_container(engine, text)
-    now = status(engine, container)
-    if now.state == RESTARTING:
-        raise Conflict(
-            f"Container {container.id} is restarting, wait until the container is running"
-        )
-    if not now.running:
-        raise Conflict(f"Container {container.id} is not running")
+    container, now = find_running(engine, text)
     if now.state == PAUSED:
         raise Conflict(f"Container {container.id} is already paused")
     _isolation(engine, container).pause(container.id)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from plugrun.engine.containers import find_container, status
-from plugrun.errors import Conflict, InvalidArgument, PlugrunError
-from plugrun.model.container import RESTARTING
+from plugrun.engine.containers import find_running
+from plugrun.errors import InvalidArgument, PlugrunError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,14 +21,7 @@ def top(engine: Engine, text: str, options: Sequence[str]) -> Rows:
     ``options`` are those of ps(1), which has to be asked for the column PID. Without ps on this
     machine the default columns come from /proc.
     """
-    container = find_container(engine, text)
-    now = status(engine, container)
-    if now.state == RESTARTING:
-        raise Conflict(
-            f"Container {container.id} is restarting, wait until the container is running"
-        )
-    if not now.running:
-        raise Conflict(f"Container {container.id} is not running")
+    container, _ = find_running(engine, text)
     isolation = engine.isolation_named(container.isolation.name)
     pids = isolation.processes(container.id)
     rows = _listed(" ".join(options).split() or list(DEFAULT), pids)

@@ -1,4 +1,4 @@
-"""The data of one file into another, by the kernel where it can."""
+"""The data of one file into another: by the kernel where it can, or out of a tar stream."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from plugrun.linux.writing import write_all
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.layers.entry import Entry
+    from plugrun.layers.tarstream import TarStream
 
 _PIECE = 1 << 20
 _MOST = 1 << 30
@@ -22,6 +23,20 @@ def copy_data(source: int, target: int, entry: Entry) -> None:
     os.ftruncate(target, entry.size)
     for offset, length in entry.holes:
         _copy(source, target, offset, length)
+
+
+def write_data(stream: TarStream, target: int, entry: Entry) -> None:
+    """Write the data that follows an entry in a stream; holes stay holes."""
+    segments = [(0, entry.stored)] if entry.holes is None else entry.holes
+    if entry.holes is not None:
+        os.ftruncate(target, entry.size)
+    for offset, length in segments:
+        os.lseek(target, offset, os.SEEK_SET)
+        left = length
+        while left:
+            piece = stream.piece(left)
+            left -= len(piece)
+            write_all(target, piece)
 
 
 def _copy(source: int, target: int, offset: int, count: int) -> None:

@@ -54,6 +54,20 @@ def filesystem_magic(path: str) -> int:
     return buffer[0] & 0xFFFFFFFF
 
 
+def type_name(magic: int) -> str:
+    """Return what people call a file system of this type."""
+    names = {
+        OVERLAY_MAGIC: "overlayfs",
+        NFS_MAGIC: "NFS",
+        FUSE_MAGIC: "FUSE",
+        EXT_MAGIC: "ext4",
+        XFS_MAGIC: "xfs",
+        BTRFS_MAGIC: "btrfs",
+        TMPFS_MAGIC: "tmpfs",
+    }
+    return names.get(magic, f"a file system of type {magic:#x}")
+
+
 def is_kernels_own(fd: int) -> bool:
     """Whether an open folder is on a file system whose files the kernel makes up, as /proc is.
 

@@ -20,6 +20,7 @@ CONFIG_DOCKER = "application/vnd.docker.container.image.v1+json"
 LAYER_TAR = "application/vnd.oci.image.layer.v1.tar"
 LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+LAYER_DOCKER_TAR = "application/vnd.docker.image.rootfs.diff.tar"
 LAYER_DOCKER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 MANIFESTS = frozenset((MANIFEST_OCI, MANIFEST_DOCKER))

@@ -13,15 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_NAMES = {
-    filesystem.OVERLAY_MAGIC: "overlayfs",
-    filesystem.NFS_MAGIC: "NFS",
-    filesystem.FUSE_MAGIC: "FUSE",
-    filesystem.EXT_MAGIC: "ext4",
-    filesystem.XFS_MAGIC: "xfs",
-    filesystem.BTRFS_MAGIC: "btrfs",
-    filesystem.TMPFS_MAGIC: "tmpfs",
-}
 _ELSEWHERE = "put the data on btrfs, xfs or ext4 with --root"
 _QUICKER = "btrfs (snapshots) and xfs (reflinks)"
 _MOMENT = 1_234_567_890_123_456_789  # nanoseconds
@@ -47,7 +38,7 @@ def probe(root: str) -> Probe:
 
 def _try(root: str, trial: str) -> Probe:
     magic = filesystem.filesystem_magic(root)
-    kind = _NAMES.get(magic, f"a file system of type {magic:#x}")
+    kind = filesystem.type_name(magic)
     details: tuple[tuple[str, str], ...] = (("file system", kind),)
     for what, attempt in _TRIALS:
         try:

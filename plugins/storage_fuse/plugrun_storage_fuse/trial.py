@@ -28,15 +28,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plugrun.api import Connection
 
-_NAMES = {
-    filesystem.OVERLAY_MAGIC: "overlayfs",
-    filesystem.NFS_MAGIC: "NFS",
-    filesystem.FUSE_MAGIC: "FUSE",
-    filesystem.EXT_MAGIC: "ext4",
-    filesystem.XFS_MAGIC: "xfs",
-    filesystem.BTRFS_MAGIC: "btrfs",
-    filesystem.TMPFS_MAGIC: "tmpfs",
-}
 _ELSEWHERE = "put the data on ext4, xfs, btrfs or tmpfs with --root"
 _OPAQUE = "trusted.overlay.opaque"
 # What the child found, told by its exit code; other codes are an errno.
@@ -64,7 +55,7 @@ def probe(root: str) -> Probe:
 
 def _explained(root: str, fault: tuple[str, str] | None) -> Probe:
     magic = filesystem.filesystem_magic(root)
-    kind = _NAMES.get(magic, f"a file system of type {magic:#x}")
+    kind = filesystem.type_name(magic)
     details = (("file system", kind), ("kernel", os.uname().release))
     if fault is None:
         return Probe(True, details=details, watch=_WATCH)

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from plugrun.cli.options import FILTER, FLAG, LABEL, LINK, LIST, STRING, Command, Option
-from plugrun.cli.tables.shared import FORCE_PRUNE, FORMAT_F, FORMAT_LIST, NO_TRUNC
+from plugrun.cli.tables.shared import (
+    FILTER_PRUNE,
+    FORCE_PRUNE,
+    FORCE_RM,
+    FORMAT_F,
+    FORMAT_LIST,
+    NO_TRUNC,
+)
 
 CONNECT = Command(
     "network connect",
@@ -87,12 +94,7 @@ PRUNE = Command(
     "[OPTIONS]",
     "Remove networks that no running container is on",
     (
-        Option(
-            "filter",
-            FILTER,
-            "Remove only what fits KEY=VALUE (until, label, label!)",
-            metavar="filter",
-        ),
+        FILTER_PRUNE,
         FORCE_PRUNE,
     ),
     most=0,
@@ -103,7 +105,7 @@ RM = Command(
     "network rm",
     "NETWORK [NETWORK...]",
     "Remove networks",
-    (Option("force", FLAG, "One that does not exist is no failure", "f"),),
+    (FORCE_RM,),
     least=1,
     verb="network_rm",
     also=("network remove",),

@@ -21,6 +21,7 @@ FORMAT_F = Option("format", STRING, "Print with a Go template or 'json'", "f", "
 NO_TRUNC = Option("no-trunc", FLAG, "Print everything in full")
 SIZE = Option("size", FLAG, "Say what the files of a container take", "s")
 FORCE_PRUNE = Option("force", FLAG, "Do not ask first", "f")
+FORCE_RM = Option("force", FLAG, "One that does not exist is no failure", "f")
 FILTER_PRUNE = Option(
     "filter", FILTER, "Remove only what fits KEY=VALUE (until, label, label!)", metavar="filter"
 )

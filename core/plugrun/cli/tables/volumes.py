@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plugrun.cli.options import FILTER, FLAG, LABEL, LIST, STRING, Command, Option
-from plugrun.cli.tables.shared import FORMAT_F, FORMAT_LIST
+from plugrun.cli.tables.shared import FORCE_RM, FORMAT_F, FORMAT_LIST
 
 CREATE = Command(
     "volume create",
@@ -67,7 +67,7 @@ RM = Command(
     "volume rm",
     "[OPTIONS] VOLUME [VOLUME...]",
     "Remove volumes that no container uses",
-    (Option("force", FLAG, "One that does not exist is no failure", "f"),),
+    (FORCE_RM,),
     least=1,
     verb="volume_rm",
     also=("volume remove",),

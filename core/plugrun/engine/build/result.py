@@ -18,6 +18,7 @@ from plugrun.model.descriptor import Descriptor
 from plugrun.model.image import (
     CONFIG_DOCKER,
     CONFIG_OCI,
+    LAYER_DOCKER_TAR,
     LAYER_TAR,
     MANIFEST_DOCKER,
     MANIFEST_OCI,
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from plugrun.engine.build.state import StageState
     from plugrun.engine.engine import Engine
     from plugrun.model.descriptor import Platform
-
-_LAYER_DOCKER = "application/vnd.docker.image.rootfs.diff.tar"
 
 
 def make_result(
@@ -153,7 +152,7 @@ class _Source:
             CONFIG_DOCKER if is_docker else CONFIG_OCI, digest_of(self._config), len(self._config)
         )
         self.image = config.digest
-        layer = _LAYER_DOCKER if is_docker else LAYER_TAR
+        layer = LAYER_DOCKER_TAR if is_docker else LAYER_TAR
         count = len(below.get("layers", ()))
         own = [_described(engine, layer, digest) for digest in state.blobs[count:]]
         manifest = {

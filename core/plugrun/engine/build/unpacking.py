@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.images.importing import plain_pieces
+from plugrun.layers.filecopy import write_data
 from plugrun.layers.tarstream import TarStream
 from plugrun.layers.treeplace import Placer
-from plugrun.linux.writing import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,15 +43,4 @@ def unpack_archive(
 
 
 def _from_stream(stream: TarStream, entry: Entry) -> Callable[[int], None]:
-    def write(target: int) -> None:
-        if entry.holes is not None:
-            os.ftruncate(target, entry.size)
-        for offset, length in entry.holes if entry.holes is not None else ((0, entry.stored),):
-            os.lseek(target, offset, os.SEEK_SET)
-            left = length
-            while left:
-                piece = stream.piece(left)
-                left -= len(piece)
-                write_all(target, piece)
-
-    return write
+    return lambda target: write_data(stream, target, entry)

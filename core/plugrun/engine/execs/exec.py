@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from plugrun.engine.attaching.detachkeys import detach_keys
-from plugrun.engine.containers import find_container, status
+from plugrun.engine.containers import find_container, restarting, status
 from plugrun.engine.execs.events import ExecEvents
 from plugrun.engine.execs.process import exec_process, execute
 from plugrun.engine.execs.session import Session
@@ -74,9 +74,7 @@ def exec_in(
 
 def _not_running(engine: Engine, container: Container) -> Conflict:
     if status(engine, container).state == RESTARTING:
-        return Conflict(
-            f"Container {container.id} is restarting, wait until the container is running"
-        )
+        return restarting(container)
     return Conflict(f"container {container.id} is not running")
 
 

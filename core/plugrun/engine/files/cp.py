@@ -13,13 +13,12 @@ from plugrun.engine.containers import find_container
 from plugrun.engine.files.cpplaces import Side, find_source, find_target
 from plugrun.engine.files.rootfs import rootfs
 from plugrun.errors import Conflict, InvalidArgument
-from plugrun.layers.filecopy import copy_data
+from plugrun.layers.filecopy import copy_data, write_data
 from plugrun.layers.tarheader import BLOCK
 from plugrun.layers.tarsink import TarSink
 from plugrun.layers.treeplace import Placer
 from plugrun.layers.treeread import Reader, Walk, open_folder
 from plugrun.linux.filesystem import is_kernels_own
-from plugrun.linux.writing import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -206,18 +205,7 @@ def _from_file(data: int, entry: Entry) -> Callable[[int], None]:
 
 
 def _from_stream(stream: TarStream, entry: Entry) -> Callable[[int], None]:
-    def write(target: int) -> None:
-        if entry.holes is not None:
-            os.ftruncate(target, entry.size)
-        for offset, length in entry.holes if entry.holes is not None else ((0, entry.stored),):
-            os.lseek(target, offset, os.SEEK_SET)
-            left = length
-            while left:
-                piece = stream.piece(left)
-                left -= len(piece)
-                write_all(target, piece)
-
-    return write
+    return lambda target: write_data(stream, target, entry)
 
 
 def _check_writable(container: Container, root: int, place: Target) -> None:

@@ -19,6 +19,7 @@ from plugrun.model.descriptor import Descriptor
 from plugrun.model.image import (
     CONFIG_DOCKER,
     CONFIG_OCI,
+    LAYER_DOCKER_TAR,
     LAYER_TAR,
     MANIFEST_DOCKER,
     MANIFEST_OCI,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from plugrun.model.descriptor import Platform
     from plugrun.model.image import Image
 
-_LAYER_DOCKER = "application/vnd.docker.image.rootfs.diff.tar"
 _PIECE = 1 << 20
 
 
@@ -103,7 +103,7 @@ class _Source:
         document = loads(engine.content.read(base.id)) if base is not None else {}
         self._config = dumps(_document(document, wanted, layer.digest)).encode()
         config = _descriptor(CONFIG_DOCKER if is_docker else CONFIG_OCI, self._config)
-        kind = _LAYER_DOCKER if is_docker else LAYER_TAR
+        kind = LAYER_DOCKER_TAR if is_docker else LAYER_TAR
         own = {"mediaType": kind, "digest": layer.digest, "size": layer.size}
         self._manifest = dumps(
             {

@@ -28,35 +28,20 @@ class CrashContract(NetworkFixtures):
     def test_attach_killed_at_any_moment(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        ports = (Port(80, host_port=8080),) if PORTS in network.capabilities else ()
-        config = made(network)
-        for count in range(_MOST_ACTS):
-            box = place()
-            endpoint = Endpoint(an_id(), config, ports=ports)
-            was_killed = killed_at(count, lambda e=endpoint, b=box: network.attach(e, b.path))  # type: ignore[misc]
-            box.close()
-            self._recover(network, config)
-            self._works(network, config, place())
-            if not was_killed:
-                return
-        raise AssertionError(f"more than {_MOST_ACTS} acts")
+        def begin(endpoint: Endpoint, box: Place) -> Callable[[], object]:
+            return lambda: network.attach(endpoint, box.path)
+
+        self._killed_throughout(network, place, begin)
 
     @needs(NETWORKS)
     def test_detach_killed_at_any_moment(
         self, network: Network, place: Callable[[], Place]
     ) -> None:
-        ports = (Port(80, host_port=8080),) if PORTS in network.capabilities else ()
-        config = made(network)
-        for count in range(_MOST_ACTS):
-            box, container = place(), an_id()
-            let_go(network.attach(Endpoint(container, config, ports=ports), box.path))
-            was_killed = killed_at(count, lambda c=container: network.detach(c))  # type: ignore[misc]
-            box.close()
-            self._recover(network, config)
-            self._works(network, config, place())
-            if not was_killed:
-                return
-        raise AssertionError(f"more than {_MOST_ACTS} acts")
+        def begin(endpoint: Endpoint, box: Place) -> Callable[[], object]:
+            let_go(network.attach(endpoint, box.path))
+            return lambda: network.detach(endpoint.container_id)
+
+        self._killed_throughout(network, place, begin)
 
     @needs(NETWORKS)
     def test_networks_that_are_gone_are_swept(
@@ -73,6 +58,25 @@ class CrashContract(NetworkFixtures):
         assert {one for _, one in network.attached()} == {kept.id}
         assert box.interfaces() == {"lo", "eth0"}
 
+    def _killed_throughout(
+        self,
+        network: Network,
+        place: Callable[[], Place],
+        begin: Callable[[Endpoint, Place], Callable[[], object]],
+    ) -> None:
+        """Kill what ``begin`` returns before each of its acts, and see all work after each kill."""
+        config = made(network)
+        for count in range(_MOST_ACTS):
+            box = place()
+            endpoint = Endpoint(an_id(), config, ports=_ports(network))
+            was_killed = killed_at(count, begin(endpoint, box))
+            box.close()
+            self._recover(network, config)
+            self._works(network, config, place())
+            if not was_killed:
+                return
+        raise AssertionError(f"more than {_MOST_ACTS} acts")
+
     def _recover(self, network: Network, config: NetworkConfig) -> None:
         """Do what core does after a crash: let go of what has ended, then sweep."""
         for container, _ in list(network.attached()):
@@ -82,7 +86,7 @@ class CrashContract(NetworkFixtures):
         assert network.sweep(frozenset((config.id,)), remove=False) == ()
 
     def _works(self, network: Network, config: NetworkConfig, box: Place) -> None:
-        ports = (Port(80, host_port=8080),) if PORTS in network.capabilities else ()
+        ports = _ports(network)
         container = an_id()
         got = network.attach(Endpoint(container, config, ports=ports), box.path)
         if ports:
@@ -92,3 +96,7 @@ class CrashContract(NetworkFixtures):
         box.close()
         network.detach(container)
         assert "8080" not in rules()
+
+
+def _ports(network: Network) -> tuple[Port, ...]:
+    return (Port(80, host_port=8080),) if PORTS in network.capabilities else ()
