@@ -12,7 +12,15 @@ import _signal  # type: ignore[import-not-found]
 import fcntl
 import os
 
-from plugrun.api import BackendUnavailable, PlugrunError, libc, loads, process, record
+from plugrun.api import (
+    BackendUnavailable,
+    IsolationError,
+    PlugrunError,
+    libc,
+    loads,
+    process,
+    record,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,6 +128,7 @@ class Call:
         held: bool = False,
     ) -> None:
         self._runtime = runtime
+        self._verb = words[0]
         program = runtime.find()
         self._log = _log_file("log")
         self._said = _log_file("said")
@@ -186,8 +195,8 @@ class Call:
         logged = [_message(line) for line in _content(self._log).splitlines()]
         said = _content(self._said).splitlines()
         told = [text for text in (*said, *logged) if text.strip()]
-        how = f"it was ended by signal {-code}" if code < 0 else f"it ended with code {code}"
-        return told[-1].strip() if told else how
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        return told[-1].strip() if told else f"{self._verb} {how}, and said nothing"
 
 
 def _children() -> frozenset[int]:
@@ -238,36 +247,49 @@ def _become(
     gate: int,
     prepare: Callable[[], None] | None,
 ) -> None:
+    act = "beginning a process"
     try:
         process.prctl(process.PR_SET_PDEATHSIG, _SIGKILL)
         report = fcntl.fcntl(report, fcntl.F_DUPFD_CLOEXEC, 3)
         if gate >= 0 and not os.read(gate, 1):
             os._exit(1)  # the caller is gone, and has not written down who this is
         if prepare is not None:
+            act = "preparing the container's root"
             prepare()
+        act = "passing on the standard streams"
         for target, copy in enumerate([fcntl.fcntl(fd, fcntl.F_DUPFD, 3) for fd in streams]):
             os.dup2(copy, target)
         _reset_signals()
         libc.syscall(libc.SYS_CLOSE_RANGE, 3, 0x7FFFFFFF, _CLOSE_RANGE_CLOEXEC)
+        act = f"executing {program}"
         os.execve(program, argv, {"PATH": os.environ.get("PATH", os.defpath)})
-    except PlugrunError as error:
-        _tell(report, type(error).__name__, error.message, error.hint)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _tell(report, "IsolationError", where + (error.strerror or str(error)).lower(), "")
+    except Exception as error:  # noqa: BLE001  (a child must never return to the caller's code)
+        _tell(report, *_told(error, act))
     finally:
         os._exit(1)
 
 
+def _told(error: Exception, doing: str) -> tuple[str, str, str]:
+    """Return an error's class, message and hint; of one without words also what was being done."""
+    if isinstance(error, PlugrunError):
+        return type(error).__name__, error.message, error.hint
+    if isinstance(error, OSError):
+        reason = (error.strerror or str(error)).lower()
+        where = f"{error.filename}: " if error.filename else ""
+        return "IsolationError", f"{doing}: {where}{reason}", ""
+    return "IsolationError", f"{doing}: {type(error).__name__}: {error}", ""
+
+
 def _tell(report: int, *parts: str) -> None:
-    os.write(report, "\0".join(parts).encode("utf-8", "replace"))
+    plain = [part.replace("\0", "?") for part in parts]
+    os.write(report, "\0".join(plain).encode("utf-8", "replace"))
 
 
 def _failure(report: bytes) -> PlugrunError:
     import plugrun.api
 
     name, message, hint = report.decode("utf-8", "replace").split("\0")
-    known = getattr(plugrun.api, name)
+    known = getattr(plugrun.api, name, IsolationError)
     error: PlugrunError = known(message, hint=hint)
     return error
 
