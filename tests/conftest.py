@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
+from plugrun.linux.mountinfo import mounts_beneath
 from plugrun.store.metadata import Metadata
 
 # So that test modules can say `from tests.registry import …` however pytest was started.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from tests.held import abandoned, delete, hold, unmount
 from tests.registry import Registry, running_registry
 
 # A shell's job in the background ignores them (POSIX), and so would every command that is to end by
@@ -30,7 +30,8 @@ hypothesis.settings.register_profile("plugrun", deadline=None)
 hypothesis.settings.load_profile("plugrun")
 
 
-_OWN_FOLDER = pytest.StashKey[str]()
+_OWN_FOLDER = pytest.StashKey[tuple[str, int]]()
+_KIND = "test"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,17 +49,29 @@ def pytest_configure(config: pytest.Config) -> None:
 
     By default all runs share one, in which each removes at its end what it takes for old: also
     what another, that just begins, has made, and mounts of one that was killed make that fail.
+    Of runs that were killed the files are kept, and nothing stays mounted.
     """
     if not config.option.basetemp:
-        config.option.basetemp = tempfile.mkdtemp(prefix="plugrun-pytest-")
-        config.stash[_OWN_FOLDER] = config.option.basetemp
+        if os.geteuid() == 0:
+            for left in abandoned(_KIND):
+                unmount(left)
+        own = hold(_KIND)
+        config.stash[_OWN_FOLDER] = own
+        # pytest deletes what is there, and makes it anew: what is held must stay.
+        config.option.basetemp = f"{own[0]}/t"
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    own = session.config.stash.get(_OWN_FOLDER, "")
-    if own and exitstatus == pytest.ExitCode.OK:
-        # Not rmtree: some of what tests make lies deeper than Python calls itself.
-        subprocess.run(["rm", "-rf", "--one-file-system", own], check=True)
+    own, held = session.config.stash.get(_OWN_FOLDER, ("", -1))
+    if not own:
+        return
+    if exitstatus == pytest.ExitCode.OK:
+        mounted = mounts_beneath([own])
+        delete(own)
+        assert mounted == [], "tests that passed left mounts"
+    elif os.geteuid() == 0:
+        unmount(own)
+    os.close(held)
 
 
 @pytest.hookimpl(wrapper=True)

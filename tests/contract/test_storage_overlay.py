@@ -9,6 +9,7 @@ from plugrun.testing.storage import StorageSuite as Contract
 from plugrun_storage_overlay.plugin import plugrun_open_storage
 
 from tests.filesystems import mounted_filesystem
+from tests.held import held_folder
 
 
 class OverlayContract(Contract):
@@ -58,12 +59,8 @@ class TestOverlayOnTmpfs(_Elsewhere):
 
     @pytest.fixture
     def root_path(self):
-        path = f"/dev/shm/plugrun-overlay-{os.getpid()}-{os.urandom(4).hex()}"
-        os.mkdir(path, 0o700)
-        yield f"{path}/state"
-        from plugrun.snapshots.trees import delete_tree
-
-        delete_tree(path)
+        with held_folder("inmemory", "/dev/shm") as path:
+            yield f"{path}/state"
 
 
 class TestOverlayWithUserMarks(_Elsewhere):

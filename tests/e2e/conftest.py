@@ -9,18 +9,21 @@ import io
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from plugrun.engine.engine import open_engine
+from plugrun.engine.request import GlobalOptions
+from plugrun.engine.reset import reset
+from plugrun.errors import PlugrunError
 from plugrun_network_bridge.plugin import plugrun_open_network
 
+from tests.held import delete, held_folder
 from tests.registry import MadeImage, Registry, make_image
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -124,17 +127,32 @@ def cgroups_of(ids: set[str]) -> list[str]:
 @contextlib.contextmanager
 def fresh_root(config: str) -> Iterator[Plugrun]:
     """A root of its own; whatever a test left running is ended, and leaks are failures."""
-    top = tempfile.mkdtemp(prefix="plugrun-e2e-")
-    tool = Plugrun(config, f"{top}/root", f"{top}/run")
+    with folder_of_root() as top:
+        tool = Plugrun(config, f"{top}/root", f"{top}/run")
+        try:
+            yield tool
+            ids = set(tool.out("ps", "-aq", "--no-trunc").split())
+            tool.remove_all()
+            assert traces(top) == []
+            assert cgroups_of(ids) == []
+        finally:
+            remove_bridges(tool)
+
+
+def folder_of_root() -> contextlib.AbstractContextManager[str]:
+    """Return a folder for a root and its run root."""
+    return held_folder("e2eroot", end=_end_root)
+
+
+def _end_root(top: str) -> None:
+    """End what a run that was killed left: containers run on, and bridges hold their subnets."""
+    left = GlobalOptions(f"{top}/root", f"{top}/run", PROFILES[0])
     try:
-        yield tool
-        ids = set(tool.out("ps", "-aq", "--no-trunc").split())
-        tool.remove_all()
-        assert traces(top) == []
-        assert cgroups_of(ids) == []
-    finally:
-        remove_bridges(tool)
-        shutil.rmtree(top)
+        if os.path.isdir(left.root):
+            reset(open_engine(left))
+        delete(top)
+    except (PlugrunError, OSError, subprocess.CalledProcessError) as error:
+        sys.stderr.write(f"{top} of a run that was killed is left: {error}\n")
 
 
 def remove_bridges(tool: Plugrun) -> None:

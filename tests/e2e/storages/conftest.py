@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import tempfile
 from dataclasses import replace
 
 import pytest
 
-from tests.e2e.conftest import HOST_IMAGE, PATIENCE, PROFILES, cgroups_of, fresh_root, layer, traces
+from tests.e2e.conftest import (
+    HOST_IMAGE,
+    PATIENCE,
+    PROFILES,
+    cgroups_of,
+    folder_of_root,
+    fresh_root,
+    layer,
+    traces,
+)
 from tests.e2e.storages.others import MOODY, SECOND, Several, Site, built_in, write_config
 from tests.registry import make_image
 
@@ -32,17 +39,15 @@ def several(tmp_path, site):
     """A root of its own, with a profile for each storage that bears its name."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    top = tempfile.mkdtemp(prefix="plugrun-e2e-")
-    profiles = {name: name for name in ("overlay", *OTHERS)}
-    tool = Several(write_config(tmp_path / "several.yaml", **profiles), f"{top}/root", f"{top}/run")
-    try:
+    config = {name: name for name in ("overlay", *OTHERS)}
+    path = write_config(tmp_path / "several.yaml", **config)
+    with folder_of_root() as top:
+        tool = Several(path, f"{top}/root", f"{top}/run")
         yield tool
         ids = set(tool.out("ps", "-aq", "--no-trunc").split())
         tool.remove_all()
         assert traces(top) == []
         assert cgroups_of(ids) == []
-    finally:
-        shutil.rmtree(top)
 
 
 @pytest.fixture(params=OTHERS)

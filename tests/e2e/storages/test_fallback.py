@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from dataclasses import replace
 
 import pytest
 
 from tests.e2e.conftest import HOST_IMAGE, PATIENCE
 from tests.e2e.storages.others import QUIET, built_in, write_config
+from tests.held import held_folder
 
 MATRIX = built_in()
 
@@ -18,18 +18,14 @@ MATRIX = built_in()
 @pytest.fixture
 def on_overlay():
     """A folder on an overlay: the kernel takes no upper layer there."""
-    top = tempfile.mkdtemp(prefix="plugrun-over-")
-    subprocess.run(["mount", "-t", "tmpfs", "none", top], check=True)
-    for name in ("lower", "upper", "work", "merged"):
-        os.mkdir(f"{top}/{name}")
-    data = f"lowerdir={top}/lower,upperdir={top}/upper,workdir={top}/work"
-    subprocess.run(["mount", "-t", "overlay", "-o", data, "overlay", f"{top}/merged"], check=True)
-    try:
+    with held_folder("onoverlay") as top:
+        subprocess.run(["mount", "-t", "tmpfs", "none", top], check=True)
+        for name in ("lower", "upper", "work", "merged"):
+            os.mkdir(f"{top}/{name}")
+        data = f"lowerdir={top}/lower,upperdir={top}/upper,workdir={top}/work"
+        words = ["mount", "-t", "overlay", "-o", data, "overlay", f"{top}/merged"]
+        subprocess.run(words, check=True)
         yield f"{top}/merged"
-    finally:
-        subprocess.run(["umount", f"{top}/merged"], check=True)
-        subprocess.run(["umount", top], check=True)
-        os.rmdir(top)
 
 
 def test_overlay_alone_is_refused_there(several, on_overlay):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from dataclasses import replace
 
 import pytest
 
 from tests.e2e.conftest import HOST_IMAGE
 from tests.e2e.storages.others import QUIET
+from tests.held import held_folder
 
 RESERVE = 1 << 20
 
@@ -18,15 +18,11 @@ RESERVE = 1 << 20
 @pytest.fixture
 def small(several):
     """A root on a file system of its own, of 40 MiB."""
-    top = tempfile.mkdtemp(prefix="plugrun-small-")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", top], check=True)
-    tool = replace(several, root=f"{top}/root")
-    try:
+    with held_folder("smalldisk") as top:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", top], check=True)
+        tool = replace(several, root=f"{top}/root")
         yield tool
         tool.remove_all()
-    finally:
-        subprocess.run(["umount", top], check=True)
-        os.rmdir(top)
 
 
 def fill(tool):
