@@ -41,13 +41,26 @@ ACTS = st.lists(st.tuples(st.sampled_from(KINDS), PATHS, PATHS, st.integers(0, 3
 BEGIN = [("folder", "a/a", "", 0), ("folder", "a/b", "", 0), ("file", "a/a/a", "", 1)]
 BEGIN += [("file", "a/b/b", "", 2), ("file", "b", "", 3), ("link", "b", "a/b/a", 0)]
 
+FOLLOWING = frozenset(("file", "folder", "replace", "mode", "xattr"))  # a link to its end
+
 EXCHANGE = [("rename", "a/a", "c", 0), ("rename", "b2/a", "a/a", 0), ("rename", "c", "b2/a", 0)]
 _COARSE = 5  # CLOCK_REALTIME_COARSE
 
 
+def is_inside(root: str, place: str, *, itself: bool) -> bool:
+    """Whether what an act reaches lies in the tree; ``itself`` if that is a link's own entry."""
+    reached = os.path.dirname(place) if itself else place
+    own = os.path.realpath(root)
+    return f"{os.path.realpath(reached)}/".startswith(f"{own}/")
+
+
 def act(root: str, what: str, path: str, other: str, number: int) -> None:
-    """Do one thing to a tree, if it can be done."""
+    """Do one thing, if it can be done in the tree: a link to /etc leads to the machine's own."""
     place, second = f"{root}/{path}", f"{root}/{other}"
+    if not is_inside(root, place, itself=what not in FOLLOWING):
+        return
+    if what in ("link", "rename") and not is_inside(root, second, itself=True):
+        return
     try:
         if what == "file":
             # A FIFO would be waited on.
@@ -82,6 +95,23 @@ def act(root: str, what: str, path: str, other: str, number: int) -> None:
             os.chown(place, number, number, follow_symlinks=False)
     except OSError:
         return
+
+
+def test_acts_stay_in_their_tree(tmp_path):
+    outside, root = tmp_path / "etc", tmp_path / "root"
+    outside.mkdir(0o755)
+    (outside / "b").write_text("not ours")
+    root.mkdir()
+    (root / "a").symlink_to(outside)
+    (root / "b").symlink_to("../etc/b")
+    before = facts(str(outside))
+    for what in KINDS:
+        for path in ("a", "a/a", "a/b", "b"):
+            if what not in ("remove", "rename") or "/" in path:
+                act(str(root), what, path, "a/c", 2)
+    assert facts(str(outside)) == before
+    act(str(root), "remove", "a", "", 0)
+    assert os.listdir(root) == ["b"]
 
 
 def set_times(root: str, since: int = -1) -> None:
