@@ -17,6 +17,7 @@ from plugrun.authoring.progress import Progress, Silence, follow
 from plugrun.errors import InvalidArgument, PluginError
 from plugrun.model.profile import TRANSPORT
 from plugrun.model.record import record
+from plugrun.model.spelling import did_you_mean
 from plugrun.plugins import PluginInfo, describe_all
 from plugrun.plugins.finding import ALL_KINDS
 
@@ -64,12 +65,14 @@ def find_plugin(kind: str, name: str, root: str, run_root: str) -> PluginInfo:
     """
     if kind and kind not in ALL_KINDS:
         raise InvalidArgument(f'"{kind}" is no kind of plugin: one of {", ".join(ALL_KINDS)}')
-    found = [
-        one for one in describe_all(root, run_root) if one.name == name and kind in ("", one.kind)
-    ]
+    installed = [one for one in describe_all(root, run_root) if kind in ("", one.kind)]
+    found = [one for one in installed if one.name == name]
     if not found:
         what = f"{kind} plugin" if kind else "plugin"
-        raise PluginError(f'no {what} "{name}" is installed', hint="plugrun plugins lists them")
+        near = did_you_mean(name, sorted({one.name for one in installed}))
+        raise PluginError(
+            f'no {what} "{name}" is installed{near}', hint="plugrun plugins lists them"
+        )
     if len(found) > 1:
         kinds = ", ".join(one.kind for one in found)
         raise InvalidArgument(f'"{name}" is a plugin of several kinds ({kinds}): say which')

@@ -129,7 +129,13 @@ _REFUSALS = (
     ("gpus", "", STRING, "name the devices of this machine with --device"),
     ("kernel-memory", "", STRING, "the kernel has no such limit any more; use --memory"),
     ("link-local-ip", "", LIST, "the kernel gives link-local addresses by itself"),
-    ("storage-opt", "", LIST, "set it in the options of the profile's storage"),
+    (
+        "storage-opt",
+        "",
+        LIST,
+        "no storage limits a container's disk: use --read-only with --tmpfs PATH:size=1g, or a "
+        "--root on a file system of that size",
+    ),
     ("use-api-socket", "", FLAG, "plugrun has no socket to pass on"),
 )
 REFUSED = {

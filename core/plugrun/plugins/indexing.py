@@ -56,9 +56,10 @@ def look_up(request: Request, kind: str, name: str, known: str) -> tuple[tuple[A
     try:
         [plugin] = load(kind, [name])
     except PluginError as error:
-        if known:
+        if known and name not in {found.name for found in find(kind)}:
             message = f"{error.message}; it was part of {known}"
-            raise PluginError(message, hint=error.hint) from error
+            hint = f"install that again: pip install {known.partition(' ')[0]}"
+            raise PluginError(message, hint=hint) from error
         raise
     return _entry(plugin, settings), _watch(plugin)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from plugrun.errors import PluginError
 from plugrun.model.profile import HOOKS
 from plugrun.model.record import record
 from plugrun.plugins.finding import Found, find, group
+
+# Names that a distribution can have (PyPA's specification of names and normalization).
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 
 
 class HookManager(pluggy.PluginManager):
@@ -85,13 +89,19 @@ def mismatch(found: Found) -> PluginError:
 
 
 def missing(kind: str, name: str, names: Sequence[str]) -> PluginError:
-    """Return the error for a name that no distribution offers."""
+    """Return the error for a name that no distribution offers.
+
+    Whoever has one letter wrong is told which name was meant, and nothing to install: a
+    distribution of that name might be anybody's.
+    """
     near = difflib.get_close_matches(name, names, 1, 0.6)
     guess = f' (did you mean "{near[0]}"?)' if near else ""
     known = ", ".join(names) or "none"
+    hint = '"plugrun plugins" lists what is installed, and whether it works here'
+    if not near and _DISTRIBUTION.fullmatch(name):
+        hint = f"if another distribution has it: pip install plugrun-{name}, say; {hint}"
     return PluginError(
-        f'no {kind} plugin "{name}" is installed{guess}; installed: {known}',
-        hint=f"install the distribution that has it: pip install plugrun-{name}",
+        f'no {kind} plugin "{name}" is installed{guess}; installed: {known}', hint=hint
     )
 
 

@@ -84,6 +84,13 @@ def test_it_is_refused_with_a_reason(table, name):
     assert raised.value.exit_code == 125
 
 
+def test_a_limited_disk_is_led_to_what_limits_it():
+    with pytest.raises(UsageError) as raised:
+        asked(RUN, "--storage-opt=size=1G")
+    assert "--tmpfs PATH:size=1g" in raised.value.hint
+    assert asked(RUN, "--read-only", "--tmpfs=/data:size=1g").read_only
+
+
 def test_the_lists_are_whole():
     assert {option.name for option in REFUSED.values()} == REFUSED_HERE
     known = {option.name for option in CREATE.every}

@@ -343,8 +343,23 @@ def test_a_backend_that_went_is_told_with_its_last_distribution(bench):
     bench.write("disk")
     (bench.site.folder / "plugrun_older-1.0.dist-info").rename(bench.folder / "gone")
     bench.settle()
-    with pytest.raises(PluginError, match=r"it was part of plugrun-older 1\.0"):
+    with pytest.raises(PluginError, match=r"it was part of plugrun-older 1\.0") as caught:
         bench.open().open("storage", "older", "/x")
+    assert caught.value.hint == "install that again: pip install plugrun-older"
+
+
+def test_a_backend_that_broke_is_still_part_of_its_distribution(bench):
+    bench.site.backend("storage", "older")
+    bench.write("older")
+    bench.open()
+    bench.write("disk")
+    (bench.site.folder / "thirdparty_storage_older.py").write_text("1 / 0\n")
+    sys.modules.pop("thirdparty_storage_older")
+    bench.settle()
+    with pytest.raises(PluginError, match="ZeroDivisionError") as caught:
+        bench.open().open("storage", "older", "/x")
+    assert "it was part of" not in caught.value.message
+    assert "pip install --upgrade plugrun-older" in caught.value.hint
 
 
 def test_one_folder_is_opened_once(bench):

@@ -44,7 +44,15 @@ def test_a_broken_plugin_that_is_not_named_harms_nothing(site):
 def test_a_missing_one_is_told_with_the_nearest_name():
     error = broken("storage", "overly")
     assert 'no storage plugin "overly" is installed (did you mean "overlay"?)' in error.message
-    assert "pip install plugrun-overly" in error.hint
+    assert error.hint == '"plugrun plugins" lists what is installed, and whether it works here'
+
+
+@pytest.mark.parametrize(("name", "is_told"), [("zfs", True), ("zfs; rm", False), ("-zfs", False)])
+def test_what_to_install_is_told_where_no_name_is_near_and_it_can_be_one(name, is_told):
+    error = broken("storage", name)
+    assert "did you mean" not in error.message
+    assert ("pip install plugrun-zfs" in error.hint) == is_told
+    assert "plugrun plugins" in error.hint
 
 
 @pytest.mark.parametrize(

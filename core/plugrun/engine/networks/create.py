@@ -59,7 +59,8 @@ def _backend(engine: Engine, driver: str) -> Network:
     try:
         backend = engine.network_named(driver)
     except PluginError as error:
-        raise InvalidArgument(f'plugin "{driver}" not found', hint=error.hint) from None
+        why = f"{error.message}; {error.hint}" if error.hint else error.message
+        raise InvalidArgument(f'plugin "{driver}" not found', hint=why) from None
     if NETWORKS not in backend.capabilities:
         raise InvalidArgument(
             f"the network backend {driver} has one network, and makes no others",
