@@ -57,6 +57,17 @@ def open_engine(options: GlobalOptions) -> Engine:
     return engine
 
 
+def open_configured(options: GlobalOptions) -> Engine:
+    """Open an engine whose configuration is right: for verbs that may need no backend at all.
+
+    ConfigError as of ``Engine.is_configured``, so that no command takes a profile in silence
+    that there is not.
+    """
+    engine = open_engine(options)
+    _ = engine.is_configured
+    return engine
+
+
 def _provide(folder: str, root: str) -> None:
     if folder == root:
         from plugrun.engine.reserve import keep
@@ -151,6 +162,16 @@ class Engine:
                 _current_folder(),
             )
         return self._backends
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether all backends of the profile can be loaded; ConfigError if there is no such
+        profile, or the configuration is wrong."""
+        try:
+            _ = self.backends
+        except PluginError:
+            return False
+        return True
 
     @property
     def metadata(self) -> Metadata:

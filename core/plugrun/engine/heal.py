@@ -44,13 +44,10 @@ def open_healed(options: GlobalOptions, *, makes: bool = False) -> Engine:
     """
     engine = open_engine(options)
     _mind_reserve(engine, makes=makes)
-    try:
-        # A configuration that is wrong is said so by every command; a backend that is broken
-        # only matters to those that use it.
-        _ = engine.backends
-    except PluginError:
-        return engine
-    heal(engine)
+    # A configuration that is wrong is said so by every command; a backend that is broken
+    # only matters to those that use it.
+    if engine.is_configured:
+        heal(engine)
     return engine
 
 

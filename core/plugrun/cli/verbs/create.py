@@ -16,12 +16,12 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Make a container and print its ID."""
     request = run_request(parsed)
     from plugrun.engine.create_only import create_only
-    from plugrun.engine.engine import open_engine
+    from plugrun.engine.engine import open_configured
 
     def observer() -> PullObserver:
         from plugrun.cli.pulling import run_observer
 
         return run_observer(request)
 
-    output.line(create_only(open_engine(options), request, observer))
+    output.line(create_only(open_configured(options), request, observer))
     return 0

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Run a command in a running container; return its exit code."""
     request = exec_request(parsed)
-    from plugrun.engine.engine import open_engine
+    from plugrun.engine.engine import open_configured
     from plugrun.engine.execs.exec import exec_in
 
-    return exec_in(open_engine(options), request, _out_of_reach)
+    return exec_in(open_configured(options), request, _out_of_reach)
 
 
 def _out_of_reach(container: Container) -> None:

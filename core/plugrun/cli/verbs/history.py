@@ -9,7 +9,7 @@ from plugrun.cli.listing import render
 from plugrun.cli.options import Parsed
 from plugrun.cli.units import ago, human_size, rfc3339_local
 from plugrun.cli.views import shortened
-from plugrun.engine.engine import open_engine
+from plugrun.engine.engine import open_configured
 from plugrun.engine.images.history import HistoryEntry, history
 from plugrun.engine.request import GlobalOptions
 from plugrun.model.times import rfc3339_ns
@@ -36,7 +36,7 @@ _MISSING = "<missing>"
 def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Print an image's steps, the last one first."""
     v = parsed.values
-    entries = history(open_engine(options), parsed.args[0])
+    entries = history(open_configured(options), parsed.args[0])
     now = time.time_ns()
     rows = [_row(entry, v["no_trunc"], v["human"], now) for entry in entries]
     if v["quiet"] and not v["format"]:

@@ -8,7 +8,7 @@ from plugrun.cli import output
 from plugrun.cli.imagesfilter import ImagesFilter, images_filter
 from plugrun.cli.listing import needs, render
 from plugrun.cli.views import DIGESTS_TABLE, IMAGES_HEADERS, IMAGES_RAW, IMAGES_TABLE, image_row
-from plugrun.engine.engine import open_engine
+from plugrun.engine.engine import open_configured
 from plugrun.model.reference import parse_reference
 from plugrun.model.times import rfc3339_ns
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def main(options: GlobalOptions, parsed: Parsed) -> int:
     """List images by their names, newest first."""
     v = parsed.values
-    engine = open_engine(options)
+    engine = open_configured(options)
     wanted = images_filter(engine, v["filter"], "".join(parsed.args))
     digests = v["digests"] or needs(v["format"], "Digest")
     now = time.time_ns()

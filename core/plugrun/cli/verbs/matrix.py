@@ -14,6 +14,7 @@ from plugrun.cli import output
 from plugrun.cli.matrixviews import Lines, LiveTable, Logs, failure_log, result_table, summary
 from plugrun.cli.options import Parsed
 from plugrun.cli.table import table
+from plugrun.config import load_settings
 from plugrun.engine.reaper import Reaper
 from plugrun.engine.request import GlobalOptions
 from plugrun.errors import InvalidArgument, NotRoot, UsageError
@@ -36,6 +37,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     v = parsed.values
     limits = _limits(v)
     wanted, args = _wanted(v, parsed.args)
+    load_settings(options.config, options.profile, os.environ, os.getcwd())
     matrix, cells = select(wanted, options.config, os.environ, elsewhere=bool(v["emit"]))
     command = args or matrix.command
     for warning in doubtful(axis for cell in cells for axis, _ in cell.axes):

@@ -7,7 +7,7 @@ from plugrun.cli.failure import SaidError
 from plugrun.cli.options import Parsed
 from plugrun.cli.portcells import joined
 from plugrun.engine.containers import find_container, is_running
-from plugrun.engine.engine import open_engine
+from plugrun.engine.engine import open_configured
 from plugrun.engine.inspect.network import published_ports
 from plugrun.engine.networks.attached import read_attached
 from plugrun.engine.request import GlobalOptions
@@ -19,7 +19,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Print where a container's ports are published, or one of them."""
     name, *wanted = parsed.args
     text = "".join(wanted)
-    engine = open_engine(options)
+    engine = open_configured(options)
     container = find_container(engine, name)
     if text:
         check_port(text)

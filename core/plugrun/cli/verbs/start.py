@@ -20,13 +20,13 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
 
     One alone may be attached to; the exit code is its own then.
     """
-    from plugrun.engine.engine import open_engine
+    from plugrun.engine.engine import open_configured
 
     if not parsed.values["attach"] and not parsed.values["interactive"]:
-        return _start_each(open_engine(options), parsed.args)
+        return _start_each(open_configured(options), parsed.args)
     if len(parsed.args) > 1:
         raise SaidError("you cannot start and attach multiple containers at once")
-    return _start_attached(open_engine(options), parsed)
+    return _start_attached(open_configured(options), parsed)
 
 
 def _start_each(engine: Engine, names: Sequence[str]) -> int:

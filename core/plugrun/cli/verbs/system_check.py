@@ -6,7 +6,7 @@ from plugrun.cli import output
 from plugrun.cli.listing import render
 from plugrun.cli.options import Parsed
 from plugrun.engine.check.check import Checked, check
-from plugrun.engine.engine import open_engine
+from plugrun.engine.engine import open_configured
 from plugrun.engine.request import GlobalOptions
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     Return 0 if nothing is (or, with ``--repair``, nothing is left), else 1.
     """
     v = parsed.values
-    engine = open_engine(options)
+    engine = open_configured(options)
     engine.may_use_reserve = True
     done = []
     for one in check(engine, quick=v["quick"], repair=v["repair"]):
