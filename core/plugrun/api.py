@@ -209,6 +209,16 @@ if TYPE_CHECKING:
     from plugrun.snapshots.trees import delete_tree as delete_tree
     from plugrun.snapshots.trees import measure_tree as measure_tree
     from plugrun.snapshots.trees import open_deep as open_deep
+    from plugrun.web.addresses import shown_url as shown_url
+    from plugrun.web.authorities import trusted_bundle as trusted_bundle
+    from plugrun.web.faults import WEB_BROKEN as WEB_BROKEN
+    from plugrun.web.faults import WEB_NO_ADDRESS as WEB_NO_ADDRESS
+    from plugrun.web.faults import WEB_PROXY as WEB_PROXY
+    from plugrun.web.faults import WEB_STALLED as WEB_STALLED
+    from plugrun.web.faults import WEB_TLS as WEB_TLS
+    from plugrun.web.faults import WEB_UNREACHED as WEB_UNREACHED
+    from plugrun.web.faults import WebFailure as WebFailure
+    from plugrun.web.faults import web_failure as web_failure
     from plugrun.web.stall import TimedAdapter as TimedAdapter
     from plugrun.web.stall import stall_timeout as stall_timeout
 
@@ -409,6 +419,18 @@ _HOMES = {
         "SnapshotRecords",
     ),
     "plugrun.snapshots.store": ("SnapshotStore",),
+    "plugrun.web.addresses": ("shown_url",),
+    "plugrun.web.authorities": ("trusted_bundle",),
+    "plugrun.web.faults": (
+        "WEB_BROKEN",
+        "WEB_NO_ADDRESS",
+        "WEB_PROXY",
+        "WEB_STALLED",
+        "WEB_TLS",
+        "WEB_UNREACHED",
+        "WebFailure",
+        "web_failure",
+    ),
     "plugrun.web.stall": (
         "TimedAdapter",
         "stall_timeout",

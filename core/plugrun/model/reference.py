@@ -170,6 +170,9 @@ def _is_label(label: str) -> bool:
 
 
 def _malformed(text: str) -> InvalidArgument:
+    before, _, after = text.rpartition("@")
+    if "/" in after or "://" in before:  # no digest: who names a user there may name a password
+        text = after
     return InvalidArgument(
         f'invalid reference format: "{text[:300]}"', hint="write it as [HOST/]NAME[:TAG][@DIGEST]"
     )

@@ -101,6 +101,7 @@ class _Response(http.client.HTTPResponse):
         super().__init__(sock, *args, **more)
         raw = sock.makefile("rb", buffering=0)
         self._paced = PacedStream(raw.readinto, sock.gettimeout())
+        self._paced.allow(BESIDES)  # a proxy's answer to CONNECT is read past `begin`
         self.fp.close()
         self.fp = _Buffered(self._paced, raw)
 

@@ -11,7 +11,7 @@ import os
 import tempfile
 import threading
 
-from plugrun.api import ConfigError
+from plugrun.api import ConfigError, trusted_bundle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,8 +69,6 @@ class CertificateFolder:
 
     def _bundle(self, netloc: str) -> _TemporaryFileWrapper[bytes] | None:
         """Return one file with all authorities: that is what TLS libraries take."""
-        from plugrun_registry_http.places import trusted_bundle
-
         own = [f"{self._path}/{netloc}/{n}" for n in self._names(netloc) if n.endswith(".crt")]
         if not own:
             return None

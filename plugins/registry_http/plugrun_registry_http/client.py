@@ -12,7 +12,7 @@ from types import MappingProxyType
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from plugrun.api import Corrupt, TimedAdapter, TransportError, Unauthorized, record
+from plugrun.api import Corrupt, TimedAdapter, TransportError, Unauthorized, record, shown_url
 from requests.utils import get_environ_proxies
 
 from plugrun_registry_http.challenge import answerable
@@ -142,14 +142,14 @@ class Client:
                 return answer
             answer.close()
             url = target(url, location)
-        raise TransportError(f"{request.url} redirects more than {_REDIRECTS} times")
+        raise TransportError(f"{shown_url(request.url)} redirects more than {_REDIRECTS} times")
 
     def _once(self, url: str, asked: Request, headers: Mapping[str, str]) -> requests.Response:
         with mapped(url):
             _origin(url)
         if not self._trust.allows(url, asked.place):
             raise TransportError(
-                f"{asked.place.origin} points to {url.partition('?')[0]}, which is not HTTPS",
+                f"{asked.place.origin} points to {shown_url(url)}, which is not HTTPS",
                 hint="mark that host insecure in the profile if this is meant to be",
             )
         own = {"User-Agent": "plugrun", "Accept-Encoding": "identity"}
@@ -245,11 +245,16 @@ def whole(answer: requests.Response, limit: int) -> bytes:
         while chunk := read(answer, min(CHUNK, limit + 1 - len(body))):
             body += chunk
             if len(body) > limit:
-                raise Corrupt(f"{answer.url} sends more than the {limit} bytes allowed for it")
+                raise Corrupt(f"{said_of(answer)} sends more than the {limit} bytes allowed for it")
     promised = announced(answer)
     if promised > len(body):
-        raise Passing(f"{answer.url} broke off after {len(body)} of {promised} bytes")
+        raise Passing(f"{said_of(answer)} broke off after {len(body)} of {promised} bytes")
     return bytes(body)
+
+
+def said_of(answer: requests.Response) -> str:
+    """Return whose answer it is, for a message: without what its address must not tell."""
+    return shown_url(str(answer.url))
 
 
 def announced(answer: requests.Response) -> int:

@@ -16,7 +16,7 @@ from plugrun.api import (
     loads,
 )
 
-from plugrun_registry_http.client import whole
+from plugrun_registry_http.client import said_of, whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,34 +47,34 @@ def document(client: Client, place: Place, path: str, wanted: str) -> tuple[Desc
 def _check_digest(answer: requests.Response, digest: str, wanted: str) -> None:
     claimed = answer.headers.get("Docker-Content-Digest", "")
     if claimed.startswith("sha256:") and claimed != digest:
-        raise DigestMismatch(f"{answer.url} is said to be {claimed[:71]}, but is {digest}")
+        raise DigestMismatch(f"{said_of(answer)} is said to be {claimed[:71]}, but is {digest}")
     if wanted.startswith("sha256:") and wanted != digest:
-        raise DigestMismatch(f"{answer.url} is {digest}")
+        raise DigestMismatch(f"{said_of(answer)} is {digest}")
 
 
 def _media_type(answer: requests.Response, raw: bytes) -> str:
     header = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if header.startswith(_SCHEMA_1):
         raise Corrupt(
-            f"{answer.url} is an image of Docker's schema 1, which is no longer read",
+            f"{said_of(answer)} is an image of Docker's schema 1, which is no longer read",
             hint="have its publisher push it again with a tool of this decade",
         )
     if header not in TYPES and header not in _GENERIC:
-        raise Corrupt(f"{answer.url} is {header[:100]!r}, neither a manifest nor an index")
+        raise Corrupt(f"{said_of(answer)} is {header[:100]!r}, neither a manifest nor an index")
     inside = _media_type_inside(answer, raw)
     if header in TYPES and inside in ("", header):
         return header
     if header not in TYPES and inside in TYPES:
         return inside
-    raise Corrupt(f"{answer.url} comes as {header!r} but calls itself {inside[:100]!r}")
+    raise Corrupt(f"{said_of(answer)} comes as {header!r} but calls itself {inside[:100]!r}")
 
 
 def _media_type_inside(answer: requests.Response, raw: bytes) -> str:
     try:
         value = loads(raw)
     except ValueError as error:
-        raise Corrupt(f"{answer.url} is not JSON: {error}") from None
+        raise Corrupt(f"{said_of(answer)} is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise Corrupt(f"{answer.url} is not a JSON object")
+        raise Corrupt(f"{said_of(answer)} is not a JSON object")
     inside = value.get("mediaType", "")
     return inside if isinstance(inside, str) else repr(inside)

@@ -7,7 +7,19 @@ from contextlib import contextmanager
 
 import requests
 import urllib3
-from plugrun.api import ImageNotFound, TransportError, Unauthorized, Unreachable, loads
+from plugrun.api import (
+    WEB_BROKEN,
+    WEB_NO_ADDRESS,
+    WEB_STALLED,
+    WEB_TLS,
+    ImageNotFound,
+    TransportError,
+    Unauthorized,
+    Unreachable,
+    loads,
+    shown_url,
+    web_failure,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,76 +53,36 @@ def mapped(url: str) -> Iterator[None]:
         urllib3.exceptions.HTTPError,
         http.client.HTTPException,
         OSError,
+        ValueError,
     ) as error:
-        raise _translated(error, url) from error
-    except ValueError as error:
-        raise TransportError(f"cannot ask {url}: {error}") from error
+        told = _translated(error, url)
+        # What is no address is repeated in the words of whoever says so, with what is secret in it.
+        raise told from None if isinstance(error, ValueError) else error
 
 
 def _translated(error: Exception, url: str) -> TransportError:
-    where, causes = _without_query(url), _causes(error)
-    if _has(causes, requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
-        return Unreachable(
-            f"cannot reach {where} through the proxy: {_reason(causes)}",
-            hint="look at HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment",
-        )
-    if _has(causes, requests.exceptions.SSLError, urllib3.exceptions.SSLError):
-        return _tls(where, _reason(causes))
-    if _has(causes, urllib3.exceptions.NewConnectionError, requests.ConnectTimeout):
-        return Unreachable(f"cannot reach {where}: {_reason(causes)}")
-    if _has(causes, requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
-        return Passing(f"{where} has stalled: no byte came in time")
-    if isinstance(error, requests.RequestException) and isinstance(error, ValueError):
-        return TransportError(f"cannot ask {where}: {error}")
-    return Passing(f"{where} broke off: {_reason(causes)}")
+    failure = web_failure(error, url)
+    if failure.kind in (WEB_STALLED, WEB_BROKEN):
+        return Passing(failure.message)
+    if failure.kind == WEB_NO_ADDRESS:
+        return TransportError(failure.message)
+    hint = _tls_hint(failure.reason) if failure.kind == WEB_TLS else failure.hint
+    return Unreachable(failure.message, hint=hint)
 
 
-def _has(causes: list[BaseException], *kinds: type[BaseException]) -> bool:
-    return any(isinstance(cause, kinds) for cause in causes)
-
-
-def _tls(where: str, reason: str) -> Unreachable:
+def _tls_hint(reason: str) -> str:
     upper = reason.upper()
     if "CERTIFICATE" in upper or "HOSTNAME" in upper:
-        hint = (
+        return (
             "if the certificate is your own, add its authority to this machine's, or mark the "
             "registry insecure in the profile"
         )
-    else:
-        hint = "if it speaks plain HTTP, mark it insecure in the profile"
-    return Unreachable(f"cannot speak TLS with {where}: {reason}", hint=hint)
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return an error and all that it wraps, outermost first."""
-    found: list[BaseException] = []
-    queue: list[object] = [error]
-    while queue and len(found) < 20:
-        item = queue.pop(0)
-        if isinstance(item, BaseException) and not any(item is seen for seen in found):
-            found.append(item)
-            queue += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
-    return found
-
-
-def _reason(causes: list[BaseException]) -> str:
-    """Return the innermost words: the outer ones repeat objects' addresses."""
-    system = [c for c in causes if isinstance(c, OSError) and c.strerror]
-    if system:
-        return str(system[-1].strerror)[:_SHOWN]
-    if _has(causes, requests.Timeout, TimeoutError):
-        return "no answer came in time"
-    return str(causes[-1])[:_SHOWN]
-
-
-def _without_query(url: str) -> str:
-    # The query of a redirect's target may hold a signature.
-    return url.partition("?")[0]
+    return "if it speaks plain HTTP, mark it insecure in the profile"
 
 
 def refusal(status: int, url: str, body: bytes, after: float) -> TransportError:
     """Return the error that an answer other than success stands for."""
-    where, words = _without_query(url), said(body)
+    where, words = shown_url(url), said(body)
     text = f"{status}{': ' + words if words else ''}"
     if status in (401, 403):
         return Unauthorized(

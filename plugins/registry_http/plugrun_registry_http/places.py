@@ -7,10 +7,9 @@ profile calls insecure over HTTPS without a check, then plain HTTP; any other ov
 from __future__ import annotations
 
 import ipaddress
-import os
 from urllib.parse import urlsplit
 
-from plugrun.api import ConfigError, record
+from plugrun.api import ConfigError, record, shown_url, trusted_bundle
 
 from plugrun_registry_http.certificates import CertificateFolder
 
@@ -20,15 +19,6 @@ if TYPE_CHECKING:
 
 # Docker Hub's registry answers under another name than its images have.
 _SERVERS = {"docker.io": "registry-1.docker.io"}
-
-# Where Linux distributions keep the certificates the machine's owner trusts.
-_BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
-_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 @record
@@ -115,7 +105,7 @@ def _mirror(text: str, trust: Trust) -> list[Place]:
     good = parts.netloc and parts.scheme in ("", "http", "https") and not parts.query
     if not good or "@" in parts.netloc:
         raise ConfigError(
-            f'mirror "{text}" is neither a host nor a URL of one',
+            f'mirror "{shown_url(text)}" is neither a host nor a URL of one',
             hint="write it as HOST[:PORT][/PREFIX] or http(s)://HOST[:PORT][/PREFIX]",
         )
     origins = (f"{parts.scheme}://{parts.netloc}",) if parts.scheme else trust.origins(parts.netloc)
@@ -136,12 +126,3 @@ def is_loopback(netloc: str) -> bool:
 
 def _host(netloc: str) -> str:
     return (urlsplit(f"//{netloc}").hostname or "").lower()
-
-
-def trusted_bundle() -> str:
-    """Return the file of certificates to trust, the machine's own as in Docker; empty if none."""
-    named = (os.environ.get(name, "") for name in _BUNDLE_VARIABLES)
-    for path in named:
-        if path:
-            return path
-    return next((path for path in _BUNDLES if os.path.isfile(path)), "")

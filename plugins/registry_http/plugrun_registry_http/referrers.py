@@ -13,6 +13,7 @@ from plugrun.api import (
     TransportError,
     loads,
     parse_digest,
+    shown_url,
 )
 
 from plugrun_registry_http.client import Request, target, whole
@@ -77,7 +78,7 @@ def _read(body: bytes, url: str) -> list[Referrer]:
         items = loads(body)["manifests"] or []
         return [_referrer(item) for item in items]
     except (ValueError, KeyError, TypeError, AttributeError, InvalidArgument):
-        raise Corrupt(f"{url.partition('?')[0]} is no index of referrers") from None
+        raise Corrupt(f"{shown_url(url)} is no index of referrers") from None
 
 
 def _referrer(item: dict[str, Any]) -> Referrer:

@@ -13,6 +13,7 @@ from plugrun.api import (
     Unauthorized,
     Unreachable,
     loads,
+    shown_url,
     stall_timeout,
 )
 
@@ -39,6 +40,11 @@ class RegistryServer:
     """One server, by the name a user gives it."""
 
     def __init__(self, text: str, options: Mapping[str, Any]) -> None:
+        if "@" in text:
+            raise InvalidArgument(
+                f"registry {shown_url(text)} is asked with a user or password in its name",
+                hint="name the registry alone; plugrun login takes a name and a password",
+            )
         host = text.partition("://")[2] if "://" in text else text
         self._host = host.partition("/")[0] or _DEFAULT
         if key_of(self._host) != self._host:

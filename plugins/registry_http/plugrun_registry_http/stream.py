@@ -10,7 +10,7 @@ import re
 
 from plugrun.api import DigestMismatch, InvalidArgument
 
-from plugrun_registry_http.client import CHUNK, announced, read
+from plugrun_registry_http.client import CHUNK, announced, read, said_of
 from plugrun_registry_http.documents import ACCEPT, TYPES
 from plugrun_registry_http.faults import Passing
 
@@ -71,7 +71,7 @@ class Download:
         start, total = _extent(answer)
         if total not in (-1, self._blob.size) or start > self.position:
             raise DigestMismatch(
-                f"{answer.url.partition('?')[0]} has {total} bytes from {start}, "
+                f"{said_of(answer)} has {total} bytes from {start}, "
                 f"not {self._blob.size} from {self.position}"
             )
         return self.position - start
@@ -96,6 +96,6 @@ def _extent(answer: requests.Response) -> tuple[int, int]:
     if answer.status_code == 206:
         match = _CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
         if not match:
-            raise DigestMismatch(f"{answer.url.partition('?')[0]} sends a part without its place")
+            raise DigestMismatch(f"{said_of(answer)} sends a part without its place")
         return int(match[1]), -1 if match[2] == "*" else int(match[2])
     return 0, announced(answer)

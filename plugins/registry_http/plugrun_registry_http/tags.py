@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from plugrun.api import Corrupt, TransportError, loads
+from plugrun.api import Corrupt, TransportError, loads, shown_url
 
 from plugrun_registry_http.client import Request, target, whole
 
@@ -42,11 +42,11 @@ def _tags(body: bytes, url: str) -> list[str]:
     try:
         found = loads(body)["tags"]
     except (ValueError, KeyError, TypeError):
-        raise Corrupt(f"{url} is no list of tags") from None
+        raise Corrupt(f"{shown_url(url)} is no list of tags") from None
     if found is None:
         return []
     if not isinstance(found, list) or not all(
         isinstance(tag, str) and len(tag) <= _LONGEST for tag in found
     ):
-        raise Corrupt(f"{url} is no list of tags")
+        raise Corrupt(f"{shown_url(url)} is no list of tags")
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from plugrun.api import TransportError, Unauthorized, loads, record
+from plugrun.api import TransportError, Unauthorized, loads, record, shown_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _question(
     try:
         realm = urlsplit(challenge.get("realm"))
     except ValueError:
-        raise TransportError(f"{challenge.get('realm')[:200]!r} is no token server") from None
+        raise TransportError(f"{shown_url(challenge.get('realm'))!r} is no token server") from None
     scopes = _scopes(challenge.get("scope"), scope)
     service = [("service", challenge.get("service"))] if challenge.get("service") else []
     if known is not None and known.identity:

@@ -20,7 +20,7 @@ from plugrun.api import (
     parse_reference,
 )
 
-from plugrun_registry_http.client import Body, Request, target
+from plugrun_registry_http.client import Body, Request, said_of, target
 from plugrun_registry_http.faults import Passing
 
 TYPE_CHECKING = False
@@ -158,7 +158,7 @@ class Uploads:
             answer.close()
             claimed = answer.headers.get("Docker-Content-Digest", manifest.digest)
             if claimed.startswith("sha256:") and claimed != manifest.digest:
-                raise DigestMismatch(f"{answer.url} was stored as {claimed[:71]}")
+                raise DigestMismatch(f"{said_of(answer)} was stored as {claimed[:71]}")
             return
 
     def delete(self, wanted: str) -> None:
@@ -224,7 +224,7 @@ class Uploads:
         """Return where an upload goes on; it may be at another host, without our credentials."""
         location = answer.headers.get("Location", "")
         if not location:
-            raise TransportError(f"{answer.url} began an upload, and does not say where")
+            raise TransportError(f"{said_of(answer)} began an upload, and does not say where")
         return target(str(answer.url), location)
 
     def _cancel(self, location: str) -> None:

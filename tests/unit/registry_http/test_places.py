@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from plugrun.api import ConfigError, Unreachable
-from plugrun_registry_http import places as module
+from plugrun.web import authorities
 from plugrun_registry_http.client import retry_after, same_origin
 from plugrun_registry_http.faults import Passing
 from plugrun_registry_http.patience import Patience
@@ -76,9 +76,9 @@ def test_certificates_are_checked_unless_the_user_says_otherwise(monkeypatch):
 
 
 def test_without_a_bundle_of_the_machine_requests_own_is_used(monkeypatch):
-    for name in module._BUNDLE_VARIABLES:
+    for name in authorities._BUNDLE_VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(module, "_BUNDLES", ())
+    monkeypatch.setattr(authorities, "_BUNDLES", ())
     assert Trust(()).verify("https://quay.io/v2/") is True
 
 

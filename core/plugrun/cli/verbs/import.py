@@ -13,13 +13,16 @@ from plugrun.engine.heal import heal_storage, open_healed
 from plugrun.engine.images.importing import ImportRequest, import_file, import_stream
 from plugrun.engine.images.webfile import is_url, web_pieces
 from plugrun.engine.request import GlobalOptions
+from plugrun.web.addresses import without_logins
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Make an image of an archive and print its ID."""
     source, name = (*parsed.args, "")[:2]
     values = parsed.values
-    message = values["message"] or f"Imported from {source if is_url(source) else '-'}"
+    message = (
+        values["message"] or f"Imported from {without_logins(source) if is_url(source) else '-'}"
+    )
     wanted = platform(values["platform"])
     request = ImportRequest(name, message, tuple(values["change"]), wanted)
     engine = open_healed(options, makes=True)

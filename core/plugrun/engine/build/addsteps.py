@@ -20,6 +20,7 @@ from plugrun.errors import Conflict, Corrupt, DigestMismatch, InvalidArgument
 from plugrun.layers.decompress import decompress, is_compressed
 from plugrun.linux.writing import write_all
 from plugrun.model.descriptor import parse_digest
+from plugrun.web.addresses import shown_url, without_logins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class AddStep(CopyStep):
         self._fds.append(fd)
         if commit:
             self._commits[fd] = f"{commit}:{wanted.folder} {bool(self._add.keep_git_dir)}"
-        return Tree(fd, text), pattern
+        return Tree(fd, without_logins(text)), pattern
 
     def _download(self, url: str, folder: str) -> str:
         """Fetch a file, with the server's time; return its name."""
@@ -180,7 +181,7 @@ class AddStep(CopyStep):
         name = _file_name(url)
         if not name:
             if self.wanted.destination.endswith("/"):
-                raise InvalidArgument(f"cannot determine filename for source {url}")
+                raise InvalidArgument(f"cannot determine filename for source {shown_url(url)}")
             name = "download"
         headers: dict[str, str] = {}
         digest = sha256()
@@ -196,7 +197,9 @@ class AddStep(CopyStep):
             os.close(fd)
         found = f"sha256:{digest.hexdigest()}"
         if self._checksum and found != self._checksum:
-            raise DigestMismatch(f"digest mismatch {found}: {self._checksum} was expected of {url}")
+            raise DigestMismatch(
+                f"digest mismatch {found}: {self._checksum} was expected of {shown_url(url)}"
+            )
         return name
 
 
@@ -211,7 +214,10 @@ def _is_git(text: str) -> bool:
 def _file_name(url: str) -> str:
     from urllib.parse import unquote, urlsplit
 
-    name = unquote(urlsplit(url).path).rpartition("/")[2]
+    try:
+        name = unquote(urlsplit(url).path).rpartition("/")[2]
+    except ValueError:
+        raise InvalidArgument(f"{shown_url(url)} is no address on the web") from None
     return "" if name in (".", "..") or "/" in name or "\0" in name else name
 
 

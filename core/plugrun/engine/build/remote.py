@@ -9,6 +9,7 @@ from plugrun.errors import NotFound, PlugrunError, Unreachable
 from plugrun.linux.beneath import open_in_root
 from plugrun.linux.descendants import run_bounded
 from plugrun.model.record import record
+from plugrun.web.addresses import without_logins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -173,6 +174,6 @@ def _git(folder: str, *words: str) -> bytes:
     except FileNotFoundError:
         raise PlugrunError("git is not installed", hint="install it, or clone it by hand") from None
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip()
+        said = without_logins(done.stderr.decode("utf-8", "replace").strip())
         raise Unreachable(f"failed to fetch the repository: git {words[0]}: {said}")
     return done.stdout

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from plugrun.errors import TransportError, Unreachable
+from plugrun.errors import Unreachable
+from plugrun.web.addresses import shown_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from requests import Session
-    from requests.adapters import HTTPAdapter
+    from requests import Response
 
 _PIECE = 1 << 20
-_CONNECT = 10.0  # seconds
+_DIGITS = 19  # no length has more, and int() takes time for what has thousands
 
 
 def is_url(text: str) -> bool:
@@ -25,62 +25,42 @@ def web_pieces(
 ) -> Iterator[bytes]:
     """Yield a file's bytes as the server has them; raise TransportError, Unreachable.
 
-    Certificates are verified, proxies are those of the environment, and a server that is slower
-    than the least pace is given up, as a registry is (``plugrun.web.stall``). ``heard`` gets the
-    answer's headers before the first byte.
+    A server that is slower than the least pace is given up, as a registry is, and one that sends
+    for ever what is no part of the file (``plugrun.web``). ``heard`` gets the answer's headers
+    before the first byte. No error shows a password that is in the URL.
     """
-    import requests
+    from http.client import HTTPException
+
+    from requests import RequestException
     from urllib3.exceptions import HTTPError
 
-    from plugrun.web.stall import TimedAdapter, stall_timeout
+    from plugrun.web.faults import unreachable
 
-    stall = stall_timeout({})
-    patience = min(_CONNECT, stall), stall
     try:
-        with (
-            _session(TimedAdapter()) as session,
-            session.get(url, stream=True, timeout=patience) as answer,
-        ):
-            if answer.status_code >= 400:
-                raise TransportError(f"{_shown(url)}: {answer.status_code} {answer.reason}")
-            if heard is not None:
-                heard(answer.headers)
-            length = answer.headers.get("Content-Length", "")
-            yield from _whole(answer.raw.stream(_PIECE, decode_content=False), length, url)
-    # A redirect to what is no address comes through `requests` as it was raised.
-    except (requests.RequestException, HTTPError, ValueError) as error:
-        from plugrun.web.faults import unreachable
-
-        raise unreachable(error, _shown(url)) from None
+        yield from _pieces(url, heard)
+    except (RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
+        raise unreachable(error, url) from None
 
 
-def _session(adapter: HTTPAdapter) -> Session:
-    import requests
+def _pieces(url: str, heard: Callable[[Mapping[str, str]], None] | None) -> Iterator[bytes]:
+    from plugrun.web.asking import answer_of
 
-    session = requests.Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, adapter)
-    return session
-
-
-def _whole(pieces: Iterator[bytes], length: str, url: str) -> Iterator[bytes]:
-    from urllib3.exceptions import HTTPError
-
-    count = 0
-    try:
-        for piece in pieces:
+    with answer_of(url) as answer:
+        if heard is not None:
+            heard(answer.headers)
+        count = 0
+        # Not by `stream`: that reads the lines between chunks, and trailers, without a bound.
+        while piece := answer.raw.read(_PIECE, decode_content=False):
             count += len(piece)
             yield piece
-    except HTTPError as error:
-        from plugrun.web.faults import unreachable
-
-        raise unreachable(error, _shown(url)) from None
-    if length.isascii() and length.isdigit() and len(length) < 20 and int(length) != count:
-        raise Unreachable(f"{_shown(url)} ended after {count} of {length} bytes")
+        length = _announced(answer)
+        if length not in (-1, count):
+            raise Unreachable(f"{shown_url(url)} ended after {count} of {length} bytes")
 
 
-def _shown(url: str) -> str:
-    """Return a URL without the password that may stand in it."""
-    scheme, _, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
+def _announced(answer: Response) -> int:
+    """Return the length that an answer says its body has, -1 if it says none that could be."""
+    text = answer.headers.get("Content-Length", "")
+    if "Transfer-Encoding" in answer.headers:  # the length does not count then: RFC 9112, 6.3
+        return -1
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else -1
