@@ -7,7 +7,7 @@ groups (``plugrun.storage.v1`` …) carry that number.
 The modules ``attach``, ``beneath``, ``capabilities``, ``contents``, ``devpts``, ``filesystem``,
 ``fscontext``, ``idmap``, ``images``, ``innerpty``, ``libc``, ``mountfd``, ``mounting``,
 ``mountinfo``, ``overlay``, ``ownprogram``, ``process``, ``signalnames`` and ``terminal`` of
-``plugrun.linux`` are names here too, and ``cgroupfs``.
+``plugrun.linux`` are names here too, and ``cgroupfs`` and ``runtimespec``.
 """
 
 from __future__ import annotations
@@ -209,6 +209,10 @@ if TYPE_CHECKING:
     from plugrun.snapshots.trees import delete_tree as delete_tree
     from plugrun.snapshots.trees import measure_tree as measure_tree
     from plugrun.snapshots.trees import open_deep as open_deep
+    from plugrun.tasks import runtimespec as runtimespec
+    from plugrun.tasks.folder import TaskFolder as TaskFolder
+    from plugrun.tasks.folder import remove_flat as remove_flat
+    from plugrun.tasks.folder import task_ids as task_ids
     from plugrun.web.addresses import shown_url as shown_url
     from plugrun.web.authorities import trusted_bundle as trusted_bundle
     from plugrun.web.faults import WEB_BROKEN as WEB_BROKEN
@@ -419,6 +423,12 @@ _HOMES = {
         "SnapshotRecords",
     ),
     "plugrun.snapshots.store": ("SnapshotStore",),
+    "plugrun.tasks": ("runtimespec",),
+    "plugrun.tasks.folder": (
+        "TaskFolder",
+        "remove_flat",
+        "task_ids",
+    ),
     "plugrun.web.addresses": ("shown_url",),
     "plugrun.web.authorities": ("trusted_bundle",),
     "plugrun.web.faults": (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from plugrun.api import IsolationError, Mount, PlugrunError, Stdio, loads, process
+from plugrun.api import IsolationError, Mount, PlugrunError, Stdio, process, runtimespec
 
 from plugrun_isolation_ns import apparmor, child, devices, init, rules, seccomp
 from plugrun_isolation_ns.cgroups import Cgroup, Hierarchy, open_cgroup
@@ -21,21 +21,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from plugrun.api import Connection
-
-
-def read_spec(bundle: str) -> dict[str, Any]:
-    """Read a bundle's config.json."""
-    path = os.path.join(bundle, "config.json")
-    try:
-        with open(path, "rb", 0) as stream:
-            spec: Any = loads(stream.read())
-    except FileNotFoundError:
-        raise IsolationError(f"{path} does not exist") from None
-    except ValueError as error:
-        raise IsolationError(f"{path}: {error}") from None
-    if not isinstance(spec, dict):
-        raise IsolationError(f"{path} does not hold a JSON object")
-    return spec
 
 
 class Creation:
@@ -65,7 +50,7 @@ class Creation:
         self._bundle = os.path.abspath(bundle)
         self._stdio = stdio
         self._rootfs = rootfs
-        self._spec = read_spec(bundle)
+        self._spec = runtimespec.read_spec(bundle)
         rules.check(self._spec)
         self._namespaces = rules.Namespaces(self._spec)
         rules.check_names(self._spec, self._namespaces)
@@ -205,7 +190,7 @@ class Creation:
 
     def _write_state(self, pid: int, started: int) -> None:
         assert self._cgroup is not None
-        self._folder.write(
+        self._folder.write_facts(
             {
                 "pid": pid,
                 "started": started,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from plugrun.api import IsolationError, mountfd
+from plugrun.api import IsolationError, mountfd, runtimespec
 
 from plugrun_isolation_ns.root import Root
 
@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-DEFAULT = (
-    ("/dev/null", 1, 3),
-    ("/dev/zero", 1, 5),
-    ("/dev/full", 1, 7),
-    ("/dev/random", 1, 8),
-    ("/dev/urandom", 1, 9),
-    ("/dev/tty", 5, 0),
-)
 _LINKS = (
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
@@ -30,13 +22,17 @@ _LINKS = (
     ("core", "/proc/kcore"),
     ("ptmx", "pts/ptmx"),
 )
-_KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
 _NULL = os.makedev(1, 3)
 _NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
 
 
-# What a fence lets through whatever else it says: the above, the console, terminals and ptmx.
-_ALLOWED = (*[(major, minor) for _, major, minor in DEFAULT], (5, 1), (5, 2), (136, -1))
+# What a fence lets through, too: the default devices, the console, terminals and ptmx.
+_ALLOWED = (
+    *[(major, minor) for _, major, minor in runtimespec.DEFAULT_DEVICES],
+    (5, 1),
+    (5, 2),
+    (136, -1),
+)
 
 
 def with_defaults(resources: dict[str, Any]) -> dict[str, Any]:
@@ -54,38 +50,19 @@ def with_defaults(resources: dict[str, Any]) -> dict[str, Any]:
     return {**resources, "devices": [*rules, *allowed]}
 
 
-def all_devices(own: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the default devices and the spec's own; one of the spec replaces a default."""
-    named = {os.path.normpath(device["path"]) for device in own}
-    defaults = [
-        {"path": path, "type": "c", "major": major, "minor": minor}
-        for path, major, minor in DEFAULT
-        if path not in named
-    ]
-    return [*defaults, *own]
-
-
 def make_devices(root: Root, own: list[dict[str, Any]]) -> None:
     """Make the default devices and the spec's own."""
-    for device in all_devices(own):
+    for device in runtimespec.all_devices(own):
         _make(root, device)
 
 
-def _number(device: dict[str, Any]) -> int:
-    if device["type"] not in _KINDS:
-        raise IsolationError(f"device {device['path']} has the unknown type {device['type']}")
-    if device["type"] == "p":
-        return 0
-    return os.makedev(device.get("major", 0), device.get("minor", 0))
-
-
 def _make(root: Root, device: dict[str, Any]) -> None:
-    path = os.path.normpath(device["path"])
-    number = _number(device)
+    path = device["path"]
+    number = runtimespec.device_number(device)
     folder = root.folder(os.path.dirname(path))
     name = os.path.basename(path)
     try:
-        os.mknod(name, _mode(device), number, dir_fd=folder)
+        os.mknod(name, runtimespec.device_mode(device), number, dir_fd=folder)
     except FileExistsError:
         _check_same(folder, name, path, number)
         os.close(folder)
@@ -100,21 +77,16 @@ def _make(root: Root, device: dict[str, Any]) -> None:
     os.close(folder)
 
 
-def _mode(device: dict[str, Any]) -> int:
-    mode: int = device.get("fileMode", 0o666)
-    return _KINDS[device["type"]] | mode & 0o7777
-
-
 def node_to_bind(folder: int, name: str, device: dict[str, Any], owner: tuple[int, int]) -> int:
     """Make a device in a folder of the host's, and return a mount of it for ``bind_devices``.
 
     Where mknod(2) is not allowed it is the host's own, with the owner that it has.
     """
-    number = _number(device)
+    number = runtimespec.device_number(device)
     try:
-        os.mknod(name, _mode(device), number, dir_fd=folder)
+        os.mknod(name, runtimespec.device_mode(device), number, dir_fd=folder)
     except PermissionError:
-        return _clone_of_host(os.path.normpath(device["path"]), number)
+        return _clone_of_host(device["path"], number)
     os.chown(name, *owner, dir_fd=folder, follow_symlinks=False)
     return mountfd.clone_tree(folder, name)
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 
-from plugrun.api import RUNNING, Conflict, IsolationError, Stdio, idmap, process, record
+from plugrun.api import (
+    RUNNING,
+    Conflict,
+    IsolationError,
+    Stdio,
+    idmap,
+    process,
+    record,
+    runtimespec,
+)
 
 from plugrun_isolation_ns import child, command, seccomp, trampoline
 from plugrun_isolation_ns.cgroups import Cgroup
-from plugrun_isolation_ns.create import read_spec
 from plugrun_isolation_ns.init import join_keyring, seccomp_flags
 from plugrun_isolation_ns.state import Folder
 from plugrun_isolation_ns.verbs import open_task, reopen
@@ -53,7 +61,7 @@ def execute(
         status = folder.status(facts)
         if task < 0 or status != RUNNING:
             raise Conflict(f"container {folder.id} is {status}, not running")
-        bundle = read_spec(facts["bundle"])
+        bundle = runtimespec.read_spec(facts["bundle"])
         spec = {**bundle["process"], **spec}
         linux = _linux(bundle, spec)
         body = seccomp.program(linux.get("seccomp"), cache)

@@ -9,7 +9,17 @@ import _socket
 import fcntl
 import os
 
-from plugrun.api import IsolationError, Mount, Stdio, libc, mountfd, mounting, process, record
+from plugrun.api import (
+    IsolationError,
+    Mount,
+    Stdio,
+    libc,
+    mountfd,
+    mounting,
+    process,
+    record,
+    runtimespec,
+)
 
 from plugrun_isolation_ns import apparmor, arch, child, command, devices, mounts, trampoline
 from plugrun_isolation_ns.cgroups.view import mount_view
@@ -274,7 +284,7 @@ class _Init:
 
     def _fill_dev(self, root: Root, listed: list[dict[str, Any]], terminal: int) -> None:
         for mount in listed:
-            if mount["destination"].rstrip("/") == "/dev" and mounts.is_bind(mount):
+            if mount["destination"].rstrip("/") == "/dev" and runtimespec.is_bind(mount):
                 return  # the host's own /dev: not ours to change
         mask = os.umask(0)
         if self._carried:

@@ -26,10 +26,11 @@ from plugrun.api import (
     Probe,
     Stdio,
     Task,
+    task_ids,
 )
 
 from plugrun_isolation_ns.cgroups import Hierarchy, choose, hierarchies
-from plugrun_isolation_ns.state import Folder, task_ids
+from plugrun_isolation_ns.state import Folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

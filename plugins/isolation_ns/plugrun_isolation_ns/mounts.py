@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from plugrun.api import IsolationError, mountfd, mounting
+from plugrun.api import IsolationError, mountfd, mounting, runtimespec
 
 from plugrun_isolation_ns import child
 from plugrun_isolation_ns.root import Root, bind, clone
@@ -15,26 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from plugrun.api import MountIds
-
 # include/uapi/linux/magic.h
 _PROC_MAGIC = 0x9FA0
 _SYSFS_MAGIC = 0x62656572
 _MAGIC = {"proc": _PROC_MAGIC, "sysfs": _SYSFS_MAGIC}
-_PROC_FILES = frozenset(
-    ("cpuinfo", "diskstats", "loadavg", "meminfo", "net/dev", "slabinfo", "stat", "swaps", "uptime")
-)
 # What podman adds to every tmpfs by itself, and runc documents in its "mount extensions".
 COPY_UP = "tmpcopyup"
 _READ_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_MAPPED = ("idmap", "ridmap")
 _CONNECTED = ("shared", "rshared", "slave", "rslave")
-
-
-def is_bind(mount: dict[str, Any]) -> bool:
-    """Whether a mount of the spec is a bind mount."""
-    options = mount.get("options") or ()
-    return mount.get("type") in ("bind", "rbind") or "bind" in options or "rbind" in options
 
 
 def clone_connected(mounts: list[dict[str, Any]]) -> dict[int, int]:
@@ -46,7 +34,7 @@ def clone_connected(mounts: list[dict[str, Any]]) -> dict[int, int]:
     trees = {}
     for place, mount in enumerate(mounts):
         options = mount.get("options") or ()
-        if is_bind(mount) and any(option in _CONNECTED for option in options):
+        if runtimespec.is_bind(mount) and any(option in _CONNECTED for option in options):
             trees[place] = clone_bind(mount)
     return trees
 
@@ -56,24 +44,6 @@ def clone_bind(mount: dict[str, Any]) -> int:
     options = mount.get("options") or ()
     deep = mount.get("type") == "rbind"
     return clone(mount.get("source", ""), mount["destination"], options, deep=deep)
-
-
-def map_bind(tree: int, mount: dict[str, Any], own: MountIds | None = None) -> None:
-    """Let a bind mount be seen with other owners if the spec wants that (config.md, mounts).
-
-    ``own`` is the container's user namespace, meant where a mount says so and brings no mapping.
-    """
-    given = [mount.get("uidMappings") or (), mount.get("gidMappings") or ()]
-    if not any(given):
-        if own is not None and any(option in _MAPPED for option in mount.get("options") or ()):
-            own.map(tree, mount["source"])
-        return
-    from plugrun.api import IdMap, MountIds, ranges_of_spec
-
-    if not all(given):
-        raise IsolationError(f"mount {mount['destination']}: uidMappings need gidMappings")
-    with MountIds(IdMap(*map(ranges_of_spec, given))) as ids:
-        ids.map(tree, mount["source"])
 
 
 def mount_all(
@@ -89,7 +59,7 @@ def mount_all(
     """
     for place, mount in enumerate(mounts):
         try:
-            if is_bind(mount):
+            if runtimespec.is_bind(mount):
                 _mount_bind(root, mount, trees.get(place, -1))
             elif mount.get("type") in ("cgroup", "cgroup2"):
                 mount_cgroups(root, mount)
@@ -104,12 +74,14 @@ def mount_all(
 def _mount_bind(root: Root, mount: dict[str, Any], tree: int) -> None:
     if tree < 0:
         tree = clone_bind(mount)
-        map_bind(tree, mount)
+        runtimespec.map_bind(tree, mount)
     is_folder = stat.S_ISDIR(os.fstat(tree).st_mode)
     target = root.target(mount["destination"], is_folder=is_folder)
     _check_kinds(mount, target, is_folder=is_folder)
     _check_proc(root, target, tree, mount["destination"])
-    options = [option for option in mount.get("options") or () if option not in _MAPPED]
+    options = [
+        option for option in mount.get("options") or () if option not in runtimespec.ID_OPTIONS
+    ]
     bind(tree, target, mount["destination"], options)
     os.close(target)
 
@@ -142,7 +114,7 @@ def _check_proc(root: Root, target: int, tree: int, destination: str) -> None:
                 f'"{destination}" cannot be mounted because it is not of type proc',
                 hint="mount it elsewhere",
             )
-    elif place.startswith("/proc/") and place[6:] not in _PROC_FILES:
+    elif place.startswith("/proc/") and place[6:] not in runtimespec.PROC_FILES:
         raise IsolationError(
             f'"{destination}" cannot be mounted because it is inside /proc',
             hint="mount it elsewhere",

@@ -1,101 +1,41 @@
-"""A task's folder: ``<state>/<id>/`` with ``state``, and the pipes ``start`` and ``status``.
+"""A task's folder, with the pipes ``start`` and ``status`` beside ``state``.
 
-``state`` is written before the first cgroup is made, so that whoever comes after a creator that
-was killed knows what to remove. The folder's own lock (flock(2)) is held by whoever changes the
-task; the kernel drops it when its holder dies.
-
-``start`` and ``status`` are FIFOs that the container's init holds open until it has executed the
-command. A writer of ``start`` therefore finds a reader exactly as long as the task is *created*;
-no file has to be believed.
+They are FIFOs that the container's init holds open until it has executed the command. A writer of
+``start`` therefore finds a reader exactly as long as the task is *created*; no file has to be
+believed.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 
-from plugrun.api import (
-    CREATED,
-    PAUSED,
-    RUNNING,
-    STOPPED,
-    AlreadyExists,
-    InvalidArgument,
-    NoSuchContainer,
-    Task,
-    dumps,
-    filesystem,
-    loads,
-    process,
-)
+from plugrun.api import CREATED, PAUSED, RUNNING, STOPPED, Task, TaskFolder, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
-_REST = _FIRST | frozenset("_.-")
 
-
-class Folder:
+class Folder(TaskFolder):
     """One task's folder."""
 
     def __init__(self, root: str, id: str) -> None:
-        if not id or id[0] not in _FIRST or not _REST.issuperset(id) or len(id) > 255:
-            raise InvalidArgument(f"{id!r} is no container ID")
-        self.id = id
-        self.path = os.path.join(root, id)
+        super().__init__(root, id)
         self.start_fifo = os.path.join(self.path, "start")
         self.status_fifo = os.path.join(self.path, "status")
-        self._file = os.path.join(self.path, "state")
 
     def make(self) -> int:
         """Make the folder with its FIFOs, or raise AlreadyExists; return its lock."""
-        os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)
-        try:
-            os.mkdir(self.path, 0o700)
-        except FileExistsError:
-            raise AlreadyExists(
-                f"container {self.id} exists already", hint="delete it first"
-            ) from None
-        lock = self.lock()
+        lock = super().make()
         for fifo in (self.start_fifo, self.status_fifo):
             os.mkfifo(fifo, 0o600)
         return lock
 
-    def lock(self) -> int:
-        """Wait until nobody else changes the task; closing the descriptor lets go."""
-        try:
-            fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise NoSuchContainer(f"no such container: {self.id}") from None
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        return fd
-
-    def write(self, facts: dict[str, Any]) -> None:
-        """Replace what is known of the task, in one piece."""
-        filesystem.write_whole(self._file, dumps(facts).encode())
-
     def read(self) -> dict[str, Any]:
         """Return what is known of the task; little, if its creator died early."""
-        try:
-            with open(self._file, "rb") as stream:
-                facts = loads(stream.read())
-        except FileNotFoundError:
-            if not os.path.isdir(self.path):
-                raise NoSuchContainer(f"no such container: {self.id}") from None
-            facts = {}
-        return {"pid": 0, "started": 0, "bundle": "", "cgroup": {}, "namespaces": 0, **facts}
-
-    def remove(self) -> None:
-        """Remove the folder; what is missing already is no error."""
-        try:
-            for name in os.listdir(self.path):
-                os.unlink(os.path.join(self.path, name))
-            os.rmdir(self.path)
-        except FileNotFoundError:
-            pass
+        nothing = {"pid": 0, "started": 0, "bundle": "", "cgroup": {}, "namespaces": 0}
+        return {**nothing, **self.read_facts()}
 
     def task(self) -> Task:
         """Return the task as it is now."""
@@ -147,12 +87,3 @@ def _is_frozen(file: str) -> bool:
         return False  # ENODEV: it has been removed meanwhile
     finally:
         os.close(fd)
-
-
-def task_ids(root: str) -> tuple[str, ...]:
-    """Return the IDs that have a folder."""
-    try:
-        names = os.listdir(root)
-    except FileNotFoundError:
-        return ()
-    return tuple(sorted(name for name in names if name[0] in _FIRST))

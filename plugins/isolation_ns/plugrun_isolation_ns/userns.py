@@ -24,6 +24,7 @@ from plugrun.api import (
     process,
     ranges_of_spec,
     record,
+    runtimespec,
 )
 
 from plugrun_isolation_ns import apparmor, child, command, devices, mounts
@@ -133,10 +134,12 @@ class Border:
         nodes = {}
         mask = os.umask(0)
         try:
-            for number, device in enumerate(devices.all_devices(self._linux.get("devices") or [])):
+            for number, device in enumerate(
+                runtimespec.all_devices(self._linux.get("devices") or [])
+            ):
                 owner = self._ids.owner_outside(device.get("uid", 0), device.get("gid", 0))
                 node = devices.node_to_bind(folder, str(number), device, owner)
-                nodes[os.path.normpath(device["path"])] = self._above(node)
+                nodes[device["path"]] = self._above(node)
         finally:
             os.umask(mask)
             os.close(folder)
@@ -148,12 +151,12 @@ class Border:
     ) -> dict[int, int]:
         trees = {}
         for place, mount in enumerate(listed):
-            if not mounts.is_bind(mount):
+            if not runtimespec.is_bind(mount):
                 continue
             tree = connected.get(place, -1)
             if tree < 0:
                 tree = mounts.clone_bind(mount)
-            mounts.map_bind(tree, mount, ids)
+            runtimespec.map_bind(tree, mount, ids)
             trees[place] = self._above(tree)
         return trees
 

@@ -65,10 +65,11 @@ def _run_poststart(folder: Folder, facts: dict[str, Any]) -> None:
     """Run the hooks that follow the command's start; one that fails ends the container."""
     if not facts.get("hooks"):
         return
-    from plugrun_isolation_ns.create import read_spec
+    from plugrun.api import runtimespec
+
     from plugrun_isolation_ns.hooks import POSTSTART, run_hooks, state_document
 
-    spec, bundle = read_spec(facts["bundle"]), facts["bundle"]
+    spec, bundle = runtimespec.read_spec(facts["bundle"]), facts["bundle"]
     try:
         run_hooks(
             spec, (POSTSTART,), state_document(folder.id, RUNNING, facts["pid"], bundle, spec)
@@ -85,12 +86,13 @@ def _run_poststop(folder: Folder, facts: dict[str, Any], warn: Callable[[str], N
     """Run the hooks that follow a container's deletion; nothing depends on them any more."""
     if not facts.get("hooks"):
         return
-    from plugrun_isolation_ns.create import read_spec
+    from plugrun.api import runtimespec
+
     from plugrun_isolation_ns.hooks import POSTSTOP, run_hooks_to_the_end, state_document
 
     bundle = facts["bundle"]
     try:
-        spec = read_spec(bundle)
+        spec = runtimespec.read_spec(bundle)
     except IsolationError as error:
         warn(f"poststop hooks: {error.message}")
         return

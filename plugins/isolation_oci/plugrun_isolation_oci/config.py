@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from plugrun.api import BackendUnavailable, IsolationError, capabilities, filesystem, loads
+from plugrun.api import BackendUnavailable, IsolationError, capabilities, filesystem, runtimespec
 
 from plugrun_isolation_oci.group import refuse_impossible
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 _VERSION = "1.0.2"
 SHARED = ("shared", "rshared")
 _PROPAGATION = (*SHARED, "slave", "rslave", "private", "rprivate", "unbindable", "runbindable")
-_PROC_FILES = frozenset(
-    ("cpuinfo", "diskstats", "loadavg", "meminfo", "net/dev", "slabinfo", "stat", "swaps", "uptime")
-)
 
 
 def has_user_namespace(spec: Mapping[str, Any]) -> bool:
@@ -35,29 +32,16 @@ def needs_stage(spec: Mapping[str, Any]) -> bool:
     return has_user_namespace(spec) or word in SHARED or any(map(is_shared, mounts))
 
 
-def is_bind(mount: Mapping[str, Any]) -> bool:
-    """Whether a mount of the spec is a bind mount."""
-    words = (mount.get("type"), *(mount.get("options") or ()))
-    return "bind" in words or "rbind" in words
-
-
 def is_shared(mount: Mapping[str, Any]) -> bool:
     """Whether what is mounted in it is to reach the host."""
-    return is_bind(mount) and any(word in SHARED for word in mount.get("options") or ())
+    return runtimespec.is_bind(mount) and any(word in SHARED for word in mount.get("options") or ())
 
 
 def read_spec(bundle: str) -> dict[str, Any]:
-    """Read a bundle's config.json."""
-    path = os.path.join(bundle, "config.json")
-    try:
-        with open(path, "rb", 0) as stream:
-            spec: Any = loads(stream.read())
-    except FileNotFoundError:
-        raise IsolationError(f"{path} does not exist") from None
-    except ValueError as error:
-        raise IsolationError(f"{path}: {error}") from None
-    if not isinstance(spec, dict) or not isinstance(spec.get("process"), dict):
-        raise IsolationError(f"{path} does not describe a process")
+    """Read a bundle's config.json, which describes a process; IsolationError."""
+    spec = runtimespec.read_spec(bundle)
+    if not isinstance(spec.get("process"), dict):
+        raise IsolationError(f"{os.path.join(bundle, 'config.json')} does not describe a process")
     return spec
 
 
@@ -78,7 +62,7 @@ def runtime_config(
     linux["readonlyPaths"] = [*(linux.get("readonlyPaths") or []), *closed]
     config = {**spec, "ociVersion": _VERSION, "linux": linux}
     config["root"] = {**spec["root"], "path": root}
-    if any(is_bind(mount) and _is_slave(mount) for mount in spec.get("mounts") or []):
+    if any(runtimespec.is_bind(mount) and _is_slave(mount) for mount in spec.get("mounts") or []):
         # crun makes everything private where nothing is said, and no slave can be made of that.
         linux["rootfsPropagation"] = linux.get("rootfsPropagation") or "rslave"
     config["mounts"] = [_settled(mount) for mount in spec.get("mounts") or []]
@@ -112,7 +96,7 @@ def runtime_process(given: dict[str, Any], *, terminal: bool) -> dict[str, Any]:
 def _settled(mount: dict[str, Any]) -> dict[str, Any]:
     """Return a bind mount that says how it is connected: not at all, where nothing is said."""
     options = mount.get("options") or []
-    if not is_bind(mount) or any(word in _PROPAGATION for word in options):
+    if not runtimespec.is_bind(mount) or any(word in _PROPAGATION for word in options):
         return mount
     return {**mount, "options": [*options, "rprivate"]}
 
@@ -151,14 +135,14 @@ def _refuse_over_proc(mounts: list[dict[str, Any]]) -> None:
     The files that may be bound are those of lxcfs(1).
     """
     for mount in mounts:
-        if not is_bind(mount):
+        if not runtimespec.is_bind(mount):
             continue
         place = os.path.normpath("/" + mount["destination"].lstrip("/"))
         source = mount.get("source", "")
         if place == "/proc" and os.path.exists(source):
             wrong = filesystem.filesystem_magic(source) != filesystem.PROC_MAGIC
         else:
-            wrong = place.startswith("/proc/") and place[6:] not in _PROC_FILES
+            wrong = place.startswith("/proc/") and place[6:] not in runtimespec.PROC_FILES
         if wrong:
             raise IsolationError(
                 f'"{mount["destination"]}" cannot be mounted because it is inside /proc',

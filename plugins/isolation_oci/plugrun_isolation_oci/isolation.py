@@ -24,11 +24,12 @@ from plugrun.api import (
     Stdio,
     Task,
     hierarchies,
+    task_ids,
 )
 
 from plugrun_isolation_oci.group import Group, controllers
 from plugrun_isolation_oci.program import Runtime
-from plugrun_isolation_oci.state import RUNTIME, Facts, Folder, task_ids
+from plugrun_isolation_oci.state import RUNTIME, Facts, Folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -32,10 +32,10 @@ from plugrun.api import (
     process,
     ranges_in_spec,
     ranges_of_spec,
+    runtimespec,
 )
 
-from plugrun_isolation_oci import devices
-from plugrun_isolation_oci.config import SHARED, is_bind, is_shared
+from plugrun_isolation_oci.config import SHARED, is_shared
 from plugrun_isolation_oci.program import reap
 
 TYPE_CHECKING = False
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 # Folders of sysfs that are empty for good (sysfs_create_mount_point in the kernel): what they are
 # covered by keeps nobody from mounting a sysfs of his own (mount_namespaces(7)).
 _PLACES = ("/sys/kernel/debug", "/sys/kernel/tracing", "/sys/fs/bpf", "/sys/kernel/security")
-_MAPPED = ("idmap", "ridmap")
 _PLACE = os.O_PATH | os.O_CLOEXEC
 _NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
 
@@ -85,8 +84,10 @@ class Stage:
         self._binds = shared
         self._devices: list[dict[str, Any]] = []
         if self._ids is not None:
-            self._binds = [number for number, one in enumerate(self._mounts) if is_bind(one)]
-            self._devices = devices.all_devices(linux.get("devices") or [])
+            self._binds = [
+                number for number, one in enumerate(self._mounts) if runtimespec.is_bind(one)
+            ]
+            self._devices = runtimespec.all_devices(linux.get("devices") or [])
 
     def rewrite(self, config: dict[str, Any], *, with_ids: Callable[[], bool]) -> None:
         """Let a runtime's config name what is laid out.
@@ -106,7 +107,7 @@ class Stage:
             mounts += [
                 _bind_mount(device["path"], self._device(number))
                 for number, device in enumerate(self._devices)
-                if not devices.is_default(device)
+                if not _is_default(device)
             ]
         if self._shared and not self._open:
             # A runtime cuts every mount off from the host unless the root is to be shared, too.
@@ -141,7 +142,7 @@ class Stage:
         if self._ids is not None:
             with MountIds(self._ids, self._namespace()) as own:
                 for number in self._binds:
-                    _map(trees[number], self._mounts[number], own)
+                    runtimespec.map_bind(trees[number], self._mounts[number], own)
         mounting.mount("tmpfs", self._place, "tmpfs", mounting.MS_NOSUID, "mode=711")
         if self._ids is not None:
             os.mkdir(f"{self._place}/root")
@@ -172,22 +173,27 @@ class Stage:
     def _make_device(self, path: str, device: dict[str, Any]) -> None:
         assert self._ids is not None
         try:
-            os.mknod(path, devices.mode(device), devices.number(device))
+            os.mknod(path, runtimespec.device_mode(device), runtimespec.device_number(device))
         except PermissionError:
             # The host's own, then, with the owner that it has there.
             _make_target(path, folder=False)
             _attach(_hosts_own(device), path)
         else:
             os.chown(path, *self._ids.owner_outside(device.get("uid", 0), device.get("gid", 0)))
-        if devices.is_default(device):
+        if _is_default(device):
             _attach(mountfd.clone_tree(mountfd.AT_FDCWD, path), device["path"])
+
+
+def _is_default(device: Mapping[str, Any]) -> bool:
+    """Whether a runtime makes a device of this path by itself."""
+    return any(device["path"] == path for path, _, _ in runtimespec.DEFAULT_DEVICES)
 
 
 def _hosts_own(device: Mapping[str, Any]) -> int:
     """Clone the host's device of the same path; IsolationError if it is another one."""
     tree = mountfd.clone_tree(mountfd.AT_FDCWD, device["path"])
     found = os.fstat(tree)
-    wanted = stat.S_IFMT(devices.mode(device)), devices.number(device)
+    wanted = stat.S_IFMT(runtimespec.device_mode(device)), runtimespec.device_number(device)
     if (stat.S_IFMT(found.st_mode), found.st_rdev) != wanted:
         os.close(tree)
         raise IsolationError(
@@ -272,7 +278,10 @@ def _ids_at(path: str) -> IdMap:
 def _plain(mount: dict[str, Any]) -> dict[str, Any]:
     """Return a mount without the words for owners, which its source shows already."""
     left = {key: value for key, value in mount.items() if key not in ("uidMappings", "gidMappings")}
-    return {**left, "options": [o for o in mount.get("options") or () if o not in _MAPPED]}
+    return {
+        **left,
+        "options": [o for o in mount.get("options") or () if o not in runtimespec.ID_OPTIONS],
+    }
 
 
 def _bind_mount(path: str, source: str) -> dict[str, Any]:
@@ -288,19 +297,6 @@ def _clone(mount: Mapping[str, Any]) -> int:
         raise IsolationError(
             f"mount {mount['destination']}: {source}: {(error.strerror or '').lower()}"
         ) from None
-
-
-def _map(tree: int, mount: Mapping[str, Any], own: MountIds) -> None:
-    """Let a bind mount be seen with other owners if the spec wants that (config.md, mounts)."""
-    given = [mount.get("uidMappings") or (), mount.get("gidMappings") or ()]
-    if not any(given):
-        if any(word in _MAPPED for word in mount.get("options") or ()):
-            own.map(tree, mount["source"])
-        return
-    if not all(given):
-        raise IsolationError(f"mount {mount['destination']}: uidMappings need gidMappings")
-    with MountIds(IdMap(*map(ranges_of_spec, given))) as ids:
-        ids.map(tree, mount["source"])
 
 
 def _attach(tree: int, path: str) -> None:

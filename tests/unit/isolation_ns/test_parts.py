@@ -15,6 +15,7 @@ from plugrun.errors import (
     IsolationError,
     NoSuchContainer,
 )
+from plugrun.tasks.folder import task_ids
 from plugrun_isolation_ns import capabilities, cgroups, command, rules, state
 from plugrun_isolation_ns.cgroups import Hierarchy, limits, v1
 
@@ -79,10 +80,10 @@ def test_a_folder_without_its_file(tmp_path):
     os.close(folder.make())
     task = folder.task()
     assert (task.pid, task.status) == (0, "stopped")
-    assert state.task_ids(str(tmp_path)) == ("one",)
+    assert task_ids(str(tmp_path)) == ("one",)
     folder.remove()
     folder.remove()
-    assert state.task_ids(str(tmp_path)) == ()
+    assert task_ids(str(tmp_path)) == ()
 
 
 def test_finding_commands(tmp_path):

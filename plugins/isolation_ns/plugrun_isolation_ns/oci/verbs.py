@@ -21,10 +21,10 @@ from plugrun.api import (
     loads,
     ownprogram,
     process,
+    runtimespec,
     signalnames,
 )
 
-from plugrun_isolation_ns.create import read_spec
 from plugrun_isolation_ns.hooks import state_document
 from plugrun_isolation_ns.isolation import NamespaceIsolation
 from plugrun_isolation_ns.oci.console import Terminal
@@ -59,7 +59,7 @@ class Runtime:
     def _make(self, line: Line, *, foreground: bool) -> Terminal:
         id = line.arguments[0]
         bundle = os.path.abspath(line.value("bundle", os.getcwd()))
-        spec = read_spec(bundle)
+        spec = runtimespec.read_spec(bundle)
         if _joins_processes(spec):
             ownprogram.execute_read_only()
         wanted = bool((spec.get("process") or {}).get("terminal"))
@@ -126,7 +126,7 @@ class Runtime:
         task = self._isolation.state(id)
         spec: dict[str, Any] = {}
         if os.path.exists(f"{task.bundle}/config.json"):
-            spec = read_spec(task.bundle)
+            spec = runtimespec.read_spec(task.bundle)
         pid = 0 if task.status == STOPPED else task.pid
         document = {**state_document(id, task.status, pid, task.bundle, spec), "pid": pid}
         root = (spec.get("root") or {}).get("path", "")
@@ -174,7 +174,7 @@ class Runtime:
         task = self._isolation.state(id)
         if task.status != RUNNING:  # another process may have the PID by now
             raise Conflict(f"container {id} is {task.status}, not running")
-        own = read_spec(task.bundle).get("process") or {}
+        own = runtimespec.read_spec(task.bundle).get("process") or {}
         if _TRACE in ((own.get("capabilities") or {}).get("bounding") or ()):
             ownprogram.execute_read_only()
         spec: Process = wanted_process(line, own)
