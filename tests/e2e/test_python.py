@@ -26,7 +26,7 @@ def engine(shared):
     with Engine(root=shared.root, run_root=shared.run_root, config=shared.config) as found:
         yield found
         for container in found.containers():
-            container.remove()
+            container.remove(force=True, volumes=True)
 
 
 def examples(page):
@@ -64,6 +64,24 @@ def test_a_life(engine):
     box.remove()
     with pytest.raises(NoSuchContainer):
         box.inspect()
+
+
+def test_remove_is_as_careful_as_rm(engine):
+    box = engine.start(IMAGE, "sleep 1000", volume=["/data"])
+    [mount] = box.inspect()["Mounts"]
+    volumes = lambda: engine.command("volume", "ls", "-q").stdout.split()  # noqa: E731
+    with pytest.raises(CommandFailed, match="container is running"):
+        box.remove()
+    assert box.status == "running"
+    box.kill()
+    box.wait()
+    box.remove()
+    assert mount["Name"] in volumes()
+    engine.command("volume", "rm", mount["Name"])
+    box = engine.start(IMAGE, "sleep 1000", volume=["/data"])
+    [mount] = box.inspect()["Mounts"]
+    box.remove(force=True, volumes=True)
+    assert mount["Name"] not in volumes()
 
 
 def test_output_as_it_comes(engine):

@@ -186,8 +186,12 @@ class Container:
         words = [*option_words(options), self.id, *([name] if name else [])]
         return self._call("commit", *words).stdout.strip()
 
-    def remove(self, *, force: bool = True, volumes: bool = True) -> None:
-        """Remove it, with its anonymous volumes; without ``force`` only if it does not run."""
+    def remove(self, *, force: bool = False, volumes: bool = False) -> None:
+        """Remove it if it does not run, as ``plugrun rm`` does.
+
+        ``force`` kills it first if it runs (without, that is CommandFailed), ``volumes`` removes
+        its anonymous volumes with it.
+        """
         self._call("rm", *option_words({"force": force, "volumes": volumes}), self.id)
 
     def _call(self, *words: str) -> Result:

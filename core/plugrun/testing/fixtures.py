@@ -83,7 +83,7 @@ def plugrun_session(
         _check(engine, required=request.config.getoption("--plugrun-require"))
         yield engine
         for container in engine.containers():
-            container.remove()
+            container.remove(force=True, volumes=True)
 
 
 @pytest.fixture(scope="session")
@@ -115,4 +115,4 @@ def plugrun(plugrun_session: Engine) -> Iterator[Engine]:
     yield plugrun_session
     for container in plugrun_session.containers():
         if container.id not in before:
-            container.remove()
+            container.remove(force=True, volumes=True)
