@@ -175,15 +175,15 @@ def _refused(error: OSError, protocol: str, host: str, number: int) -> Conflict:
     return Conflict(f"listen {kind} {shown}: bind: {words}", hint=hint)
 
 
-def find_holder(asked: Iterable[Port], had: Iterable[Port]) -> Port | None:
-    """Return the first of the ports that containers have that is asked for, too, or None."""
-    wanted: dict[tuple[str, int], list[str]] = {}
-    for port in asked:
-        wanted.setdefault((port.protocol, port.host_port), []).append(port.host_address)
+def find_taken(asked: Iterable[Port], had: Iterable[Port]) -> tuple[Port, Port] | None:
+    """Return the first port asked for that a container has, and the port that it has; or None."""
+    held: dict[tuple[str, int], list[Port]] = {}
     for port in had:
-        for address in wanted.get((port.protocol, port.host_port), ()):
-            if _meet(address or _EVERY4, port.host_address):
-                return port
+        held.setdefault((port.protocol, port.host_port), []).append(port)
+    for port in asked:
+        for holder in held.get((port.protocol, port.host_port), ()):
+            if _meet(port.host_address or _EVERY4, holder.host_address):
+                return port, holder
     return None
 
 
@@ -193,8 +193,15 @@ def _meet(one: str, other: str) -> bool:
     return one == other or (is_v6(one) == is_v6(other) and every in (one, other))
 
 
-def allocated(port: Port) -> Conflict:
-    """Return what to say of a port that another container has, in Docker's words."""
-    host = port.host_address
-    shown = f"[{host}]:{port.host_port}" if is_v6(host) else f"{host}:{port.host_port}"
-    return Conflict(f"Bind for {shown} failed: port is already allocated")
+def allocated(asked: Port, holder: Port) -> Conflict:
+    """Return what to say of a port asked for that another container has, in Docker's words."""
+    kind = f"{holder.host_port}/{holder.protocol}"
+    return Conflict(
+        f"Bind for {_shown(asked)} failed: port is already allocated",
+        hint=f"a container has {_shown(holder)}: plugrun ps --filter publish={kind}",
+    )
+
+
+def _shown(port: Port) -> str:
+    host = port.host_address or _EVERY4
+    return f"[{host}]:{port.host_port}" if is_v6(host) else f"{host}:{port.host_port}"

@@ -154,17 +154,17 @@ def _with_ports(leases: Leases, endpoint: Endpoint, lease: Lease) -> tuple[Lease
         reserved = hostports.reserve(endpoint.ports, usual, v6=bool(lease.ipv6))
     except Conflict:
         asked = [replace(port, host_address=port.host_address or usual) for port in endpoint.ports]
-        holder = hostports.find_holder(asked, had)
-        if holder is None:
+        taken = hostports.find_taken(asked, had)
+        if taken is None:
             raise
-        raise hostports.allocated(holder) from None
+        raise hostports.allocated(*taken) from None
     lease = replace(lease, ports=reserved.ports)
     # One whose socket went with a monitor that was killed is had nevertheless. This must be known
     # before there is a lease, whose end would take it from whoever has it.
-    taken = hostports.find_holder(reserved.ports, had)
+    taken = hostports.find_taken(reserved.ports, had)
     if taken is not None:
         reserved.give_back()
-        raise hostports.allocated(taken)
+        raise hostports.allocated(*taken)
     return lease, reserved.sockets
 
 

@@ -157,14 +157,14 @@ class CniNetwork:
     def _reserve(self, ports: tuple[Port, ...]) -> hostports.Reserved:
         """Reserve ports of the host, which portmap does not; Conflict for one that is taken."""
         had = [port for name in _names(self._records) for port in _ports(self._read(name))]
-        taken = hostports.find_holder(ports, had)
+        taken = hostports.find_taken(ports, had)
         if taken is not None and not any(port.host_port_end for port in ports):
-            raise hostports.allocated(taken)
+            raise hostports.allocated(*taken)
         reserved = hostports.reserve(ports, "", v6=False)
-        taken = hostports.find_holder(reserved.ports, had)
+        taken = hostports.find_taken(reserved.ports, had)
         if taken is not None:
             reserved.give_back()
-            raise hostports.allocated(taken)
+            raise hostports.allocated(*taken)
         return reserved
 
     def _read(self, key: str) -> dict[str, Any]:
