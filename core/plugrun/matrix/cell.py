@@ -21,6 +21,14 @@ PARTS = (STORAGE, ISOLATION, NETWORK, CGROUP)
 OURS = (PROFILE, *PARTS)
 
 
+NAME_VARIABLE = "PLUGRUN_MATRIX_CELL"
+
+
+def variable(axis: str) -> str:
+    """Return the variable of the environment in which a command finds its value on an axis."""
+    return f"PLUGRUN_MATRIX_{axis.upper().replace('-', '_')}"
+
+
 @record
 class Cell:
     """One combination. ``axes`` are pairs of an axis and this cell's value, in the matrix's order.
@@ -73,7 +81,8 @@ class Matrix:
 
     A cell is out if it has all values of one of ``exclude``. ``include`` are further cells.
     ``files`` are pairs of a value of the axis ``profile`` and the file that has it; the other
-    values of that axis are names in the configuration.
+    values of that axis are names in the configuration. ``places`` says where the file has each of
+    those names, and that of ``extends``.
     Those with all values of one of ``require`` must run. ``through`` are pairs of values and the
     command that cells with all of them run through. ``extends`` is the profile the cells
     start from, ``env`` what is set for the command.
@@ -83,6 +92,7 @@ class Matrix:
     exclude: tuple[tuple[tuple[str, str], ...], ...] = ()
     include: tuple[tuple[tuple[str, str], ...], ...] = ()
     files: tuple[tuple[str, str], ...] = ()
+    places: tuple[tuple[str, str], ...] = ()
     require: tuple[tuple[tuple[str, str], ...], ...] = ()
     through: tuple[tuple[tuple[tuple[str, str], ...], tuple[str, ...]], ...] = ()
     extends: str = "default"

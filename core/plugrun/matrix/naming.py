@@ -39,6 +39,20 @@ class Installed:
         known = {(axis, one) for axis, value in pairs for one in (value, *value.split("|"))}
         self._check("--exclude", said, frozenset(known))
 
+    def check_profiles(self, file: Matrix, cells: Iterable[Cell]) -> None:
+        """ConfigError if the profile of a cell is not here, or wrong; not for those that run
+        through another command."""
+        places = dict(file.places)
+        here = [cell for cell in cells if not cell.through]
+        wanted = {(c.config, c.profile or ("" if c.config else file.extends)): c for c in here}
+        for (config, name), cell in wanted.items():
+            try:
+                load_settings(config or self._config, name, self._environ, os.getcwd())
+            except ConfigError as error:
+                where = places.get(name) or f"cell {cell.name}"
+                reason = error.message.removeprefix("--profile: ")
+                raise ConfigError(f"{where}: {reason}", hint=error.hint) from None
+
     def _check(self, option: str, said: Sequence[str], known: _Pairs) -> None:
         for text in said:
             for axis, (value,) in said_values(text):

@@ -12,7 +12,7 @@ from typing import Any
 
 from plugrun.config.reading import Marked, describe, nearest, read_marked
 from plugrun.errors import ConfigError, InvalidArgument
-from plugrun.matrix.cell import OURS, PROFILE, Matrix
+from plugrun.matrix.cell import NAME_VARIABLE, OURS, PROFILE, Matrix, variable
 from plugrun.matrix.plan import check_count
 
 _KEYS = ("matrix", "exclude", "include", "require", "through", "extends", "env", "command")
@@ -40,21 +40,27 @@ def _matrix(top: Marked) -> Matrix:
     _known(top, _KEYS)
     get = top.value.get
     files: dict[str, str] = {}
-    axes = tuple(_axes(get("matrix"), '"matrix"', files)) if "matrix" in top.value else ()
+    places: dict[str, str] = {}
+    axes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    if "matrix" in top.value:
+        axes = tuple(_axes(top.value["matrix"], '"matrix"', files, places))
     names = frozenset(name for name, _ in axes)
-    included = [tuple(_axes(one, "a cell", files)) for one in _items(get("include"))]
+    included = [tuple(_axes(one, "a cell", files, places)) for one in _items(get("include"))]
     include = tuple(values for one in included for values in products(one))
     names |= {name for one in included for name, _ in one}
     if not names:
         raise ConfigError(f"{top.where}: names no axis", hint="name one below the key `matrix`")
+    extends = get("extends", Marked("default", ""))
+    places.setdefault(_text(extends), extends.where)
     return Matrix(
         axes=axes,
         include=include,
         files=tuple(files.items()),
+        places=tuple(places.items()),
         exclude=tuple(_values(one, names) for one in _items(get("exclude"))),
-        require=tuple(_values(one, names) for one in _items(get("require"))),
+        require=_required(get("require"), names),
         through=tuple(_through(one, names) for one in _items(get("through"))),
-        extends=_text(get("extends")) if "extends" in top.value else "default",
+        extends=_text(extends),
         env=_environment(get("env")) if "env" in top.value else (),
         command=tuple(_text(word) for word in _items(get("command"))),
     )
@@ -88,8 +94,13 @@ def said_values(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
         if not (equals and value and _is_axis(name)):
             raise InvalidArgument(f'invalid cell "{text}": it must be AXIS=VALUE[,AXIS=VALUE...]')
         found.append((name, (value,)))
-    if len({name for name, _ in found}) < len(found):
+    names = [name for name, _ in found]
+    if len(set(names)) < len(names):
         raise InvalidArgument(f'invalid cell "{text}": an axis twice')
+    for number, name in enumerate(names):
+        clash = _clash(name, names[:number])
+        if clash:
+            raise InvalidArgument(f'invalid cell "{text}": {clash}')
     return tuple(found)
 
 
@@ -118,12 +129,16 @@ def profile_values(values: Iterable[str], files: dict[str, str], where: str) -> 
 
 
 def _axes(
-    marked: Marked, what: str, files: dict[str, str]
+    marked: Marked, what: str, files: dict[str, str], places: dict[str, str]
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
+    before: list[str] = []
     for name, values in _expect(marked, dict, what).value.items():
-        _check_name(name, values)
+        _check_name(name, values, before)
+        before.append(name)
         found = tuple(_text(value) for value in _items(values))
         if name == PROFILE:
+            for value in _items(values):
+                places.setdefault(_text(value), value.where)
             found = profile_values(found, files, values.where)
         if not found:
             raise ConfigError(f'{values.where}: the axis "{name}" has no values')
@@ -132,12 +147,26 @@ def _axes(
         yield name, found
 
 
-def _check_name(name: str, marked: Marked) -> None:
+def _check_name(name: str, marked: Marked, before: list[str]) -> None:
     """An axis becomes part of a variable's name in the environment."""
     if not _is_axis(name):
         raise ConfigError(
             f'{marked.where}: "{name}" cannot be an axis: use letters, digits, "-" and "_"'
         )
+    clash = _clash(name, before)
+    if clash:
+        raise ConfigError(f"{marked.where}: {clash}", hint="give the axis another name")
+
+
+def _clash(name: str, before: Iterable[str]) -> str:
+    """Say what else the variable of an axis holds; nothing if it is the axis's own."""
+    own = variable(name)
+    if own == NAME_VARIABLE:
+        return f'"{name}" cannot be an axis: {own} is the cell\'s name'
+    for other in before:
+        if variable(other) == own:
+            return f'the axes "{other}" and "{name}" would both be {own}'
+    return ""
 
 
 def _is_axis(name: str) -> bool:
@@ -150,6 +179,13 @@ def _environment(marked: Marked) -> _Values:
         if not name or "=" in name or "\0" in name:
             raise ConfigError(f'{value.where}: "{name}" cannot be a variable\'s name')
     return tuple((name, _text(value)) for name, value in pairs)
+
+
+def _required(marked: Marked | None, known: frozenset[str]) -> tuple[_Values, ...]:
+    """Return the values of cells that must run; a cell without any, or ``true``, is every one."""
+    if marked is not None and marked.value is True:
+        return ((),)
+    return tuple(() if one.value == {} else _values(one, known) for one in _items(marked))
 
 
 def _values(marked: Marked, known: frozenset[str]) -> _Values:

@@ -64,11 +64,13 @@ def _select(
         cells += cells_of(matrix)
     if not cells:
         raise UsageError("name the cells: --profiles, --matrix or --include")
+    here = Installed(config, environ)
     if not elsewhere:
-        here = Installed(config, environ)
         here.check_included(wanted.include, file, cells)
         here.check_excluded(wanted.exclude, cells)
     cells = _without_excluded(cells, wanted.exclude)
+    if not elsewhere:
+        here.check_profiles(file, cells)
     if wanted.require:
         cells = tuple(replace(cell, required=True) for cell in cells)
     return matrix, shard(cells, wanted.shard) if wanted.shard else cells

@@ -12,7 +12,16 @@ import yaml
 from plugrun.config import load_settings
 from plugrun.config.reading import read_marked
 from plugrun.errors import ConfigError
-from plugrun.matrix.cell import CGROUP, ISOLATION, NETWORK, STORAGE, Cell, Matrix
+from plugrun.matrix.cell import (
+    CGROUP,
+    ISOLATION,
+    NAME_VARIABLE,
+    NETWORK,
+    STORAGE,
+    Cell,
+    Matrix,
+    variable,
+)
 from plugrun.model.record import record, replace
 
 _PROFILE = "matrix-cell"
@@ -65,8 +74,8 @@ def prepare(
         "PLUGRUN_RUN_ROOT": f"{folder}/run",
         "PLUGRUN_CONFIG": cell.config or config,
         "PLUGRUN_PROFILE": cell.profile,
-        "PLUGRUN_MATRIX_CELL": cell.name,
-        **{_variable(axis): value for axis, value in cell.axes},
+        NAME_VARIABLE: cell.name,
+        **{variable(axis): value for axis, value in cell.axes},
     }
     return Workplace(cell, folder, {name: value for name, value in own.items() if value})
 
@@ -75,10 +84,6 @@ def _path(path: str) -> str:
     """Let the command find this very plugrun, first of all: it is what the matrix is about."""
     own = os.path.dirname(os.path.abspath(sys.argv[0]))
     return f"{own}:{path}" if os.path.exists(f"{own}/plugrun") else path
-
-
-def _variable(axis: str) -> str:
-    return f"PLUGRUN_MATRIX_{axis.upper().replace('-', '_')}"
 
 
 def _document(

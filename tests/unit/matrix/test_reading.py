@@ -4,6 +4,7 @@ import pytest
 from plugrun.config.reading import read_marked
 from plugrun.errors import ConfigError, InvalidArgument
 from plugrun.matrix.cell import Matrix
+from plugrun.matrix.plan import cells_of
 from plugrun.matrix.reading import doubtful, read_matrix, said_values
 
 WHOLE = """
@@ -42,6 +43,7 @@ def test_all_keys(tmp_path):
         exclude=((("storage", "cow"), ("python", "3.12")),),
         include=((("storage", "overlay"), ("kernel", "6.1")),),
         require=((("python", "3.11"),),),
+        places=(("fuse", f"{tmp_path}/m.yaml:2:1"),),
         through=(((("kernel", "6.1"),), ("vmrun", "--")),),
         extends="fuse",
         env=(("CI", "1"),),
@@ -63,6 +65,11 @@ def test_all_keys(tmp_path):
         ("exclude: []", 1, "names no axis"),
         ("include:\n  - {a: []}", 2, 'the axis "a" has no values'),
         ("matrix: {profile: none/*.yaml}", 1, "none/*.yaml: no such file"),
+        ("matrix:\n  cell: [a]", 2, '"cell" cannot be an axis: PLUGRUN_MATRIX_CELL is the cell'),
+        ("matrix:\n  a: [b]\n  A: [c]", 3, 'the axes "a" and "A" would both be PLUGRUN_MATRIX_A'),
+        ("include:\n- {a_b: c,\n   a-b: d}", 3, 'the axes "a_b" and "a-b"'),
+        ("matrix: {a: [b]}\nrequire: false", 2, "must be a mapping"),
+        ("matrix: {a: [b]}\nexclude: [{}]", 2, "names no value"),
         ('matrix: {a: [b]}\nenv: {"a=b": c}', 2, "cannot be a variable's name"),
         ("- a", 1, "must be a mapping"),
         ("matrix: {a: [b]", 1, "not YAML"),
@@ -73,6 +80,12 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path, text, line, words):
         read(tmp_path, text)
     assert words in caught.value.message
     assert f"m.yaml:{line}" in caught.value.message or words == "not YAML"
+
+
+@pytest.mark.parametrize("text", ["true", "[{}]", "{}", "[{a: b}, {}]"])
+def test_every_cell_is_required(tmp_path, text):
+    matrix = read(tmp_path, f"matrix: {{a: [b, c]}}\nrequire: {text}\n")
+    assert [cell.required for cell in cells_of(matrix)] == [True, True]
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n"])

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from plugrun.errors import UsageError
+from plugrun.errors import ConfigError, UsageError
 from plugrun.matrix.emit import FORMS, emit
 from plugrun.matrix.selection import Wanted, select
 from plugrun.model.record import replace
@@ -41,6 +41,40 @@ def test_to_a_files_cells_come_some_and_others_go(file):
     assert names(wanted) == [
         "overlay-python=3.11", "tests=unit-python=3.11", "tests=unit-python=3.13", "fuse",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("matrix: {profile: [default,\n  nope]}", "2:3"),
+        ("matrix: {profile: [nope], storage: [cow]}", "1:20"),
+        ("matrix: {storage: [cow]}\nextends: nope", "2:1"),
+    ],
+)
+def test_a_profile_of_the_file_that_is_not_here(tmp_path, text, where):
+    path = tmp_path / "m.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        cells(Wanted(matrix=str(path)))
+    assert caught.value.message == f'{path}:{where}: unknown profile "nope"'
+    assert "default" in caught.value.hint
+    # The jobs that are printed are for other machines.
+    assert select(Wanted(matrix=str(path)), "", {}, elsewhere=True)[1]
+
+
+@pytest.mark.parametrize(
+    "more", ["through: [{when: {profile: nope}, command: [vm]}]", "exclude: [{profile: nope}]"]
+)
+def test_a_profile_of_no_cell_that_runs_here_may_be_elsewhere(tmp_path, more):
+    path = tmp_path / "m.yaml"
+    path.write_text(f"matrix: {{profile: [default, nope]}}\n{more}\n")
+    assert "default" in names(Wanted(matrix=str(path)))
+
+
+@pytest.mark.parametrize("said", ["cell=x", "a=1,A=2"])
+def test_an_axis_whose_variable_is_had_is_refused(said):
+    with pytest.raises(UsageError, match="PLUGRUN_MATRIX_"):
+        cells(Wanted(include=(said,)))
 
 
 def test_a_profile_with_other_axes_is_adjusted_and_one_alone_is_taken_as_it_is(tmp_path):
