@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from plugrun.cli.options import Parsed
+
 _DEFAULTS = {"root": "/var/lib/plugrun", "run_root": "/run/plugrun", "config": "", "profile": ""}
 
 
@@ -46,7 +48,7 @@ def _run(argv: Sequence[str]) -> int:
         return _without_command(found.values["version"] if not found.help else False)
     if found.values["version"]:
         return _without_command(True)
-    return _guarded(global_options(found.values, os.environ), found.args)
+    return _guarded(found, found.args)
 
 
 def _complete(instruction: str) -> int:
@@ -83,9 +85,14 @@ def global_options(values: Mapping[str, Any], environ: Mapping[str, str]) -> Glo
     )
 
 
-def _guarded(options: GlobalOptions, words: tuple[str, ...]) -> int:
+def _guarded(found: Parsed, words: tuple[str, ...]) -> int:
     """Dispatch; turn every error into its lines and its code."""
+    options = global_options(found.values, os.environ)
     try:
+        if found.rare:
+            from plugrun.cli.daemonoptions import check_daemon_options
+
+            check_daemon_options(found.values)
         return dispatch(options, words)
     except (BrokenPipeError, output.OutputError):
         raise

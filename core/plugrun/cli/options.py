@@ -99,9 +99,9 @@ class Command:
 
     ``verb`` is the module in ``plugrun.cli.verbs`` that does it. ``most`` -1 is any number of
     arguments. ``mixed`` is whether options may follow arguments. ``also`` are the other places it
-    stands at, as ``container ls``; ``section`` is its heading in the root's help. ``rare`` says
-    that there are more options than ``options``: those of ``rareoptions``, which a command line
-    without any of them does not load.
+    stands at, as ``container ls``; ``section`` is its heading in the root's help. ``rare`` names
+    the module that has more options than ``options``, which a command line without any of them
+    does not load.
     """
 
     name: str
@@ -114,16 +114,15 @@ class Command:
     verb: str = ""
     section: str = "Commands"
     also: tuple[str, ...] = ()
-    rare: bool = False
+    rare: str = ""
 
     @property
     def every(self) -> tuple[Option, ...]:
         """All options, the rare ones too."""
         if not self.rare:
             return self.options
-        from plugrun.cli.rareoptions import OPTIONS
-
-        return (*self.options, *OPTIONS)
+        module = __import__(f"plugrun.cli.{self.rare}", fromlist=["OPTIONS"])
+        return (*self.options, *module.OPTIONS)
 
 
 @record
@@ -206,7 +205,7 @@ RUN = Command(
     verb="run",
     section="Common Commands",
     also=("container run",),
-    rare=True,
+    rare="rareoptions",
 )
 
 CREATE = Command(
@@ -218,7 +217,7 @@ CREATE = Command(
     mixed=False,
     verb="create",
     also=("container create",),
-    rare=True,
+    rare="rareoptions",
 )
 
 EXEC = Command(
@@ -270,6 +269,7 @@ ROOT = Command(
         Option("version", FLAG, "Print the version and quit", "v"),
     ),
     mixed=False,
+    rare="daemonoptions",
 )
 
 _TABLES = (RUN, EXEC, CREATE, START)

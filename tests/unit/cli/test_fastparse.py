@@ -166,8 +166,8 @@ def test_help_after_the_image_is_the_commands():
 
 def test_tables_do_not_repeat_names():
     for command in (ROOT, *COMMANDS):
-        longs = [name for o in command.options for name in (o.name, *o.aliases)]
-        shorts = [o.short for o in command.options if o.short]
+        longs = [name for o in command.every for name in (o.name, *o.aliases)]
+        shorts = [o.short for o in command.every if o.short]
         assert len(set(longs)) == len(longs)
         assert len(set(shorts)) == len(shorts)
 

@@ -81,6 +81,48 @@ def test_the_environment_speaks_where_the_line_does_not(monkeypatch, tmp_path):
     assert (options.profile, options.debug) == ("q", True)
 
 
+# -- Docker's options about its daemon ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-l", "debug"], ["-lwarn"], ["--log-level=fatal"], ["-c", "default"], ["-D"],
+        ["--context=default"], ["--tls=false", "--tlsverify=false"],
+    ],
+)  # fmt: skip
+def test_what_changes_nothing_is_accepted(capsys, words):
+    code, out, err = run(capsys, *words, "version", "--format", "{{.Client.Version}}")
+    assert (code, err) == (0, "")
+    assert out
+
+
+@pytest.mark.parametrize("verb_words", [["ps"], ["run", "debian"], ["version"]])
+@pytest.mark.parametrize(
+    ("words", "name", "hint"),
+    [
+        (["-H", "tcp://192.0.2.1:2375"], "host", "ssh HOST plugrun"),
+        (["--host=ssh://there"], "host", "ssh HOST plugrun"),
+        (["--context", "prod"], "context", "ssh HOST plugrun"),
+        (["-cprod"], "context", "--root"),
+        (["--tls"], "tls", "leave it out"),
+        (["--tlsverify"], "tlsverify", "leave it out"),
+        (["--tlscacert=/ca.pem"], "tlscacert", "leave it out"),
+        (["--tlskey", "/key.pem"], "tlskey", "leave it out"),
+        (["--tlscert", "/cert.pem"], "tlscert", "leave it out"),
+    ],
+)
+def test_what_asks_for_a_daemon_is_refused_with_the_reason(capsys, words, name, hint, verb_words):
+    code, out, err = run(capsys, *words, *verb_words)
+    assert (code, out) == (125, "")
+    assert f": --{name} is not supported: there is no daemon to connect to\nhint: " in err
+    assert hint in err.splitlines()[1]
+
+
+def test_a_level_that_is_none(capsys):
+    assert run(capsys, "-l", "nope", "ps") == (1, "", "Unable to parse logging level: nope\n")
+
+
 @pytest.mark.parametrize("argv", [["-v"], ["--version"], ["--version", "ps"]])
 def test_version(capsys, argv):
     code, out, _ = run(capsys, *argv)
