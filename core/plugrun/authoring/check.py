@@ -64,7 +64,8 @@ def find_plugin(kind: str, name: str, root: str, run_root: str) -> PluginInfo:
     PluginError if there is none, InvalidArgument if several kinds have one, or no such kind is.
     """
     if kind and kind not in ALL_KINDS:
-        raise InvalidArgument(f'"{kind}" is no kind of plugin: one of {", ".join(ALL_KINDS)}')
+        near = did_you_mean(kind, ALL_KINDS)
+        raise InvalidArgument(f'"{kind}" is no kind of plugin{near}: one of {", ".join(ALL_KINDS)}')
     installed = [one for one in describe_all(root, run_root) if kind in ("", one.kind)]
     found = [one for one in installed if one.name == name]
     if not found:

@@ -8,6 +8,7 @@ from string import Template
 from plugrun.api import API_VERSION
 from plugrun.errors import AlreadyExists, InvalidArgument
 from plugrun.model.profile import HOOKS, KINDS
+from plugrun.model.spelling import did_you_mean
 from plugrun.plugins.finding import find
 
 AUTHORED = (*KINDS, HOOKS)
@@ -23,7 +24,8 @@ def new_project(kind: str, name: str, folder: str) -> tuple[str, ...]:
     plugrun itself has a plugin of that kind and name.
     """
     if kind not in AUTHORED:
-        raise InvalidArgument(f'"{kind}" is no kind of plugin: one of {", ".join(AUTHORED)}')
+        near = did_you_mean(kind, AUTHORED)
+        raise InvalidArgument(f'"{kind}" is no kind of plugin{near}: one of {", ".join(AUTHORED)}')
     _check_name(name)
     _check_free(kind, name)
     if os.path.exists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):

@@ -97,14 +97,19 @@ def _help(words: tuple[str, ...]) -> int:
     elif words[0] in GROUPS and len(words) == 1:
         text = group_help(words[0], GROUPS[words[0]])
     else:
-        output.error(f"unknown help topic: {' '.join(words)}")
+        from plugrun.cli.absent import instead_of
+
+        why = instead_of(path) or instead_of(words[0])
+        topic = f"unknown help topic: {' '.join(words)}"
+        output.error(f"{topic}\nhint: {why}" if why else topic)
         return 1
     output.write(text)
     return 0
 
 
 def _unknown(path: str) -> int:
-    """Say that there is no such command, and which ones are spelled nearly like it."""
+    """Say that there is no such command, and why not, or which are spelled nearly like it."""
+    from plugrun.cli.absent import instead_of
     from plugrun.cli.commands import GROUPS, UNLISTED, by_path
     from plugrun.cli.suggest import nearest
 
@@ -113,6 +118,10 @@ def _unknown(path: str) -> int:
     beside = [one.rpartition(" ")[2] for one in known if one.rpartition(" ")[0] == group]
     text = f"plugrun: '{path}' is not a plugrun command. See 'plugrun {group}".rstrip()
     text += " --help'"
+    why = instead_of(path)
+    if why:
+        output.error(f"{text}\nhint: {why}")
+        return 1
     near = [f"\t{' '.join(part for part in (group, one) if part)}" for one in nearest(word, beside)]
     if near:
         text += "\n\nDid you mean this?\n" + "\n".join(near)

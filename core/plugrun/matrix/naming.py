@@ -67,7 +67,8 @@ class Installed:
         try:
             load_settings(self._config, name, self._environ, os.getcwd())
         except ConfigError as error:
-            raise InvalidArgument(f"{where}: {error.message}", hint=error.hint) from None
+            reason = error.message.removeprefix("--profile: ")
+            raise InvalidArgument(f"{where}: {reason}", hint=error.hint) from None
 
 
 def _check_backend(where: str, kind: str, name: str) -> None:

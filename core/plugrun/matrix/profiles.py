@@ -30,7 +30,11 @@ def _cells(word: str, config: str, environ: Mapping[str, str], cwd: str) -> Iter
     if not files and (any(c in word for c in "*?[/") or word.endswith(".yaml")):
         raise ConfigError(f"{word}: no such file")
     if not files:
-        profile = load_settings(config, word, plain, cwd).profile
+        try:
+            profile = load_settings(config, word, plain, cwd).profile
+        except ConfigError as error:
+            reason = error.message.removeprefix("--profile: ")
+            raise ConfigError(f"--profiles {word}: {reason}", hint=error.hint) from None
         yield Cell(_name(word), _axes(profile), config, word)
     for file in files:
         path = os.path.abspath(file)

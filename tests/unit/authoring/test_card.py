@@ -48,8 +48,12 @@ def test_finding_one():
     assert find_plugin("", "overlay", "", "").kind == "storage"
     with pytest.raises(PluginError, match="no storage plugin"):
         find_plugin("storage", "ns", "", "")
+    with pytest.raises(PluginError, match="did you mean overlay"):
+        find_plugin("", "overla", "", "")
     with pytest.raises(InvalidArgument, match="no kind"):
         find_plugin("volume", "ns", "", "")
+    with pytest.raises(InvalidArgument, match="did you mean storage"):
+        find_plugin("stroage", "overlay", "", "")
 
 
 def test_a_transport_needs_addresses():

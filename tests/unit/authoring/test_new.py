@@ -101,6 +101,8 @@ def test_the_next_step_is_told_with_what_comes_before_it(tmp_path, capfd):
 def test_kinds_and_places_that_cannot_be(tmp_path):
     with pytest.raises(InvalidArgument, match="no kind of plugin"):
         new_project("volume", "a", str(tmp_path / "p"))
+    with pytest.raises(InvalidArgument, match="did you mean network"):
+        new_project("netwrok", "a", str(tmp_path / "p"))
     (tmp_path / "p").mkdir()
     new_project("hooks", "a", str(tmp_path / "p"))
     with pytest.raises(AlreadyExists, match="there already"):

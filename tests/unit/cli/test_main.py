@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from plugrun.cli import failure, main
+from plugrun.cli import absent, failure, main
 from plugrun.cli.commands import COMMANDS, GROUPS, UNLISTED, by_path
 from plugrun.cli.fastparse import parse
 from plugrun.cli.options import ROOT, RUN
@@ -197,6 +197,33 @@ def test_unknown_commands(capsys, argv, said, near):
     guess = "".join(f"\t{one}\n" for one in near)
     guess = f"\nDid you mean this?\n{guess}" if near else ""
     assert run(capsys, *argv) == (1, "", f"plugrun: {said}\n{guess}")
+
+
+@pytest.mark.parametrize(
+    ("argv", "instead"),
+    [
+        (["compose", "up", "-d"], "plugrun network create"),
+        (["context", "ls"], "--root"),
+        (["swarm", "init"], "one machine"),
+        (["config", "ls"], "one machine"),
+        (["plugin", "ls"], "plugrun plugins"),
+        (["buildx", "use", "x"], "plugrun build"),
+        (["builder", "du"], "plugrun system df -v"),
+    ],
+)
+def test_docker_s_commands_that_are_not_here_are_answered_with_what_is(capsys, argv, instead):
+    code, out, err = run(capsys, *argv)
+    first, hint = err.splitlines()
+    assert (code, out) == (1, "")
+    assert "is not a plugrun command. See 'plugrun" in first
+    assert hint.startswith("hint: ")
+    assert instead in hint
+    helped = run(capsys, "help", *argv[:2])
+    assert (helped[0], helped[2].splitlines()[1]) == (1, hint)
+
+
+def test_what_is_said_to_be_absent_is():
+    assert not absent.BY_PATH.keys() & {*by_path(), *GROUPS}
 
 
 def test_help_of_what_is_not_there(capsys):

@@ -71,6 +71,14 @@ def test_a_profile_of_no_cell_that_runs_here_may_be_elsewhere(tmp_path, more):
     assert "default" in names(Wanted(matrix=str(path)))
 
 
+def test_a_profile_of_the_command_line_that_is_not_here():
+    with pytest.raises(ConfigError) as caught:
+        cells(Wanted(profiles=("default,fues",)))
+    assert caught.value.message == (
+        '--profiles fues: unknown profile "fues" (did you mean "fuse"?)'
+    )
+
+
 @pytest.mark.parametrize("said", ["cell=x", "a=1,A=2"])
 def test_an_axis_whose_variable_is_had_is_refused(said):
     with pytest.raises(UsageError, match="PLUGRUN_MATRIX_"):
@@ -102,7 +110,7 @@ def test_a_profile_with_other_axes_is_adjusted_and_one_alone_is_taken_as_it_is(t
         (Wanted(include=("a=b",), shard="2"), "invalid shard"),
         (Wanted(include=("storage=overly",)), 'no storage plugin "overly".*did you mean "overlay"'),
         (Wanted(include=("a=b,isolation=foo",)), 'isolation=foo: no isolation plugin "foo"'),
-        (Wanted(include=("profile=foo",)), 'profile=foo: --profile: unknown profile "foo"'),
+        (Wanted(include=("profile=foo",)), '--include profile=foo: unknown profile "foo"'),
         (Wanted(include=("profile=cow",), exclude=("profile=foo",)), 'unknown profile "foo"'),
         (Wanted(include=("network=foo",)), 'no network plugin "foo"'),
         (Wanted(include=("storage=cow",), exclude=("storage=foo",)), "storage=foo: no storage"),
