@@ -69,14 +69,14 @@ def candidates(explicit: str, environ: Mapping[str, str], cwd: str) -> tuple[Can
 
 
 def check_explicit(path: str) -> None:
-    """Raise ConfigError if ``--config`` names a file that is not there.
+    """Raise ConfigError if ``--config``, or PLUGRUN_CONFIG, names a file that is not there.
 
     For every command, before it begins: where the outcome of all files is kept, none is read.
     """
     if path and not _mark(path):
         from plugrun.errors import ConfigError
 
-        raise ConfigError(f"{path}: no such file (named by --config)")
+        raise ConfigError(f"{path}: no such file (named by --config or PLUGRUN_CONFIG)")
 
 
 def _mark(path: str) -> tuple[int, ...]:

@@ -92,7 +92,7 @@ def _choose(
     name, where = by_file.value, by_file.where
     if by_environ:
         name, where = by_environ, "PLUGRUN_PROFILE"
-    if said:
+    if said and said != by_environ:  # a command line hands on what it has from the environment
         name, where = said, "--profile"
     if name not in profiles:
         raise _unknown_profile(name, where, profiles)

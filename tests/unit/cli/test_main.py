@@ -57,7 +57,7 @@ def test_a_configuration_file_that_is_not_there_is_refused_by_all(capsys, tmp_pa
     path = str(tmp_path / "nosuch.yaml")
     code, out, err = run(capsys, "--config", path, "--root", str(tmp_path / "root"), *words)
     assert (code, out) == (125, "")
-    assert f"{path}: no such file (named by --config)" in err
+    assert f"{path}: no such file (named by --config or PLUGRUN_CONFIG)" in err
 
 
 def test_global_options_have_defaults():

@@ -175,7 +175,9 @@ def test_a_wrong_document_is_refused_with_its_place(machine, text, place, words)
 
 def test_an_unknown_profile_from_outside_is_refused(machine):
     assert machine.fails("", profile="x").message == '--profile: unknown profile "x"'
-    assert machine.fails("", PLUGRUN_PROFILE="defaul").message.startswith("PLUGRUN_PROFILE: ")
+    for said in ("", "defaul"):  # by its own, and as a command line hands it on
+        error = machine.fails("", profile=said, PLUGRUN_PROFILE="defaul")
+        assert error.message.startswith("PLUGRUN_PROFILE: ")
 
 
 def test_a_profile_must_be_complete(machine):
@@ -185,7 +187,9 @@ def test_a_profile_must_be_complete(machine):
 
 
 def test_the_explicit_file_must_exist(machine):
-    with pytest.raises(ConfigError, match=r"nix\.yaml: no such file \(named by --config\)"):
+    with pytest.raises(
+        ConfigError, match=r"nix\.yaml: no such file \(named by --config or PLUGRUN_CONFIG\)"
+    ):
         machine.load("nix.yaml")
 
 
