@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Throughput through a published port: published.py NAME='COMMAND'... [--rounds N]
 
-Each command is an engine's (`docker`, `plugrun --root …`). Each runs one server, taking turns a client on
-the host reads 1 GiB through the published port, at 127.0.0.1 and at the host's own address. Both ends
-are Python, which is this machine's, mounted in the container. Run it in the harness's network
-namespace (bin/nsrun), where the peers' daemons are.
+Each command is an engine's (`docker`, `plugrun --root …`). Each runs one server, taking turns a
+client on the host reads 1 GiB through the published port, at 127.0.0.1 and at the host's own
+address. Both ends are Python, which is this machine's, mounted in the container. Run it in the
+harness's network namespace (bin/nsrun), where the peers' daemons are.
 """
 
 import argparse
