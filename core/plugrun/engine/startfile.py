@@ -1,7 +1,11 @@
-"""The start file: that a container's command was executed, and in which life of the machine.
+"""The start file: that a container has come to its command, and in which life of the machine.
 
 The task file is gone after a reboot. With this one beside the bundle, a container that was running
 then is told from one that never ran.
+
+It is written just before the command is executed, since afterwards the command may leave no room
+for it; where that fails, and the container never ran before, it is taken away again. Who is killed
+between the two leaves a container that is taken for one that ran.
 """
 
 from __future__ import annotations
@@ -13,7 +17,10 @@ from plugrun.model.record import as_json, record
 
 @record
 class StartFile:
-    """``boot`` is the kernel's boot ID (proc_sys_kernel(5), random/boot_id)."""
+    """``started_ns`` is when the command was about to be executed, since the epoch.
+
+    ``boot`` is the kernel's boot ID (proc_sys_kernel(5), random/boot_id).
+    """
 
     started_ns: int
     boot: str
@@ -31,7 +38,7 @@ def write_start_file(folder: str, started_ns: int) -> None:
 
 
 def read_start_file(folder: str) -> StartFile | None:
-    """Return what is written, or None if the container never ran."""
+    """Return what is written, or None if the container never came to its command."""
     try:
         with open(f"{folder}/started", "rb") as file:
             data = file.read()
