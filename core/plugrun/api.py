@@ -5,9 +5,10 @@ What is listed here keeps its meaning as long as API_VERSION stays the same; the
 groups (``plugrun.storage.v1`` …) carry that number.
 
 The modules ``attach``, ``beneath``, ``capabilities``, ``contents``, ``devpts``, ``filesystem``,
-``fscontext``, ``idmap``, ``images``, ``innerpty``, ``libc``, ``mountfd``, ``mounting``,
-``mountinfo``, ``overlay``, ``ownprogram``, ``process``, ``signalnames`` and ``terminal`` of
-``plugrun.linux`` are names here too, and ``cgroupfs`` and ``runtimespec``.
+``fscontext``, ``hostports``, ``idmap``, ``images``, ``innerpty``, ``libc``, ``mountfd``,
+``mounting``, ``mountinfo``, ``orphan``, ``overlay``, ``ownprogram``, ``process``, ``signalnames``
+and ``terminal`` of ``plugrun.linux`` are names here too, and ``cgroupfs``, ``expansion`` and
+``runtimespec``.
 """
 
 from __future__ import annotations

@@ -11,17 +11,9 @@ import time
 from datetime import UTC, datetime
 
 from plugrun.errors import InvalidArgument
+from plugrun.model.duration import parse_duration
 
 _NS = 10**9
-_UNITS = {
-    "ns": 1,
-    "us": 1000,
-    "µs": 1000,
-    "ms": 10**6,
-    "s": _NS,
-    "m": 60 * _NS,
-    "h": 3600 * _NS,
-}  # fmt: skip
 _DIGITS = frozenset("0123456789")
 # Those of the greatest number Go takes; Python refuses to read thousands of them.
 _MOST_DIGITS = 19
@@ -46,34 +38,6 @@ def parse_moment(text: str, now_ns: int | None = None) -> int:
     if not _DIGITS.issuperset(whole + fraction) or not whole or len(whole) > _MOST_DIGITS:
         raise InvalidArgument(f'failed to parse value as time or duration: "{text}"')
     return int(whole) * _NS + int(fraction[:9].ljust(9, "0"))
-
-
-def parse_duration(text: str) -> int:
-    """Return a duration as Go's time.ParseDuration reads it, in nanoseconds."""
-    rest = text[1:] if text[:1] in ("+", "-") else text
-    if rest == "0":
-        return 0
-    total = 0
-    while rest:
-        number, rest = _span(rest, digits=True)
-        unit, rest = _span(rest, digits=False)
-        known = unit in _UNITS and len(number) <= 2 * _MOST_DIGITS
-        if not known or number.count(".") > 1 or number in ("", "."):
-            raise InvalidArgument(f'time: invalid duration "{text}"')
-        whole, _, part = number.partition(".")
-        total += int(whole or "0") * _UNITS[unit]
-        total += int(part or "0") * _UNITS[unit] // 10 ** len(part)
-    if not text.lstrip("+-"):
-        raise InvalidArgument(f'time: invalid duration "{text}"')
-    return -total if text.startswith("-") else total
-
-
-def _span(text: str, *, digits: bool) -> tuple[str, str]:
-    """Split off the part of a text that is number, or that is not."""
-    end = 0
-    while end < len(text) and (text[end] in _DIGITS or text[end] == ".") == digits:
-        end += 1
-    return text[:end], text[end:]
 
 
 def _rfc3339(text: str) -> int:

@@ -10,6 +10,7 @@ import _socket
 
 from plugrun.cli.values import parse_bytes
 from plugrun.errors import InvalidArgument
+from plugrun.model.duration import parse_duration
 from plugrun.model.fence import Ulimit
 
 TYPE_CHECKING = False
@@ -17,19 +18,8 @@ if TYPE_CHECKING:
     from plugrun.model.mountpoint import MountPoint
 
 _STREAMS = ("stdin", "stdout", "stderr")
-_NS = {
-    "ns": 1,
-    "us": 10**3,
-    "µs": 10**3,
-    "μs": 10**3,
-    "ms": 10**6,
-    "s": 10**9,
-    "m": 60 * 10**9,
-    "h": 3600 * 10**9,
-}
 _LONGEST = 2**63 - 1
 _DIGITS = frozenset("0123456789")
-_NUMBER = frozenset("0123456789.")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 # getrlimit(2)'s, as Docker names them.
@@ -58,48 +48,6 @@ def parse_uint16(text: str) -> int:
     if len(text) > 5 or int(text) > 0xFFFF:
         raise InvalidArgument(f'strconv.ParseUint: parsing "{text}": value out of range')
     return int(text)
-
-
-def parse_duration(text: str) -> int:
-    """Return nanoseconds of Go's time.ParseDuration: ``1m30s``, ``500ms``, ``-2h``, ``0``."""
-    rest = text.removeprefix("-") if text.startswith("-") else text.removeprefix("+")
-    if rest == "0":
-        return 0
-    if not rest:
-        raise InvalidArgument(f'time: invalid duration "{text}"')
-    total = 0
-    while rest:
-        number, rest = _split(rest, numeric=True)
-        unit, rest = _split(rest, numeric=False)
-        if not _is_number(number):
-            raise InvalidArgument(f'time: invalid duration "{text}"')
-        total += _nanoseconds(number, unit, text)
-    if total > _LONGEST:
-        raise InvalidArgument(f'time: invalid duration "{text}"')
-    return -total if text.startswith("-") else total
-
-
-def _split(text: str, *, numeric: bool) -> tuple[str, str]:
-    """Return the letters at the beginning that belong to a number, or do not, and the rest."""
-    end = 0
-    while end < len(text) and (text[end] in _NUMBER) == numeric:
-        end += 1
-    return text[:end], text[end:]
-
-
-def _is_number(text: str) -> bool:
-    return text.count(".") <= 1 and any(letter in _DIGITS for letter in text)
-
-
-def _nanoseconds(number: str, unit: str, text: str) -> int:
-    if not unit:
-        raise InvalidArgument(f'time: missing unit in duration "{text}"')
-    if unit not in _NS:
-        raise InvalidArgument(f'time: unknown unit "{unit}" in duration "{text}"')
-    whole, _, part = number.partition(".")
-    scale = _NS[unit]
-    fraction: int = int(part or "0") * scale // 10 ** len(part)
-    return int(whole or "0") * scale + fraction
 
 
 def parse_swap(text: str) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from plugrun.dockerfile.characters import SPACES
-from plugrun.dockerfile.durations import nanoseconds
 from plugrun.dockerfile.flags import TEXT, Flags
 from plugrun.dockerfile.splitting import json_words
 from plugrun.errors import InvalidArgument
+from plugrun.model.duration import parse_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def healthcheck(flags: Sequence[str], rest: str) -> dict[str, Any]:
 
 
 def _time(name: str, text: str) -> int:
-    duration = nanoseconds(text) if text else 0
+    duration = parse_duration(text) if text else 0
     if duration and duration < _SHORTEST:
         raise InvalidArgument(f'Interval "{name}" cannot be less than 1ms')
     return duration

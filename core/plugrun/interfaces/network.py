@@ -5,11 +5,12 @@ forget. ``create`` completes it and need make nothing on the host; what ``attach
 makes at the first attachment, and what is missing later (a bridge that somebody deleted, rules
 that somebody flushed) it makes again.
 
-``attach`` is called between a task's create and its start, once for each network of a container,
-with the path of its network namespace (``/proc/PID/ns/net``), and for a running container by
-``network connect``. ``detach`` is called after the container's end, when its namespace may be gone,
-and by ``network disconnect`` while it runs. Loopback is up already: isolation sees to it.
-``--network none`` and ``--network host`` never reach a backend.
+``attach`` is called between a task's create and its start, or while it is created (isolation's
+``early-pid``), once for each network of a container, with the path of its network namespace
+(``/proc/PID/ns/net``), and for a running container by ``network connect``. ``detach`` is called
+after the container's end, when its namespace may be gone, and by ``network disconnect`` while it
+runs. Loopback is up already: isolation sees to it. ``--network none`` and ``--network host`` never
+reach a backend.
 
 Promises
 --------

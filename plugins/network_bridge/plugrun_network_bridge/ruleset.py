@@ -1,8 +1,8 @@
 """The one table of a state folder: what may pass between its bridges and the world, and how.
 
 The rules are the same for any number of networks and ports, which are elements of sets and maps.
-``table`` gives all of it as one transaction, so that it is there whole or not at all; ``PROBES``
-and ``is_whole`` tell whether somebody has taken something out of it.
+``table`` gives all of it as one transaction, so that it is there whole or not at all;
+``is_whole`` tells whether somebody has taken something out of it.
 """
 
 from __future__ import annotations

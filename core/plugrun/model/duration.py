@@ -1,4 +1,4 @@
-"""Go's durations, as ``HEALTHCHECK`` has them: ``1m30s``."""
+"""Durations as Go writes them, and with it Docker's options and HEALTHCHECK: ``1m30s``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ _UNITS = {
 _LARGEST = 2**63 - 1
 
 
-def nanoseconds(text: str) -> int:
-    """Return ``1m30s`` in nanoseconds; raise InvalidArgument as Go's time.ParseDuration does."""
+def parse_duration(text: str) -> int:
+    """Return ``1m30s``, ``-2h``, ``.5s`` or ``0`` in nanoseconds.
+
+    Raise InvalidArgument as Go's time.ParseDuration does.
+    """
     sign = -1 if text.startswith("-") else 1
     rest = text[1:] if text[:1] in ("+", "-") else text
     if rest == "0":
