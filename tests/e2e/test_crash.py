@@ -6,11 +6,10 @@ import os
 import select
 import shutil
 import signal
-import subprocess
-import sys
 
 import pytest
 
+from tests.e2e.changing import run_killed
 from tests.e2e.conftest import HOST_IMAGE, PATIENCE, Plugrun, cgroups_of
 
 LOOP = "echo up; while true; do sleep 0.05; done"
@@ -104,36 +103,6 @@ def test_with_rm_the_next_command_removes_it(plugrun):
     assert plugrun.out("ps", "-aq") == ""
     assert cgroups_of({id}) == []
     assert id not in str(list(os.walk(plugrun.root)))
-
-
-# Runs the command line, and kills the process that makes the Nth change to files or processes. The
-# counter is inherited by forked children, so the monitor's changes are counted on from its fork.
-KILLER = """
-import os, sys
-limit, sys.argv[1:] = int(sys.argv[1]), sys.argv[2:]
-events = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.fork", "sqlite3.connect"}
-seen = 0
-def count(event, args):
-    global seen
-    if event in events or (event == "open" and args[2] & os.O_CREAT):
-        seen += 1
-        if seen == limit:
-            os.kill(os.getpid(), 9)
-sys.addaudithook(count)
-from plugrun.launch import main
-sys.exit(main())
-"""
-
-
-def run_killed(plugrun: Plugrun, limit: int, *args: str) -> bool:
-    """Run a command that is killed at its Nth change; False if it does not make so many."""
-    options = plugrun.argv[1:]
-    done = subprocess.run(
-        [sys.executable, "-c", KILLER, str(limit), *options, *args],
-        capture_output=True, text=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode != 0
 
 
 def test_run_killed_at_every_change(alone):

@@ -9,9 +9,9 @@ import signal
 
 import pytest
 
+from tests.e2e.changing import run_killed
 from tests.e2e.conftest import PATIENCE, TOP, Plugrun, layer
 from tests.e2e.heldregistry import HeldRegistry
-from tests.e2e.test_crash import run_killed
 from tests.registry import make_image, make_index, tar_of
 
 RUN = ("run", "--rm", "--network", "none")

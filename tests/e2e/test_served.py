@@ -12,9 +12,10 @@ from dataclasses import replace
 
 import pytest
 
+from tests.e2e.changing import run_killed
 from tests.e2e.conftest import HOST_IMAGE, PATIENCE, PROGRAM, TOP, Plugrun, fresh_root, traces
 from tests.e2e.terminal import Terminal
-from tests.e2e.test_crash import run_killed, wait_gone
+from tests.e2e.test_crash import wait_gone
 
 NET = ("--network", "none")
 LOOP = "echo up; echo yes > /happiness.txt; while true; do sleep 0.05; done"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from tests.e2e.changing import run_killed
 from tests.e2e.conftest import HOST_IMAGE, cgroups_of
-from tests.e2e.test_crash import run_killed
 
 NET = ("--network", "none")
 

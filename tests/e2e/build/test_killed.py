@@ -5,31 +5,15 @@ from __future__ import annotations
 import io
 import os
 import subprocess
-import sys
 import tarfile
 
 import pytest
 
 from tests.e2e.build.conftest import BASE, Workshop
+from tests.e2e.changing import OF_RUN, signalled_at
 from tests.e2e.conftest import PATIENCE, cgroups_of, traces
 
-# Runs the command line, and sends a signal at the Nth change to files or processes: to the process
-# that makes it, or to all. Children inherit the counter, so a worker counts on from its fork.
-AT_A_CHANGE = """
-import os, sys
-limit, number, whom, sys.argv[1:] = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
-events = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.fork", "os.link", "sqlite3.connect"}
-seen = 0
-def count(event, args):
-    global seen
-    if event in events or (event == "open" and args[2] & os.O_CREAT):
-        seen += 1
-        if seen == limit:
-            os.kill(os.getpid() if whom == "self" else 0, number)
-sys.addaudithook(count)
-from plugrun.launch import main
-sys.exit(main())
-"""
+CHANGES = (*OF_RUN, "os.link")
 LIMITS = (2, 16, 30, 44, 60, 80, 100, 125)
 DOCKERFILE = f"""
 FROM {BASE} AS one
@@ -64,7 +48,7 @@ def signalled(workshop: Workshop, limit: int, number: int, whom: str) -> int:
     plugrun = workshop.plugrun
     words = (*plugrun.argv[1:], "build", "--no-cache", "-q", "-t", "never", str(workshop.context))
     done = subprocess.run(
-        [sys.executable, "-c", AT_A_CHANGE, str(limit), str(number), whom, *words],
+        signalled_at(limit, words, CHANGES, number=number, whom=whom),
         capture_output=True, text=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL,
         start_new_session=True,
     )  # fmt: skip

@@ -8,7 +8,6 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 
 import pytest
 from plugrun.engine.containers import find_container
@@ -17,6 +16,7 @@ from plugrun.engine.files.rootfs import bare_rootfs
 from plugrun.engine.request import GlobalOptions
 from plugrun.testing.trees import facts
 
+from tests.e2e.changing import CHANGES, signalled_at
 from tests.e2e.conftest import HOST_IMAGE, PATIENCE
 from tests.e2e.storages.conftest import snapshots
 from tests.e2e.storages.others import QUIET
@@ -230,21 +230,7 @@ def test_a_device_that_would_be_a_deletion_is_named(several):
     cow("commit", "odd", "odd:1")
 
 
-KILLER = """
-import os, sys
-limit, sys.argv[1:] = int(sys.argv[1]), sys.argv[2:]
-events = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.fork", "os.link", "os.chmod"}
-seen = 0
-def count(event, args):
-    global seen
-    if event in events or (event == "open" and args[2] & os.O_CREAT):
-        seen += 1
-        if seen == limit:
-            os.kill(os.getpid(), 9)
-sys.addaudithook(count)
-from plugrun.launch import main
-sys.exit(main())
-"""
+ACTS = (*CHANGES, "os.link", "os.chmod")
 
 
 def test_killed_at_any_moment_it_is_here_or_there(several, other, changed):
@@ -254,9 +240,9 @@ def test_killed_at_any_moment_it_is_here_or_there(several, other, changed):
     while True:
         here = driver(several, "changed")
         target = places[1 - places.index(here)]
-        argv = [sys.executable, "-c", KILLER, str(limit), *several.argv[1:]]
+        words = (*several.argv[1:], "storage", "migrate", "-q", "--to", target, "changed")
         done = subprocess.run(
-            [*argv, "storage", "migrate", "-q", "--to", target, "changed"],
+            signalled_at(limit, words, ACTS),
             capture_output=True,
             timeout=PATIENCE,
             check=False,
