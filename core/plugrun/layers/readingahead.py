@@ -18,6 +18,7 @@ from plugrun.linux.process import PR_SET_PDEATHSIG, has_one_thread, prctl
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import NoReturn
 
     from plugrun.layers.treeread import Node
 
@@ -33,7 +34,8 @@ class ReadingAhead:
     ``root`` is the tree's descriptor, ``nodes`` makes a walk of its own. It begins once the tree
     has shown to be large, and stays some entries ahead: they cost memory. Nothing depends on it:
     it is left out where this process has threads, which a fork might deadlock, on a single
-    processor, and on FUSE, whose server would have the work twice. It dies with this process.
+    processor, on FUSE, whose server would have the work twice, and where there is no room for a
+    process. It dies with this process.
     """
 
     def __init__(self, root: int, nodes: Callable[[], Iterable[Node]]) -> None:
@@ -41,7 +43,7 @@ class ReadingAhead:
         self._nodes = nodes
         self._count = 0
         self._turns = -1
-        self._pid = 0
+        self._process = -1  # by descriptor: a caller who reaps all children frees the number
 
     def __enter__(self) -> ReadingAhead:
         return self
@@ -49,18 +51,18 @@ class ReadingAhead:
     def __exit__(self, *_: object) -> None:
         if self._turns >= 0:
             os.close(self._turns)
-        if self._pid:
-            os.kill(self._pid, signal.SIGKILL)  # one that has ended keeps its number until now
-            os.waitpid(self._pid, 0)
+        if self._process >= 0:
+            _end(self._process)
 
     def passed(self) -> None:
         """One more entry has been read."""
         self._count += 1
         if self._count % STEP:
             return
-        if self._count == WORTHWHILE and self._pays():
+        if self._count == WORTHWHILE:
             with contextlib.suppress(OSError):  # no more processes or descriptors (RLIMIT_NPROC)
-                self._fork()
+                if self._pays():
+                    self._fork()
         elif self._turns >= 0:
             self._tell()
 
@@ -77,24 +79,52 @@ class ReadingAhead:
             self._turns = -1
 
     def _fork(self) -> None:
-        turns, self._turns = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self._turns, False)
-        parent = os.getpid()
+        turns, blocked = -1, signal.pthread_sigmask(signal.SIG_BLOCK, ())
         try:
-            self._pid = os.fork()
-        except OSError:
-            os.close(turns)
-            raise
-        if self._pid == 0:
-            try:
-                os.setpgid(0, 0)  # a terminal's Ctrl-C is for the parent
-                prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-                os.close(self._turns)
-                if os.getppid() == parent:
-                    read_ahead(self._nodes(), turns)
-            finally:
-                os._exit(0)
-        os.close(turns)
+            # A signal is for the parent alone: the child would go the parent's ways out.
+            signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+            turns, self._turns = os.pipe2(os.O_CLOEXEC)
+            os.set_blocking(self._turns, False)
+            parent, pid = os.getpid(), os.fork()
+            if pid == 0:
+                self._serve(parent, turns)
+            self._process = _descriptor(pid)
+        finally:
+            if turns >= 0:
+                os.close(turns)
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    def _serve(self, parent: int, turns: int) -> NoReturn:
+        try:
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            os.close(self._turns)
+            if os.getppid() == parent:
+                read_ahead(self._nodes(), turns)
+        finally:
+            os._exit(0)
+
+
+def _descriptor(pid: int) -> int:
+    """Return a child's descriptor; without room for one the child is ended."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        try:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass  # the caller's own handler of SIGCHLD has reaped it
+        raise
+
+
+def _end(process: int) -> None:
+    try:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        os.waitid(os.P_PIDFD, process, os.WEXITED)
+    except (ProcessLookupError, ChildProcessError):
+        return  # the caller's own handler of SIGCHLD has reaped it
+    finally:
+        os.close(process)
 
 
 def read_ahead(nodes: Iterable[Node], turns: int) -> None:

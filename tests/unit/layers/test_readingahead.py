@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -129,6 +133,89 @@ def test_a_process_that_fails_changes_nothing(root, monkeypatch):
     assert children() == before
 
 
+def descriptors() -> list[str]:
+    return sorted(os.listdir("/proc/self/fd"))
+
+
+def test_no_descriptor_is_left(root, monkeypatch):
+    some_processors(monkeypatch, 2)
+    before = descriptors()
+    pass_all(root, lambda: Walk(root))
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("act", ["listdir", "pipe2", "fork", "pidfd_open"])
+def test_where_there_is_no_room_it_is_left_out(root, monkeypatch, act):
+    def refuse(*_: object) -> int:
+        raise BlockingIOError(errno.EAGAIN, "no more")
+
+    some_processors(monkeypatch, 2)
+    before = children(), descriptors()
+    with ReadingAhead(root, lambda: Walk(root)) as ahead, monkeypatch.context() as patched:
+        patched.setattr(os, act, refuse)
+        for _ in range(COUNT):
+            ahead.passed()
+        assert children() == before[0]
+    assert (children(), descriptors()) == before
+
+
+def test_a_caller_who_ignores_its_children(root, monkeypatch):
+    """The kernel reaps them, and their numbers may be others' by then."""
+    some_processors(monkeypatch, 2)
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        pass_all(root, lambda: Walk(root))
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_signals_are_for_the_caller_alone(root, monkeypatch):
+    some_processors(monkeypatch, 2)
+    told, tell = os.pipe()
+
+    def nodes() -> Iterator[Node]:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        os.write(tell, b"%d" % len(mask & {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}))
+        yield from ()
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with ReadingAhead(root, nodes) as ahead:
+        for _ in range(WORTHWHILE):
+            ahead.passed()
+        assert os.read(told, 9) == b"3"
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    os.close(told)
+    os.close(tell)
+
+
+_KILLED = """
+import os, signal, sys
+from plugrun.layers.readingahead import WORTHWHILE, ReadingAhead
+from plugrun.layers.treeread import Walk
+os.sched_getaffinity = lambda pid: {0, 1}
+root = os.open(sys.argv[1], os.O_RDONLY)
+with ReadingAhead(root, lambda: Walk(root)) as ahead:
+    for _ in range(WORTHWHILE):
+        ahead.passed()
+    print(open("/proc/self/task/%d/children" % os.getpid()).read(), flush=True)
+    signal.pause()
+"""
+
+
+def test_it_dies_with_the_caller(root):
+    """It waits for its turn by then, or soon: there are more files than it may ask for."""
+    tree = os.readlink(f"/proc/self/fd/{root}")
+    caller = subprocess.Popen([sys.executable, "-c", _KILLED, tree], stdout=subprocess.PIPE)
+    assert caller.stdout is not None
+    process = os.pidfd_open(int(caller.stdout.readline()))
+    caller.kill()
+    caller.wait()
+    ended, _, _ = select.select([process], [], [], 60)
+    os.close(process)
+    caller.stdout.close()
+    assert ended
+
+
 def test_one_processor_gets_none(root, monkeypatch):
     some_processors(monkeypatch, 1)
     before = children()
@@ -153,17 +240,6 @@ def test_a_fuse_gets_none(root, monkeypatch):
     monkeypatch.setattr(readingahead, "filesystem_magic", lambda path: readingahead.FUSE_MAGIC)
     before = children()
     assert pass_all(root, lambda: Walk(root)) == before
-
-
-def test_no_more_processes_are_no_failure(root, monkeypatch):
-    def fork() -> int:
-        raise BlockingIOError
-
-    some_processors(monkeypatch, 2)
-    monkeypatch.setattr(os, "fork", fork)
-    before = os.listdir("/proc/self/fd")
-    pass_all(root, lambda: Walk(root))
-    assert os.listdir("/proc/self/fd") == before
 
 
 def test_an_archive_is_the_same_with_and_without(root, tmp_path, monkeypatch):
