@@ -129,6 +129,7 @@ if TYPE_CHECKING:
     from plugrun.interfaces.transport import Transport as Transport
     from plugrun.layers import expansion as expansion
     from plugrun.layers.archive import archive_tree as archive_tree
+    from plugrun.layers.failures import found_in as found_in
     from plugrun.layers.removal import remove_tree as remove_tree
     from plugrun.layers.tarsink import TarSink as TarSink
     from plugrun.layers.unpacktree import unpack_layers as unpack_layers
@@ -358,6 +359,7 @@ _HOMES = {
     ),
     "plugrun.layers": ("expansion",),
     "plugrun.layers.archive": ("archive_tree",),
+    "plugrun.layers.failures": ("found_in",),
     "plugrun.layers.removal": ("remove_tree",),
     "plugrun.layers.tarsink": ("TarSink",),
     "plugrun.layers.unpacktree": ("unpack_layers",),

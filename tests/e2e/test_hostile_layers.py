@@ -57,16 +57,18 @@ def test_no_way_in(used, registry, tmp_path, name):
     (tmp_path / "tree.tar").write_bytes(tar)
     used("copy", "-q", f"docker://{reference}", f"oci-archive:{tmp_path}/image.tar")
     listed = sorted(os.listdir(tmp_path))
-    for command in (
-        ("pull", "-q", reference),
-        ("run", "--rm", "-q", reference),
-        ("load", "-i", f"{tmp_path}/image.tar"),
-        ("import", f"{tmp_path}/tree.tar", "imported"),
-        ("copy", "-q", f"oci-archive:{tmp_path}/image.tar", f"rootfs:{tmp_path}/tree"),
+    layer, archive = f"layer {image.layers[1].digest}: ", f"{tmp_path}/image.tar"
+    for where, command in (
+        (f"image {reference}, {layer}", ("pull", "-q", reference)),
+        (f"image {reference}, {layer}", ("run", "--rm", "-q", reference)),
+        (layer, ("load", "-i", archive)),
+        (f"{tmp_path}/tree.tar: ", ("import", f"{tmp_path}/tree.tar", "imported")),
+        (layer, ("copy", "-q", f"oci-archive:{archive}", f"rootfs:{tmp_path}/tree")),
     ):
         done = used(*command, code=125 if command[0] == "run" else 1)
         assert done.stderr.count("Error: ") == 1 or command[0] == "run", command
         assert "internal" not in done.stderr, command
+        assert where in done.stderr, command
         assert len(done.stderr) < 1000
         assert done.stdout == "", command
     assert stored(used) == before

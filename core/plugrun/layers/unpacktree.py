@@ -9,12 +9,12 @@ from plugrun.layers.workers import WorkerPool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from plugrun.layers.unpack import Unpacked
 
 
-def unpack_layers(blobs: Iterable[str], tree: str) -> Iterator[str]:
+def unpack_layers(blobs: Iterable[str], tree: str) -> Generator[str, None, None]:
     """Unpack layers, lowest first, in a process of its own; yield the DiffID of each.
 
     Raise Corrupt, HostileArchive or NoSpace; the tree is then to be thrown away. Nothing outside

@@ -17,6 +17,7 @@ from plugrun.api import (
     InvalidArgument,
     Probe,
     Resolved,
+    found_in,
 )
 
 from plugrun_archive_tar.catalog import Catalog, Held, read_catalog
@@ -114,12 +115,13 @@ class ArchiveTransport:
             except OSError as error:
                 reason = (error.strerror or "").lower()
                 raise ImageNotFound(f"open {self._path}: {reason}") from None
-        fd = open_tar(self._path)
-        try:
-            return TarMembers(fd, scan(fd))
-        except BaseException:
-            os.close(fd)
-            raise
+        with found_in(self._source):
+            fd = open_tar(self._path)
+            try:
+                return TarMembers(fd, scan(fd))
+            except BaseException:
+                os.close(fd)
+                raise
 
     def _chosen(self, images: tuple[Held, ...]) -> tuple[Held, str]:
         """Return the image an address means, and the name it is meant by if it has that."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import closing
 
 from plugrun.api import (
     INDEXES,
     Corrupt,
     InvalidArgument,
     TransportError,
+    found_in,
     remove_tree,
     unpack_layers,
 )
@@ -73,11 +75,12 @@ class TreeWriter:
         if len(expected) != len(paths):
             raise Corrupt(f"an image has {len(paths)} layers, and its config {len(expected)}")
         self._tree = self._new_tree()
-        for layer, wanted, found in zip(
-            layers, expected, unpack_layers(paths, self._tree), strict=True
-        ):
-            if found != wanted:
-                raise Corrupt(f"layer {layer.digest} unpacks to {found}, and not to {wanted}")
+        with closing(unpack_layers(paths, self._tree)) as unpacked:
+            for layer, wanted in zip(layers, expected, strict=True):
+                with found_in(f"layer {layer.digest}"):
+                    found = next(unpacked)
+                    if found != wanted:
+                        raise Corrupt(f"it unpacks to {found}, and not to {wanted}")
         try:
             os.rename(self._tree, self._path)
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import tarfile
@@ -9,10 +10,11 @@ import tarfile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plugrun.api import Corrupt, HostileArchive, PlugrunError
+from plugrun.api import Corrupt, HostileArchive, PlugrunError, host_platform
 from plugrun_archive_tar import scanning
 from plugrun_archive_tar.header import parse_pax
 from plugrun_archive_tar.members import TarMembers, plain_name
+from plugrun_archive_tar.plugin import plugrun_open_transport
 from plugrun_archive_tar.scanning import scan
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
@@ -101,6 +103,17 @@ BAD = {
 def test_bad_archives_are_refused(tmp_path, name):
     with pytest.raises(Corrupt):
         opened(tmp_path, BAD[name])
+
+
+@pytest.mark.parametrize("data", [*BAD.values(), gzip.compress(ONE)[:-9]], ids=[*BAD, "cut gzip"])
+def test_the_error_names_the_archive(tmp_path, data):
+    path = tmp_path / "bad.tar"
+    path.write_bytes(data)
+    transport = plugrun_open_transport(f"docker-archive:{path}", {})
+    with pytest.raises(Corrupt) as caught:
+        transport.resolve(host_platform())
+    assert caught.value.message.startswith(f"{path}: ")
+    transport.close()
 
 
 @pytest.mark.parametrize("link", ["/etc/passwd", "../../etc/passwd", "b", "folder", "nowhere"])

@@ -13,13 +13,15 @@ from plugrun.engine.heal import heal_storage, open_healed
 from plugrun.engine.images.importing import ImportRequest, import_file, import_stream
 from plugrun.engine.images.webfile import is_url, web_pieces
 from plugrun.engine.request import GlobalOptions
-from plugrun.web.addresses import without_logins
+from plugrun.layers.failures import found_in
+from plugrun.web.addresses import shown_url, without_logins
 
 
 def main(options: GlobalOptions, parsed: Parsed) -> int:
     """Make an image of an archive and print its ID."""
     source, name = (*parsed.args, "")[:2]
     values = parsed.values
+    shown = shown_url(source) if is_url(source) else source
     message = (
         values["message"] or f"Imported from {without_logins(source) if is_url(source) else '-'}"
     )
@@ -27,7 +29,8 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     request = ImportRequest(name, message, tuple(values["change"]), wanted)
     engine = open_healed(options, makes=True)
     heal_storage(engine)
-    output.line(_import(engine, request, source))
+    with found_in("standard input" if source == "-" else shown):
+        output.line(_import(engine, request, source))
     return 0
 
 

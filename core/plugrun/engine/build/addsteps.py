@@ -18,6 +18,7 @@ from plugrun.engine.build.unpacking import unpack_archive
 from plugrun.engine.images.webfile import is_url
 from plugrun.errors import Conflict, Corrupt, DigestMismatch, InvalidArgument
 from plugrun.layers.decompress import decompress, is_compressed
+from plugrun.layers.failures import found_in
 from plugrun.linux.writing import write_all
 from plugrun.model.descriptor import parse_digest
 from plugrun.web.addresses import shown_url, without_logins
@@ -136,7 +137,8 @@ class AddStep(CopyStep):
         try:
             engine = self.site.engine
             self._refuse_another(fd, listing)
-            unpack_archive(engine, _pieces(fd), folder, path=path, root=root, change=own.apply)
+            with found_in(listing.source.path):
+                unpack_archive(engine, _pieces(fd), folder, path=path, root=root, change=own.apply)
             self._refuse_another(fd, listing)
         finally:
             os.close(fd)

@@ -131,12 +131,14 @@ class OpenContext:
         if stdin_kind(start[:_START]) != TAR:
             return Opened(None, _whole(start, pieces), "Dockerfile")
         from plugrun.engine.build.unpacking import unpack_archive
+        from plugrun.layers.failures import found_in
 
         self._temporary = self._temporary or temporary_folder(self._engine)
         folder = f"{self._temporary}/files"
         os.mkdir(folder, 0o700)
         self._fd = _open_folder(folder)
-        unpack_archive(self._engine, _joined(start, pieces), self._fd)
+        with found_in("the build context"):
+            unpack_archive(self._engine, _joined(start, pieces), self._fd)
         return self._in_folder(self._request.context)
 
 

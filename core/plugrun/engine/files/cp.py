@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
     from plugrun.engine.files.cpplaces import Found, Target
     from plugrun.layers.entry import Entry
+    from plugrun.layers.failures import found_in
     from plugrun.layers.tarstream import TarStream
     from plugrun.layers.treeread import Node
     from plugrun.model.container import Container
@@ -109,7 +110,10 @@ def copy_in_tar(engine: Engine, name: str, path: str, fd: int, *, keep_owner: bo
         _check_writable(container, root, place)
         stream = TarStream(plain_pieces(engine, iter(lambda: os.read(fd, _PIECE), b"")))
         stack.enter_context(_as_its_root(tree.ids))
-        with Placer(place.fd, _bytes(place), root, owner, tree.ids) as placer:
+        with (
+            found_in("standard input"),
+            Placer(place.fd, _bytes(place), root, owner, tree.ids) as placer,
+        ):
             while (entry := stream.next()) is not None:
                 placer.put(entry, _from_stream(stream, entry))
     engine.emit_container("extract-to-dir", container)

@@ -243,7 +243,13 @@ class Arrival:
             self._publish([])
             return
         transfer = Transfer(
-            self._engine, self._transport, self._observer, missing, blobs, self._storage
+            self._engine,
+            self._transport,
+            self._observer,
+            missing,
+            blobs,
+            self._storage,
+            self._familiar,
         )
         transfer.run(below, self._publish)
 

@@ -131,8 +131,7 @@ class LayerWork:
         """A worker is done with a layer: check it. Raise Corrupt if it is not the config's."""
         if result.diff_id != layer.diff_id:
             raise Corrupt(
-                f"layer {layer.blob} unpacks to {result.diff_id}, but the image's config says "
-                f"{layer.diff_id}"
+                f"it unpacks to {result.diff_id}, but the image's config says {layer.diff_id}"
             )
         self._done[layer.number] = result
         if self._independent:

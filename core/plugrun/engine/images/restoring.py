@@ -11,6 +11,7 @@ from plugrun.engine.images.regaining import how_to_regain
 from plugrun.engine.images.transfer import sync_filesystem
 from plugrun.errors import Corrupt, NotFound
 from plugrun.interfaces.storage import INDEPENDENT_LAYERS
+from plugrun.layers.failures import found_in
 from plugrun.layers.implied import complete
 from plugrun.layers.unpack import unpack_layer
 
@@ -54,8 +55,9 @@ def _unpack(engine: Engine, storage: Storage, key: str, image: Image, number: in
         )
     config = parse_image_config(engine.content.read(image.id, LARGEST_CONFIG))
     tree = storage.layer_tree(key)
-    result = unpack_layer(engine.content.path(blob), tree.path, tree.whiteouts)
-    if result.diff_id != config.diff_ids[number]:
-        raise Corrupt(f"blob {blob} does not unpack to what the image's config says")
+    with found_in(f"blob {blob}"):
+        result = unpack_layer(engine.content.path(blob), tree.path, tree.whiteouts)
+        if result.diff_id != config.diff_ids[number]:
+            raise Corrupt("it does not unpack to what the image's config says")
     if INDEPENDENT_LAYERS in storage.capabilities and os.path.isdir(tree.path):
         complete(tree, result)

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from plugrun.engine.images.downloads import AT_ONCE, Downloads
 from plugrun.engine.images.layersizes import keep_layer_size
 from plugrun.engine.images.layerwork import Layer, LayerWork, worker_count
+from plugrun.layers.failures import found_in
 from plugrun.layers.workers import WorkerPool
 from plugrun.linux.filesystem import syncfs
 
@@ -37,6 +38,9 @@ EXTRACTING = "Extracting"
 COMPLETE = "Pull complete"
 EXISTS = "Already exists"
 
+# What is unpacked has the digest that the image names: bringing it again brings the same.
+_AS_PUBLISHED = "this is how it was published: only who made the image can make a sound one"
+
 
 def short(digest: str) -> str:
     """Return the twelve digits Docker prints of a layer."""
@@ -59,7 +63,10 @@ def sync_filesystem(engine: Engine) -> None:
 
 
 class Transfer:
-    """Brings layers, lowest first, from a transport into the storage."""
+    """Brings layers, lowest first, from a transport into the storage.
+
+    ``familiar`` is what messages call the image.
+    """
 
     def __init__(
         self,
@@ -69,8 +76,10 @@ class Transfer:
         layers: list[Layer],
         blobs: dict[str, Descriptor],
         storage: Storage,
+        familiar: str,
     ) -> None:
         self._engine = engine
+        self._familiar = familiar
         self._storage = storage
         self._transport = transport
         self._observer = observer
@@ -150,12 +159,13 @@ class Transfer:
                 work.received(layer)
 
     def _unpacked(self, work: LayerWork, layer: Layer, result: Unpacked | BaseException) -> None:
-        if isinstance(result, BaseException):
-            raise result
-        size = self._blobs[layer.blob].size
-        self._say(layer.blob, EXTRACTING, size, size)
-        keep_layer_size(self._engine, layer.chain, result.bytes)
-        work.unpacked(layer, result)
+        with found_in(f"image {self._familiar}, layer {layer.blob}", _AS_PUBLISHED):
+            if isinstance(result, BaseException):
+                raise result
+            size = self._blobs[layer.blob].size
+            self._say(layer.blob, EXTRACTING, size, size)
+            keep_layer_size(self._engine, layer.chain, result.bytes)
+            work.unpacked(layer, result)
 
     def _say(self, digest: str, state: str, current: int = 0, total: int = 0) -> None:
         if digest not in self._known:

@@ -116,8 +116,11 @@ def test_another_manifest(engine, source, image):
 def test_a_hostile_layer(engine, source):
     made = make_image([TARS[0], tar_of({"../../escaped": b"x"}), TARS[2]])
     source.put(NAME, made)
-    with pytest.raises(HostileArchive, match="no honest archive"):
+    with pytest.raises(HostileArchive, match="no honest archive") as caught:
         pull(engine, NAME, None)
+    where = f"image {NAME}, layer {made.layers[1].digest}: entry "
+    assert caught.value.message.startswith(where)
+    assert "published" in caught.value.hint
     assert_nothing_half_made(engine)
     assert engine.metadata.images() == []
 
