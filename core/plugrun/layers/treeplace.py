@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 
-from plugrun.errors import Conflict, HostileArchive
+from plugrun.errors import Conflict, Corrupt, HostileArchive
 from plugrun.layers import entry as tar
 from plugrun.layers.attributes import set_xattrs
 from plugrun.layers.entry import shown
@@ -34,6 +34,21 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NODES = {tar.CHAR: stat.S_IFCHR, tar.BLOCK_DEVICE: stat.S_IFBLK, tar.FIFO: stat.S_IFIFO}
 _MOST_OPEN = 300
+# What entries bring about by themselves: a link to what is not there, a ring, a file as a folder.
+_ENTRIES_FAULT = frozenset(
+    (
+        errno.EEXIST,
+        errno.EFBIG,
+        errno.EINVAL,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.EMLINK,
+        errno.ENAMETOOLONG,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EXDEV,
+    )
+)
 
 
 class Placer:
@@ -79,8 +94,14 @@ class Placer:
         """Put one entry; ``write`` writes a file's data to a descriptor.
 
         Raise Conflict if a folder were to replace something else, or the other way round, and that
-        is not asked for.
+        is not asked for; Corrupt if what came before leaves no place for it.
         """
+        try:
+            self._put(entry, write)
+        except OSError as error:
+            raise _explained(error, entry.name) or error from error
+
+    def _put(self, entry: Entry, write: Write) -> None:
         parts = split_name(entry.name)
         if not parts:
             return
@@ -179,6 +200,8 @@ class Placer:
         if not parts:
             raise HostileArchive(f"{shown(entry.name)} is a hard link to the root")
         source = self._folder(b"/".join(parts[:-1]))
+        if stat.S_ISDIR(os.stat(parts[-1], dir_fd=source, follow_symlinks=False).st_mode):
+            raise HostileArchive(f"{shown(entry.name)} is a hard link to a folder")
         os.link(parts[-1], name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
 
     def _put_named(self, parent: int, name: bytes, entry: Entry) -> None:
@@ -240,8 +263,18 @@ class Placer:
         for path in sorted(self._times, reverse=True):
             self._close_many(path)
             times = (self._times[path], self._times[path])
-            os.utime(self._folder(path), ns=times)
+            try:
+                os.utime(self._folder(path), ns=times)
+            except OSError as error:
+                raise _explained(error, path) or error from error
             os.close(self._open.pop(path))
+
+
+def _explained(error: OSError, name: bytes) -> Corrupt | None:
+    """Return what to say of what the entries themselves have done; None if it was the machine."""
+    if error.errno not in _ENTRIES_FAULT:
+        return None
+    return Corrupt(f"cannot put {shown(name)}: {os.strerror(error.errno)}")
 
 
 def _is_mounted(parent: int, name: bytes) -> bool:

@@ -15,6 +15,7 @@ import sys
 
 from plugrun import errors
 from plugrun.errors import PlugrunError
+from plugrun.layers.failures import explained
 from plugrun.layers.unpack import Unpacked, keep_layer, unpack_layer
 from plugrun.model.jsontext import dumps, loads
 
@@ -245,12 +246,19 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     try:
         done = _unpack(job, progress)
     except PlugrunError as error:
-        return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
-    except (OSError, MemoryError) as error:
-        return {"error": "PlugrunError", "message": f"cannot unpack a layer: {error}", "hint": ""}
+        return _told(error)
+    except OSError as error:
+        named = isinstance(error.filename, (str, bytes))
+        return _told(explained(error, os.fsdecode(error.filename) if named else "a layer"))
+    except MemoryError:
+        return _told(PlugrunError("cannot unpack a layer: there is not enough memory"))
     implied, whited = ([os.fsdecode(p) for p in paths] for paths in (done.implied, done.whited))
     words = {"diff_id": done.diff_id, "bytes": done.bytes, "emptied": done.emptied}
     return {"done": {**words, "implied": implied, "whited": whited}}
+
+
+def _told(error: PlugrunError) -> dict[str, Any]:
+    return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
 
 
 def _unpack(job: dict[str, Any], progress: Callable[[int], None]) -> Unpacked:

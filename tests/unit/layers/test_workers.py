@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gzip
 import os
@@ -14,6 +15,7 @@ from queue import SimpleQueue
 import pytest
 from plugrun.errors import HostileArchive, PlugrunError
 from plugrun.interfaces.storage import WHITEOUT_OVERLAYFS
+from plugrun.layers import workers
 from plugrun.layers.unpack import unpack_layer
 from plugrun.layers.workers import HeldTree, WorkerPool, send, start
 
@@ -76,6 +78,20 @@ def test_errors_keep_their_class_and_words(job):
     assert isinstance(error, HostileArchive)
     assert "../x" in error.message
     assert "No such file" in other.message
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.ENOSPC, "NoSpace"), (errno.EDQUOT, "NoSpace"), (errno.EIO, "")]
+)
+def test_a_disk_that_refuses_at_the_sync_is_as_one_at_a_write(job, monkeypatch, number, kind):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(workers, "unpack_layer", refuse)
+    told = workers.work(dict(zip(("blob", "tree", "whiteouts"), job, strict=True)))
+    assert told["error"] == (kind or "PlugrunError")
+    assert told["message"] == f"cannot unpack a layer: {os.strerror(number)}"
+    assert bool(told["hint"]) is bool(kind)
 
 
 def test_a_killed_worker_is_told_of(job):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _PIECE = 1 << 20
 _START = 512
 _FETCHED_MODE = 0o600
+_LATEST = (1 << 32) - 1
 
 
 class AddStep(CopyStep):
@@ -228,12 +229,16 @@ def _keep(found: Mapping[str, str], headers: dict[str, str]) -> None:
 
 
 def _seconds(text: str) -> int:
-    """Return an HTTP date in seconds since the epoch, -1 if it is none."""
+    """Return an HTTP date in seconds since the epoch, -1 if it is none that a file can have."""
     from calendar import timegm
     from email.utils import parsedate
 
-    found = parsedate(text) if text else None
-    return timegm(found) if found is not None else -1
+    try:
+        found = parsedate(text) if text else None
+        seconds = timegm(found) if found is not None else -1
+    except (ValueError, OverflowError):
+        return -1
+    return seconds if 0 <= seconds <= _LATEST else -1
 
 
 def _is_tar(fd: int) -> bool:
