@@ -195,7 +195,7 @@ def test_a_tar_on_standard_input(plugrun: Plugrun, box: str, here: str) -> None:
     for text in (b"junk", b"j" * 512):
         argv = [*plugrun.argv, "cp", "-", "box:/t"]
         done = subprocess.run(argv, input=text, capture_output=True, check=False)
-        assert done.returncode == 1 and b"Error: " in done.stderr
+        assert done.returncode == 1 and b"Error: standard input: " in done.stderr
     for name, linkname in (("../out", ""), ("lie/x", "/etc"), ("ok", "../../../etc/passwd")):
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:

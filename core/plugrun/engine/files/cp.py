@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from plugrun.engine.engine import Engine
     from plugrun.engine.files.cpplaces import Found, Target
     from plugrun.layers.entry import Entry
-    from plugrun.layers.failures import found_in
     from plugrun.layers.tarstream import TarStream
     from plugrun.layers.treeread import Node
     from plugrun.model.container import Container
@@ -97,6 +96,7 @@ def copy_out_tar(engine: Engine, name: str, path: str, fd: int, *, follow: bool)
 def copy_in_tar(engine: Engine, name: str, path: str, fd: int, *, keep_owner: bool) -> None:
     """Extract a tar stream, compressed or not, into a folder of a container."""
     from plugrun.engine.images.importing import plain_pieces, refuse_folder
+    from plugrun.layers.failures import found_in
     from plugrun.layers.tarstream import TarStream
 
     refuse_folder(fd)
