@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -22,10 +22,6 @@ from plugrun.interfaces.isolation import (
     RUNNING,
     Stdio,
 )
-
-if TYPE_CHECKING:
-    pass
-
 from plugrun.testing.isolation.bundle import (
     ID,
     Bundle,

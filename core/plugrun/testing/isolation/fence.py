@@ -6,17 +6,12 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 
 import pytest
 
 from plugrun.errors import (
     IsolationError,
 )
-
-if TYPE_CHECKING:
-    pass
-
 from plugrun.testing.isolation.bundle import (
     _PATH,
     Bundle,

@@ -5,17 +5,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from plugrun.errors import (
     IsolationError,
 )
-
-if TYPE_CHECKING:
-    pass
-
 from plugrun.testing.isolation.bundle import (
     Bundle,
     default_spec,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -19,10 +19,6 @@ from plugrun.interfaces.isolation import (
     LIMIT_MEMORY,
     LIMIT_PIDS,
 )
-
-if TYPE_CHECKING:
-    pass
-
 from plugrun.testing.isolation.bundle import (
     ID,
     Bundle,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -19,10 +19,6 @@ from plugrun.interfaces.isolation import (
     Stdio,
 )
 from plugrun.model.mount import Mount
-
-if TYPE_CHECKING:
-    pass
-
 from plugrun.testing.isolation.bundle import (
     ID,
     Bundle,

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import random
 import socket
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,9 +15,6 @@ from plugrun.interfaces.storage import INDEPENDENT_LAYERS, POSIX_UNION, Storage
 from plugrun.testing.storage.actions import XATTRS
 from plugrun.testing.storage.fixtures import Look, StorageFixtures, commit_layer
 from plugrun.testing.trees import Facts, delete, facts, fill, text_of, write
-
-if TYPE_CHECKING:
-    pass
 
 _NAMES_OF_ONE = 6  # the place in a file's facts that says which names are one file
 _TIMES = [-2_000_000_000_123_456_789, -1, 1, 999_999_999, 4_000_000_000_987_654_321]

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from plugrun.interfaces.storage import (
     INDEPENDENT_LAYERS,
@@ -25,9 +24,6 @@ from plugrun.testing.trees import (
     text_of,
     write,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 class KeepingContract(StorageFixtures):

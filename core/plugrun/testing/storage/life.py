@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -34,10 +33,6 @@ from plugrun.testing.trees import (
     count_entries,
     text_of,
 )
-
-if TYPE_CHECKING:
-    pass
-
 
 _WORDS = {INDEPENDENT_LAYERS, MOUNTLESS, POSIX_UNION, CHANGE_TIMES, WHOLE_IMAGES, IDMAPPED, PACKED}
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,9 +22,6 @@ from plugrun.testing.storage.fixtures import StorageFixtures, all_of, commit_lay
 from plugrun.testing.trees import (
     count_entries,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 class RefusalContract(StorageFixtures):

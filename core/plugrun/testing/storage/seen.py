@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,9 +23,6 @@ from plugrun.testing.trees import (
     text_of,
     write,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 class ViewContract(StorageFixtures):
