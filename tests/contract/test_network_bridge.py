@@ -232,6 +232,24 @@ class TestReboots(Opened):
         attached(network, box, config)
         assert network.overlaps(config) == ()
 
+    @pytest.mark.parametrize("kept", [True, False])
+    def test_other_subnets_that_nobody_was_told_of(self, network, place, tmp_path, kept):
+        """Whoever had it choose again was killed before the choice was written down."""
+        config = made(network, subnets=(Subnet("10.77.0.0/24"),))
+        network.remove(config)
+        network.create(api.replace(config, subnets=(Subnet("10.66.0.0/24"),)))
+        if not kept:
+            (tmp_path / "state" / "networks" / config.id / "network").unlink()
+        box, server = place(), place()
+        got = attached(network, box, config)
+        assert got.addresses == ("10.77.0.2/24",)
+        shown = run("ip address")
+        assert "10.77.0.1/24" in shown
+        assert "10.66.0.1" not in shown
+        assert "10.66" not in run("nft list ruleset")
+        attached(network, server, config)
+        assert box.reaches(server.listen(80), "10.77.0.3", 80)
+
     def test_a_route_to_more_than_that_is_said_only(self, network, place, tmp_path, world):
         """The bridge's own goes before it: containers work."""
         config, box = _rebooted(network, tmp_path), place()

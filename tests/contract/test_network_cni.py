@@ -83,6 +83,16 @@ class TestOwnBridge(NetworkFixtures):
         run("ip link set vpn up")
         assert address_of(attached(network, place(), config)) == "10.89.0.2"
 
+    def test_a_kill_between_its_end_and_the_choice_of_the_next(self, network, place, tmp_path):
+        config, container = made(network), an_id()
+        first = network.attach(Endpoint(container, config), place().path)
+        kept = (tmp_path / "state" / "conflist").read_bytes()
+        network.detach(container)
+        (tmp_path / "state" / "conflist").write_bytes(kept)
+        run("ip link add vpn type bridge", f"ip address add {first.addresses[0]} dev vpn")
+        run("ip link set vpn up")
+        assert address_of(attached(network, place(), config)) == "10.89.0.2"
+
     def test_one_that_a_kill_left_is_swept(self, network, place, tmp_path):
         config = made(network)
         container = an_id()

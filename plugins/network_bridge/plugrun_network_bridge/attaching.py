@@ -69,8 +69,10 @@ def _attach(
 
 
 def _ready(leases: Leases, host: Host, network: NetworkConfig) -> tuple[Link, tuple[str, ...]]:
-    leases.keep_network(network)
+    changed = leases.keep_network(network)
     try:
+        if changed and not leases.has_holders(network.id):
+            host.remove(network)  # one with other subnets, whose maker was killed
         return host.ensure(network)
     except BaseException:
         # What is kept is in the rules; its bridge's name may be another interface's by now.

@@ -80,25 +80,25 @@ class Leases:
         data = _read(f"{self._networks}/{network_id}/network")
         return None if data is None else from_json(NetworkConfig, data)
 
-    def keep_network(self, network: NetworkConfig) -> None:
-        """Remember a network; what was remembered of it is replaced."""
+    def keep_network(self, network: NetworkConfig) -> bool:
+        """Remember a network; return whether it was not, as it is now, until now."""
         folder = f"{self._networks}/{network.id}"
         for part in ("endpoints", "addresses"):
             filesystem.make_private(f"{folder}/{part}")
         path = f"{folder}/network"
         text = dumps(plain(network)).encode()
-        if _bytes(path) != text:
+        changes = _bytes(path) != text
+        if changes:
             filesystem.write_whole(path, text)
+        return changes
 
     def forget_network(self, network_id: str) -> None:
-        """Forget a network and all its leases."""
+        """Forget a network and all its leases; also what a killed writer left aside."""
         folder = f"{self._networks}/{network_id}"
-        for part in ("endpoints", "addresses"):
-            for name in _names(f"{folder}/{part}"):
-                filesystem.unlink(f"{folder}/{part}/{name}")
-        filesystem.unlink(f"{folder}/network")
         for path in (f"{folder}/endpoints", f"{folder}/addresses", folder):
             if os.path.isdir(path):
+                for name in os.listdir(path):
+                    filesystem.unlink(f"{path}/{name}")
                 os.rmdir(path)
 
     def network_ids(self) -> tuple[str, ...]:

@@ -96,18 +96,23 @@ class CniNetwork:
             self._drop_bridge()
 
     def _drop_bridge(self) -> None:
-        """Remove an own bridge that nobody is on; the next one's subnet is chosen anew."""
-        bridge = self._idle_bridge()
-        if bridge:
-            delete_bridge(bridge)
+        """Remove an own bridge that nobody is on; the next one's subnet is chosen anew.
+
+        The bridge goes first: whoever is killed in between leaves what says that there may be one.
+        """
+        if self._is_idle():
+            delete_bridge(own_bridge(self._conflist()))
             filesystem.unlink(f"{self._state}/{OWN}")
+
+    def _is_idle(self) -> bool:
+        """Whether an own bridge has been chosen, and nobody is on it."""
+        chosen = not self._path and os.path.exists(f"{self._state}/{OWN}")
+        return chosen and not list(self.attached())
 
     def _idle_bridge(self) -> str:
         """Return the own bridge that is there and that nobody is on; empty if there is none."""
-        if self._path or not os.path.exists(f"{self._state}/{OWN}") or list(self.attached()):
-            return ""
-        name = own_bridge(self._conflist())
-        return name if bridge_is_there(name) else ""
+        name = own_bridge(self._conflist()) if self._is_idle() else ""
+        return name if name and bridge_is_there(name) else ""
 
     def attach(self, endpoint: Endpoint, netns: str) -> Attachment:
         """Call each plugin's ADD in order; if one fails, DEL of all."""
@@ -120,6 +125,7 @@ class CniNetwork:
                         f"container {endpoint.container_id[:12]} is attached to it already"
                     )
                 self._detach(endpoint.container_id, endpoint.network.id)
+            self._drop_bridge()  # what one who was killed left of the last one's end
             return self._attach(endpoint, netns, key)
 
     def _check(self, endpoint: Endpoint) -> None:

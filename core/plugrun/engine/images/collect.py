@@ -6,6 +6,7 @@ from plugrun.engine.fence.accountcache import forget_accounts
 from plugrun.engine.heal import stored_backends
 from plugrun.engine.images.blobs import referenced_blobs
 from plugrun.engine.images.layersizes import forget_layer_size, layer_size, sized_layers
+from plugrun.engine.underway import ORPHANS, UnderWay
 from plugrun.errors import Conflict, NoSuchSnapshot
 from plugrun.interfaces.storage import COMMITTED
 from plugrun.store.buildcache import held
@@ -21,7 +22,7 @@ def collect(engine: Engine, gone: Image) -> tuple[str, ...]:
     lock = engine.locks.try_exclusive("images")
     if lock is None:
         return ()
-    with lock:
+    with UnderWay(engine, ORPHANS), lock:
         kept = kept_layers(engine)
         freed = [chain for chain in reversed(gone.chain) if chain not in kept]
         for chain in freed:
@@ -35,7 +36,7 @@ def collect_orphans(engine: Engine) -> int:
     lock = engine.locks.try_exclusive("images")
     if lock is None:
         return 0
-    with lock:
+    with UnderWay(engine, ORPHANS), lock:
         kept = kept_layers(engine)
         orphans = [
             snapshot.key

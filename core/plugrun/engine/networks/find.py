@@ -90,7 +90,10 @@ def default_network(engine: Engine) -> NetworkConfig:
         return found
     if NETWORKS not in engine.network_named(driver).capabilities:
         return sole_network(driver)
-    with engine.locks.exclusive(LOCK):
+    from plugrun.engine.underway import NETWORKS as KIND
+    from plugrun.engine.underway import UnderWay
+
+    with UnderWay(engine, KIND), engine.locks.exclusive(LOCK):
         return _make_default(engine, driver)
 
 
