@@ -116,8 +116,9 @@ def test_run_killed_at_every_change(alone):
         alone(*args)
         assert os.listdir(f"{alone.root}/containers") == [], limit
         assert os.listdir(f"{alone.run_root_of_root}/containers") == [], limit
-        assert alone("system", "check").stdout == "Nothing is wrong.\n", limit
         limit += 1
+        if limit % 4 == 0:
+            assert alone("system", "check", "--quick").stdout == "Nothing is wrong.\n", limit
     assert limit > 20
 
 
@@ -146,7 +147,7 @@ def test_the_next_command_cleans_up(alone, tmp_path, name):
         alone("export", "-o", archive, "box")
     args = tuple([word.replace("ARCHIVE", archive) for word in args])
     assert not run_killed(alone, sys.maxsize, "ps")  # the launch index of that interpreter
-    limit, step = 1, 3 if "ARCHIVE" in str(KILLED[name]) or name == "commit" else 1
+    limit, step = 1, 2 if "network" in name else 5
     while True:
         if before:
             alone(*before, code=None)
