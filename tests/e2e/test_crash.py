@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import signal
+import sys
 
 import pytest
 
