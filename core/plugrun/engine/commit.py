@@ -10,7 +10,6 @@ from plugrun.engine.images.events import emit_image
 from plugrun.engine.images.instructions import apply_instructions
 from plugrun.engine.images.newimage import NewImage, make_image
 from plugrun.engine.pause import pause, unpause
-from plugrun.engine.underway import still
 from plugrun.errors import Conflict, NoSuchImage
 from plugrun.interfaces.isolation import PAUSE
 from plugrun.layers.changes import is_deletion
@@ -113,12 +112,11 @@ def _still(engine: Engine, container: Container, wanted: bool) -> Iterator[None]
     if not (wanted and status(engine, container).state == RUNNING and _pauses(engine, container)):
         yield
         return
-    with still(engine, container.id):
-        pause(engine, container.id)
-        try:
-            yield
-        finally:
-            unpause(engine, container.id)
+    pause(engine, container.id)
+    try:
+        yield
+    finally:
+        unpause(engine, container.id)
 
 
 def _pauses(engine: Engine, container: Container) -> bool:

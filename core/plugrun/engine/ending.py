@@ -70,9 +70,7 @@ def wait_attended(engine: Engine, container: Container, task: TaskFile) -> None:
     if left is None:
         return
     from plugrun.engine.tidy import forget_task, release, tidy
-    from plugrun.engine.underway import note_killed
 
-    note_killed(engine)
     if left.pid == 0:
         # There was no process yet, or (while it waited to be started again) no more.
         release(engine, container)

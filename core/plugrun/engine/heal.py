@@ -66,7 +66,6 @@ def heal(engine: Engine) -> None:
     if not os.path.exists(healed):
         # A mark of its own: a start may be the first command after a reboot, and makes the rest.
         _after_reboot(engine)
-        _note_killed(engine)
         write_whole(healed, b"")
     if _has_lost_volumes(engine):
         from plugrun.engine.volumes.folders import sweep
@@ -87,19 +86,8 @@ def heal(engine: Engine) -> None:
         lock = engine.locks.try_exclusive(f"heal-{id}")
         if lock is not None:
             with lock:
-                _note_killed(engine)  # first: this may be killed as well
                 _heal_one(engine, id, task)
             unlink(f"{engine.run_root}/locks/heal-{id}")
-    if _listed(f"{engine.run_root}/underway"):
-        from plugrun.engine.underway import sweep as sweep_underway
-
-        sweep_underway(engine)
-
-
-def _note_killed(engine: Engine) -> None:
-    from plugrun.engine.underway import note_killed
-
-    note_killed(engine)
 
 
 def _mend_network(engine: Engine, name: str) -> None:
@@ -210,17 +198,12 @@ def _detach(engine: Engine, name: str, id: str) -> None:
         return  # its distribution was removed, or lacks a part
 
 
-def heal_storage(engine: Engine) -> bool:
-    """Free snapshots and layers aside that were made for an act that is over.
-
-    Only while no act is under way; return whether that is so. What has arrived whole stays, and
-    parts of downloads: the next pull goes on with them.
-    """
+def heal_storage(engine: Engine) -> None:
+    """Free snapshots that were made for an act that is over; only while no act is under way."""
     lock = engine.locks.try_exclusive("images")
     if lock is None:
-        return False
+        return
     with lock:
-        engine.content.discard_made()
         # One that has moved, or that was being moved, may have a second snapshot elsewhere.
         known = {(one.storage.name, one.id) for one in engine.metadata.each_container()}
         for name in stored_names(engine):
@@ -234,7 +217,6 @@ def heal_storage(engine: Engine) -> bool:
                         storage.remove(snapshot.key)
                     except Conflict:
                         continue
-    return True
 
 
 def stored_backends(engine: Engine) -> Iterator[Storage]:

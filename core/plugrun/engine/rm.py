@@ -7,7 +7,6 @@ from plugrun.engine.discard import remove_stopped
 from plugrun.engine.ending import end_now, send_signal, wait_monitor
 from plugrun.engine.halt import comes_back, halt
 from plugrun.engine.taskfile import read_task_file, serve_lock
-from plugrun.engine.underway import removal
 from plugrun.errors import Conflict, PlugrunError
 from plugrun.linux.signals import raw as signals
 
@@ -51,8 +50,7 @@ def remove(
         with engine.locks.exclusive(serve_lock(container.id)):
             if read_task_file(engine.task_folder(container.id)) is None:
                 if engine.metadata.container(container.id) is not None:
-                    with removal(engine, container.id, volumes=volumes):
-                        remove_stopped(engine, container, volumes=volumes)
+                    remove_stopped(engine, container, volumes=volumes)
                 return
 
 

@@ -220,9 +220,6 @@ class Starter:
             return
 
     def _killed(self) -> PlugrunError:
-        from plugrun.engine.underway import note_killed
-
-        note_killed(self._engine)
         return PlugrunError(
             f"the monitor of container {self._container.short_id} was killed",
             hint="`plugrun ps -a` shows what became of it",

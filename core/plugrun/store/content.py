@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 SMALL = 8 << 20
 _CHUNK = 1 << 20
-_MADE = "made-"
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _NEW = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -175,10 +174,10 @@ class ContentStore:
         """Return a new file, to be written and read, and its path: a blob that is being made.
 
         ``received_as`` makes it a received blob. Whoever gives up removes it; what a killed
-        command leaves goes with ``discard_made``.
+        command leaves goes with ``discard_partial``.
         """
         self._make_folders()
-        path = f"{self._ingest}/{_MADE}{os.getpid()}-{os.urandom(8).hex()}"
+        path = f"{self._ingest}/made-{os.getpid()}-{os.urandom(8).hex()}"
         return os.open(path, _NEW | os.O_EXCL, 0o600), path
 
     def received_as(self, digest: str, path: str) -> None:
@@ -235,12 +234,6 @@ class ContentStore:
             return
         finally:
             os.close(fd)
-
-    def discard_made(self) -> None:
-        """Remove what ``begin`` began and nobody will finish. Nobody may be making a blob."""
-        for name in self.partial():
-            if name.startswith(_MADE):
-                _remove(f"{self._ingest}/{name}")
 
     def discard_partial(self) -> int:
         """Remove everything in ``ingest``; return how many. Nobody may be receiving."""

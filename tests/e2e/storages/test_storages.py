@@ -185,7 +185,7 @@ def test_a_container_outlives_its_distribution(several, site):
     assert row[4] not in ("0B", "N/A")
     pruned = tool("system", "prune", "-f")
     assert f"in {tool.root}/storage/second stay: no storage plugin" in pruned.stderr
-    assert "hint: install" in pruned.stderr
+    assert "hint: prune again when that storage can be used" in pruned.stderr
     told = tool.out("system", "check", code=1)
     assert "and what it keeps takes room" in told
     assert "or delete the folder" in told

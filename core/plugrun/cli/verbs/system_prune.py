@@ -48,7 +48,8 @@ def main(options: GlobalOptions, parsed: Parsed) -> int:
     for one in absent_storages(engine):
         output.error(
             f"note: {human_size(one.size, 4)} in {one.path} stay: {one.error.message}\n"
-            f"hint: {one.error.hint}, and prune again; or delete that folder"
+            f"hint: prune again when that storage can be used ({one.error.hint}); "
+            "or delete that folder"
         )
     return 0
 

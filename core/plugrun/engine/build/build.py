@@ -18,7 +18,6 @@ from plugrun.engine.build.scheduling import Failure, Numbers, Schedule
 from plugrun.engine.build.site import Site
 from plugrun.engine.images.collect import collect_orphans
 from plugrun.engine.images.events import emit_image
-from plugrun.engine.underway import STORAGE, UnderWay
 from plugrun.errors import InvalidArgument, PlugrunError
 from plugrun.model.descriptor import host_platform
 from plugrun.model.image import ImageName
@@ -89,7 +88,6 @@ def build(
 
         find_network(engine, request.network)
     with (
-        UnderWay(engine, STORAGE),
         engine.locks.shared("images"),
         OpenContext(engine, request) as opened,
         KeyAgents(engine, request.ssh_keys) as sockets,

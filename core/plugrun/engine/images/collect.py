@@ -6,7 +6,6 @@ from plugrun.engine.fence.accountcache import forget_accounts
 from plugrun.engine.heal import stored_backends
 from plugrun.engine.images.blobs import referenced_blobs
 from plugrun.engine.images.layersizes import forget_layer_size, layer_size, sized_layers
-from plugrun.engine.underway import ORPHANS, UnderWay
 from plugrun.errors import Conflict, NoSuchSnapshot
 from plugrun.interfaces.storage import COMMITTED
 from plugrun.store.buildcache import held
@@ -22,7 +21,7 @@ def collect(engine: Engine, gone: Image) -> tuple[str, ...]:
     lock = engine.locks.try_exclusive("images")
     if lock is None:
         return ()
-    with UnderWay(engine, ORPHANS), lock:
+    with lock:
         kept = kept_layers(engine)
         freed = [chain for chain in reversed(gone.chain) if chain not in kept]
         for chain in freed:
@@ -36,7 +35,7 @@ def collect_orphans(engine: Engine) -> int:
     lock = engine.locks.try_exclusive("images")
     if lock is None:
         return 0
-    with UnderWay(engine, ORPHANS), lock:
+    with lock:
         kept = kept_layers(engine)
         orphans = [
             snapshot.key

@@ -13,7 +13,6 @@ from plugrun.engine.images.find import find_image, find_name
 from plugrun.engine.images.outgoing import FOR_ARCHIVE, FOR_REGISTRY, UNCHANGED, Outgoing
 from plugrun.engine.images.passage import Passage, put_parts
 from plugrun.engine.images.tag import parse_target, tag
-from plugrun.engine.underway import STORAGE, UnderWay
 from plugrun.errors import InvalidArgument
 from plugrun.interfaces.transport import FLATTEN, PULL, PUSH
 from plugrun.model.descriptor import host_platform
@@ -69,7 +68,7 @@ def copy(engine: Engine, request: CopyRequest, observer: PullObserver) -> str:
             raise InvalidArgument(f"{request.source} has no images to copy")
         if not is_stored(request.target):
             return _through(engine, source, request, observer)
-        with UnderWay(engine, STORAGE), engine.locks.shared("images"):
+        with engine.locks.shared("images"):
             return _into_store(engine, source, request, observer)
     finally:
         source.close()

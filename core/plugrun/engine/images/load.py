@@ -5,7 +5,6 @@ from __future__ import annotations
 from plugrun.engine.images.arrival import Arrival
 from plugrun.engine.images.blobs import referenced_blobs
 from plugrun.engine.images.documents import verify
-from plugrun.engine.underway import ORPHANS, UnderWay
 from plugrun.errors import InvalidArgument
 from plugrun.interfaces.transport import LIST
 from plugrun.model.descriptor import host_platform
@@ -42,7 +41,7 @@ def load(
 
     Raise what a pull raises. An image that fails leaves nothing behind; those before it stay.
     """
-    with UnderWay(engine, ORPHANS), engine.locks.shared("images"):
+    with engine.locks.shared("images"):
         transport: Collection = engine.open_transport(address)  # type: ignore[assignment]
         try:
             if LIST not in transport.capabilities:

@@ -13,7 +13,6 @@ import time
 
 from plugrun.engine.images.arrival import Arrival, PullObserver
 from plugrun.engine.images.layermaking import make_layer
-from plugrun.engine.underway import ORPHANS, UnderWay
 from plugrun.interfaces.backend import Probe
 from plugrun.interfaces.transport import Resolved
 from plugrun.model.descriptor import Descriptor
@@ -64,7 +63,7 @@ def make_image(engine: Engine, wanted: NewImage, made: Made) -> str:
     tar, leaves nothing behind. Several may be made at once.
     """
     base = wanted.base
-    with UnderWay(engine, ORPHANS), engine.locks.shared("images"):
+    with engine.locks.shared("images"):
         if base is not None:
             _unpack_base(engine, base)
         layer = make_layer(engine, base.chain[-1] if base and base.chain else None, made)

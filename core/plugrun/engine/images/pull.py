@@ -5,7 +5,6 @@ from __future__ import annotations
 from plugrun.engine.images.arrival import Arrival, PullObserver
 from plugrun.engine.images.documents import verify
 from plugrun.engine.images.events import emit_image
-from plugrun.engine.underway import STORAGE, UnderWay
 from plugrun.errors import DigestMismatch, InvalidArgument
 from plugrun.interfaces.transport import LIST
 from plugrun.model.descriptor import host_platform
@@ -44,7 +43,7 @@ def pull(
     Raise what the transport raises, NoMatchingPlatform, Corrupt and its kinds, NoSpace. May be
     called by several processes at once: each layer is fetched and unpacked by one.
     """
-    with UnderWay(engine, STORAGE), engine.locks.shared("images"):
+    with engine.locks.shared("images"):
         transport = engine.open_transport(text)
         try:
             resolved = transport.resolve(platform or host_platform())
@@ -59,7 +58,7 @@ def pull_all(
     engine: Engine, text: str, platform: Platform | None, observer: PullObserver | None = None
 ) -> Iterator[PullResult]:
     """Bring every image of a repository or archive that has a name, one after another."""
-    with UnderWay(engine, STORAGE), engine.locks.shared("images"):
+    with engine.locks.shared("images"):
         transport: Collection = engine.open_transport(text)  # type: ignore[assignment]
         try:
             if LIST not in transport.capabilities:

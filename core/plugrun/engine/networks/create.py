@@ -6,8 +6,6 @@ import os
 import time
 
 from plugrun.engine.networks.find import LOCK
-from plugrun.engine.underway import NETWORKS as KIND
-from plugrun.engine.underway import UnderWay
 from plugrun.errors import AlreadyExists, InvalidArgument, PluginError
 from plugrun.interfaces.network import NETWORKS
 from plugrun.model.network import BRIDGE, DEFAULT, HOST, NONE, NetworkConfig
@@ -37,7 +35,7 @@ def create_network(engine: Engine, wanted: NetworkConfig) -> NetworkConfig:
     backend = _backend(engine, driver)
     asked = replace(wanted, id=os.urandom(32).hex(), driver=driver, created_ns=time.time_ns())
     table = engine.metadata.networks
-    with UnderWay(engine, KIND), engine.locks.exclusive(LOCK):
+    with engine.locks.exclusive(LOCK):
         if table.named(asked.name) is not None:
             raise AlreadyExists(f"network with name {asked.name} already exists")
         made = backend.create(asked, table.all())

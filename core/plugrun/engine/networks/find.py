@@ -90,10 +90,7 @@ def default_network(engine: Engine) -> NetworkConfig:
         return found
     if NETWORKS not in engine.network_named(driver).capabilities:
         return sole_network(driver)
-    from plugrun.engine.underway import NETWORKS as KIND
-    from plugrun.engine.underway import UnderWay
-
-    with UnderWay(engine, KIND), engine.locks.exclusive(LOCK):
+    with engine.locks.exclusive(LOCK):
         return _make_default(engine, driver)
 
 

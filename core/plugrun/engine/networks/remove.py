@@ -5,7 +5,6 @@ from __future__ import annotations
 from plugrun.engine.networks.attached import is_attached
 from plugrun.engine.networks.find import LOCK, find_network
 from plugrun.engine.prune import Pruned
-from plugrun.engine.underway import NETWORKS, UnderWay
 from plugrun.errors import Conflict, InvalidArgument, NoSuchNetwork
 from plugrun.model.network import BRIDGE, HOST, NONE
 
@@ -22,7 +21,7 @@ def remove_network(engine: Engine, text: str) -> None:
     network = find_network(engine, text)
     if network.name in (BRIDGE, HOST, NONE):
         raise InvalidArgument(f"{network.name} is a pre-defined network and cannot be removed")
-    with UnderWay(engine, NETWORKS), engine.locks.exclusive(LOCK):
+    with engine.locks.exclusive(LOCK):
         drop(engine, network)
     engine.emit("network", "destroy", network.id, {"name": network.name, "type": network.driver})
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from plugrun.engine.networks.attached import is_attached
 from plugrun.engine.networks.find import LOCK
-from plugrun.engine.underway import NETWORKS, UnderWay
 from plugrun.model.record import replace
 
 TYPE_CHECKING = False
@@ -19,7 +18,7 @@ def give_other_subnets(engine: Engine, network: NetworkConfig) -> None:
     Conflict while one of them runs.
     """
     table, backend = engine.metadata.networks, engine.network_named(network.driver)
-    with UnderWay(engine, NETWORKS), engine.locks.exclusive(LOCK):
+    with engine.locks.exclusive(LOCK):
         others = [one for one in table.all() if one.id != network.id]
         table.check_unused(network.id, lambda id: is_attached(engine, id, network.id))
         backend.remove(network)

@@ -18,7 +18,6 @@ from plugrun.engine.images.transfer import sync_filesystem
 from plugrun.engine.images.unpacking import is_unpacked, unpack
 from plugrun.engine.storages.moving import fill
 from plugrun.engine.taskfile import read_task_file, serve_lock
-from plugrun.engine.underway import STORAGE, UnderWay
 from plugrun.errors import (
     BackendUnavailable,
     Conflict,
@@ -133,7 +132,7 @@ def move(
     ``moves`` is the whole plan: what other images share with those of it stays for them. Raise
     Conflict for a container that is not stopped, NoSpace, and what unpacking raises.
     """
-    with UnderWay(engine, STORAGE), engine.locks.shared("images"):
+    with engine.locks.shared("images"):
         if wanted.kind == CONTAINER:
             _move_container(engine, wanted, observer)
         else:
