@@ -31,7 +31,7 @@ def archive_tree(
 
     with ReadingAhead(root, nodes) as ahead:
         for node in nodes():
-            _add(sink, reader, node)
+            add_node(sink, reader, node, node.path)
             ahead.passed()
     sink.finish()
 
@@ -47,13 +47,15 @@ def _within(root: int) -> Iterator[Node]:
         yield node
 
 
-def _add(sink: TarSink, reader: Reader, node: Node) -> None:
-    found = reader.read(node, node.path)
+def add_node(sink: TarSink, reader: Reader, node: Node, name: bytes) -> int:
+    """Write a node's entry under ``name``; return its file's size, 0 if it is gone by now."""
+    found = reader.read(node, name)
     if found is None:
-        return
+        return 0
     entry, data = found
     try:
         sink.add(entry, data)
     finally:
         if data >= 0:
             os.close(data)
+    return entry.size

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from plugrun.layers.archive import add_node
 from plugrun.layers.changes import DELETED, told
 from plugrun.layers.names import WHITEOUT
 from plugrun.layers.tarheader import new_entry
@@ -35,15 +34,6 @@ def write_layer(changes: Iterable[Change], sink: TarSink, ids: IdMap | None = No
             sink.add(new_entry(above + slash + WHITEOUT + base))
             continue
         assert change.node is not None
-        found = reader.read(change.node, change.path)
-        if found is None:
-            continue
-        entry, data = found
-        try:
-            sink.add(entry, data)
-        finally:
-            if data >= 0:
-                os.close(data)
-        size += entry.size
+        size += add_node(sink, reader, change.node, change.path)
     sink.finish()
     return size
